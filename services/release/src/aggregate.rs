@@ -1,0 +1,59 @@
+//! What the one command loop needs of anything that has a stream of its own.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::actor::Actor;
+use crate::event::{EventData, Fact};
+use crate::refusal::Refusal;
+
+/// A state that is the fold of one stream, and the commands that may add to the stream.
+pub trait Aggregate: Default + Clone + PartialEq + Serialize + Send + Sync + 'static {
+    type Event: EventData;
+    type Command: Serialize + Send + Sync + 'static;
+    /// What a decision reads besides the state, its context and the command.
+    type Around: Send + Sync;
+
+    /// Total: copies what was recorded, never refuses, never judges, never reads a clock.
+    fn evolve(&mut self, fact: &Fact<Self::Event>);
+
+    /// Reads nothing but its arguments.
+    fn decide(
+        &self,
+        command: &Self::Command,
+        ctx: &Context<'_, Self::Around>,
+    ) -> Result<Vec<Decided<Self::Event>>, Refusal>;
+}
+
+/// Who asks, when, and what else the decision may read.
+pub struct Context<'a, A> {
+    pub now: Timestamp,
+    pub actor: &'a Actor,
+    /// The id the n-th event of this command will get; things a command creates are named by it.
+    pub event_id: &'a dyn Fn(usize) -> Uuid,
+    pub around: &'a A,
+}
+
+/// An event as decided, on its way to the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decided<E> {
+    pub event: E,
+    /// When it happened, where its source says so; otherwise when it is recorded.
+    pub occurred_at: Option<Timestamp>,
+}
+
+impl<E> Decided<E> {
+    pub fn now(event: impl Into<E>) -> Self {
+        Self { event: event.into(), occurred_at: None }
+    }
+}
+
+/// Folds a whole stream.
+pub fn fold<'a, A: Aggregate>(facts: impl IntoIterator<Item = &'a Fact<A::Event>>) -> A {
+    let mut state = A::default();
+    for fact in facts {
+        state.evolve(fact);
+    }
+    state
+}

@@ -1,0 +1,139 @@
+//! From the window to the rollback: what is asked of a release that goes to production.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::actor::Role;
+use crate::event::{
+    Answer, DeploymentOutcome, Meaning, Probe, ProceedDecision, RollbackDecision, RollbackMode, Sample,
+};
+use crate::evidence::{Artifact, Metric, Migration};
+use crate::value::{Line, Link, List, Name, Prose, Sha256Hex, Version};
+
+commands! {
+    /// The time in which production may be changed: from `from`, included, to `to`, not included.
+    SetWindow { from: Timestamp, to: Timestamp, };
+
+    RequestApproval {} optional { note: Prose, };
+
+    GrantApproval { meaning: Meaning, } optional {
+        /// The hash of the rows the caller saw.
+        basis: Sha256Hex,
+        comment: Prose,
+    };
+    RejectApproval { reason: Prose, };
+    WithdrawApproval { reason: Prose, };
+
+    AnswerRollCall { role: Role, answer: Answer, } optional { reason: Prose, };
+
+    AuthorizeProduction {} optional {
+        /// The hash of the rows the caller saw.
+        basis: Sha256Hex,
+    };
+    RevokeAuthorization { reason: Prose, };
+
+    StartDeployment { environment: Name, } optional {
+        /// Production needs one.
+        authorization: Uuid,
+        pipeline_digest: Sha256Hex,
+        url: Link,
+    } defaulted {
+        /// The candidate's when empty.
+        artifacts: List<Artifact, 100>,
+    };
+    FinishDeployment { outcome: DeploymentOutcome, } optional { note: Prose, };
+
+    ObserveTraffic { weight_percent: f64, } optional {
+        /// When it was measured; now when absent.
+        at: Timestamp,
+    };
+    RecordSamples { samples: List<Sample, 1000>, };
+    RecordProbes { probes: List<Probe, 100>, };
+    ReportMigrations { tool: Line, applied: List<Migration, 500>, pending: u32, failed: u32, } optional {
+        at: Timestamp,
+        from_version: Line,
+        to_version: Line,
+        /// The previous version runs on the new schema.
+        backward_compatible: bool,
+        url: Link,
+    };
+    DecideProceed { decision: ProceedDecision, reason: Prose, } optional {
+        /// The hash of the rows the caller saw.
+        basis: Sha256Hex,
+    };
+
+    CaptureBaseline { source: Line, from: Timestamp, to: Timestamp, metrics: List<Metric, 100>, } optional {
+        url: Link,
+    };
+
+    ProbeLease { healthy: bool, } optional { at: Timestamp, version: Line, url: Link, };
+    ExtendLease { not_before_release: Timestamp, reason: Prose, };
+    ReleaseLease {} optional { note: Prose, };
+    BreakLease { reason: Prose, };
+
+    TriggerRollback { rule: Line, detail: Prose, } optional {
+        deployment: Uuid,
+        metric: Line,
+        value: f64,
+        control: f64,
+        threshold: f64,
+        from: Timestamp,
+        to: Timestamp,
+        /// When it was seen; now when absent.
+        at: Timestamp,
+    };
+    ProposeRollback { reason: Prose, } optional { deployment: Uuid, trigger: Uuid, };
+    DecideRollback { decision: RollbackDecision, reason: Prose, };
+
+    /// Goes back from whatever runs in production; the rest has defaults.
+    StartRollback { reason: Prose, } optional {
+        /// What runs when absent.
+        deployment: Uuid,
+        /// The previous version when absent.
+        to: Version,
+        /// `traffic` when absent.
+        mode: RollbackMode,
+    };
+
+    ObserveRollback { observation: RollbackObservation, } optional {
+        /// When it was seen; now when absent.
+        at: Timestamp,
+    };
+    VerifyRollback { version: Line, healthy_probes: u32, } optional {
+        at: Timestamp,
+        url: Link,
+        note: Prose,
+    } defaulted {
+        artifacts: List<Artifact, 100>,
+    };
+    FailRollback { reason: Prose, };
+    CompleteRollback {} optional { note: Prose, };
+}
+
+/// A step of a rollback as it was seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "step", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RollbackObservation {
+    TrafficShifted {
+        /// What the version that is taken back still serves.
+        weight_percent: f64,
+    },
+    SchemaKept {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<Prose>,
+    },
+    SchemaReverted {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<Prose>,
+    },
+    BackupRestored {
+        /// Data from this long before the restore is lost.
+        loss_window_s: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        backup: Option<Line>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<Prose>,
+    },
+}

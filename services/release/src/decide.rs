@@ -1,0 +1,322 @@
+//! From a command and the state to events, or to a refusal that names the rule. Deciding reads
+//! nothing but its arguments.
+
+pub mod approval;
+pub mod authorization;
+pub mod batch;
+mod candidate;
+mod comment;
+mod consequence;
+pub mod deployment;
+mod evidence;
+mod item;
+mod life;
+mod monitoring;
+mod rollback;
+mod waiver;
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::actor::{ActorKind, Role};
+use crate::aggregate::Aggregate as _;
+use crate::command::Command;
+use crate::event::{
+    EnvironmentPurpose, Fact, Input, Interval, ReleaseEvent, ReleaseOpened, SettingsRef, Signatory,
+};
+use crate::procedure::{Item, Order, Procedure, ProcedureRef};
+use crate::refusal::{Refusal, RefusalCode};
+use crate::release::{Candidate, FULL_AT, Life, Release};
+use crate::value::{ItemNumber, Name, ReleaseId, Version};
+use crate::verdict::{Cause, Row};
+
+pub use crate::aggregate::Decided;
+pub use batch::{Batch, decide_all};
+
+/// The context of a command on a release.
+pub type Context<'a> = crate::aggregate::Context<'a, Around>;
+
+/// What a decision reads besides the release itself.
+pub struct Around {
+    /// The procedure version the release is pinned to, or will be.
+    pub procedure: Arc<Procedure>,
+    /// Other streams, read for opening.
+    pub opening: Option<Opening>,
+    /// Other streams, read for production and deployments.
+    pub snapshots: Snapshots,
+}
+
+/// Other streams as they were read. Empty for commands that read none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshots {
+    /// Freezes of the product's production that are not over.
+    pub freezes: Vec<FreezeSnapshot>,
+    pub environments: Vec<EnvironmentSnapshot>,
+    /// The streams they were read from.
+    pub inputs: Vec<Input>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct FreezeSnapshot {
+    pub freeze: Uuid,
+    pub span: Interval,
+    /// An approval that names the freeze may make an exception from it.
+    pub exceptions_allowed: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnvironmentSnapshot {
+    pub name: Name,
+    pub purpose: EnvironmentPurpose,
+    /// The release that holds it now.
+    pub held_by: Option<ReleaseId>,
+}
+
+/// What opening a release reads of the product, its procedure and its environments.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opening {
+    pub procedure: ProcedureRef,
+    pub settings: SettingsRef,
+    pub targets: Vec<Name>,
+    /// What runs in production now.
+    pub in_production: Option<Version>,
+    pub inputs: Vec<Input>,
+}
+
+pub type Decision = Result<Vec<Decided<ReleaseEvent>>, Refusal>;
+
+pub fn decide(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
+    let mut decided = act(release, command, ctx)?;
+    decided.extend(consequence::of(release, &decided, ctx));
+    Ok(decided)
+}
+
+fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
+    match command {
+        Command::Open(body) => life::open(release, body, ctx),
+        Command::Amend(body) => life::amend(release, body, ctx),
+        Command::Hold(body) => life::hold(release, body, ctx),
+        Command::Resume(body) => life::resume(release, body, ctx),
+        Command::Abort(body) => life::abort(release, body, ctx),
+        Command::Reopen(body) => life::reopen(release, body, ctx),
+        Command::Complete => life::complete(release, ctx),
+        Command::Close => life::close(release, ctx),
+        Command::TagCandidate(body) => candidate::tag(release, body, ctx),
+        Command::BindCandidate { number, body } => candidate::bind(release, *number, body, ctx),
+        Command::RejectCandidate { number, body } => candidate::reject(release, *number, body, ctx),
+        Command::RecordEvidence { items, body } => evidence::record(release, items, body, ctx),
+        Command::RetractEvidence { evidence, body } => evidence::retract(release, *evidence, body, ctx),
+        Command::AttestItem { item, body } => item::attest(release, *item, body, ctx),
+        Command::ReaffirmItem { item, body } => item::reaffirm(release, *item, body, ctx),
+        Command::RetractItem { item, body } => item::retract(release, *item, body, ctx),
+        Command::AssignItem { item, body } => item::assign(release, *item, body, ctx),
+        Command::ClaimItem { item } => item::claim(release, *item, ctx),
+        Command::RequestWaiver { item, body } => waiver::request(release, *item, body, ctx),
+        Command::GrantWaiver { item, waiver, body } => waiver::grant(release, *item, *waiver, body, ctx),
+        Command::DenyWaiver { item, waiver, body } => waiver::deny(release, *item, *waiver, body, ctx),
+        Command::ExpireWaiver { item, waiver } => waiver::expire(release, *item, *waiver, ctx),
+        Command::MarkNotApplicable { item, body } => item::mark_not_applicable(release, *item, body, ctx),
+        Command::ConfirmNotApplicable { item } => item::confirm_not_applicable(release, *item, ctx),
+        Command::Comment(body) => comment::add(release, body, ctx),
+        Command::SetWindow(body) => approval::set_window(release, body, ctx),
+        Command::CloseWindow => approval::close_window(release, ctx),
+        Command::RequestApproval(body) => approval::request(release, body, ctx),
+        Command::GrantApproval { request, body } => approval::grant(release, *request, body, ctx),
+        Command::RejectApproval { request, body } => approval::reject(release, *request, body, ctx),
+        Command::WithdrawApproval { request, body } => approval::withdraw(release, *request, body, ctx),
+        Command::AnswerRollCall(body) => authorization::answer(release, body, ctx),
+        Command::AuthorizeProduction(body) => authorization::authorize(release, body, ctx),
+        Command::RevokeAuthorization { authorization, body } => {
+            authorization::revoke(release, *authorization, body, ctx)
+        }
+        Command::StartDeployment(body) => deployment::start(release, body, ctx),
+        Command::FinishDeployment { deployment, body } => deployment::finish(release, *deployment, body, ctx),
+        Command::DecideProceed { deployment, body } => deployment::proceed(release, *deployment, body, ctx),
+        Command::ObserveTraffic { deployment, body } => monitoring::traffic(release, *deployment, body, ctx),
+        Command::RecordSamples { deployment, body } => monitoring::samples(release, *deployment, body, ctx),
+        Command::RecordProbes { deployment, body } => monitoring::probes(release, *deployment, body, ctx),
+        Command::ReportMigrations { deployment, body } => {
+            monitoring::migrations(release, *deployment, body, ctx)
+        }
+        Command::CaptureBaseline(body) => monitoring::baseline(release, body, ctx),
+        Command::ElapseTimer { timer } => monitoring::elapse(release, *timer, ctx),
+        Command::ProbeLease { lease, body } => monitoring::probe_lease(release, *lease, body, ctx),
+        Command::ExtendLease { lease, body } => monitoring::extend_lease(release, *lease, body, ctx),
+        Command::ReleaseLease { lease, body } => monitoring::release_lease(release, *lease, body, ctx),
+        Command::BreakLease { lease, body } => monitoring::break_lease(release, *lease, body, ctx),
+        Command::RemindLease { lease } => monitoring::remind_lease(release, *lease, ctx),
+        Command::TriggerRollback(body) => rollback::trigger(release, body, ctx),
+        Command::ProposeRollback(body) => rollback::propose(release, body, ctx),
+        Command::DecideRollback { proposal, body } => rollback::decide(release, *proposal, body, ctx),
+        Command::StartRollback(body) => rollback::start(release, body, ctx),
+        Command::ObserveRollback { rollback, body } => rollback::observe(release, *rollback, body, ctx),
+        Command::VerifyRollback { rollback, body } => rollback::verify(release, *rollback, body, ctx),
+        Command::FailRollback { rollback, body } => rollback::fail(release, *rollback, body, ctx),
+        Command::CompleteRollback { rollback, body } => rollback::complete(release, *rollback, body, ctx),
+        Command::Batch { commands } => Ok(batch::decide_all(release, commands, ctx)?.events),
+    }
+}
+
+/// The state that the events lead to, before the log has them.
+fn ahead(release: &Release, decided: &[Decided<ReleaseEvent>], ctx: &Context<'_>) -> Release {
+    let mut after = release.clone();
+    let by = Signatory { id: ctx.actor.id.clone(), kind: ctx.actor.kind, roles: ctx.actor.roles.clone() };
+    let recorded_at = release.updated_at.map_or(ctx.now, |last| last.max(ctx.now));
+    for (n, Decided { event, occurred_at }) in decided.iter().enumerate() {
+        after.evolve(&Fact {
+            id: (ctx.event_id)(n),
+            revision: after.events,
+            recorded_at,
+            occurred_at: occurred_at.unwrap_or(recorded_at),
+            by: by.clone(),
+            event: event.clone(),
+        });
+    }
+    after
+}
+
+fn is_system(ctx: &Context<'_>) -> bool {
+    ctx.actor.kind == ActorKind::System
+}
+
+/// Time alone does this.
+fn system(ctx: &Context<'_>) -> Result<(), Refusal> {
+    if is_system(ctx) {
+        return Ok(());
+    }
+    refuse(RefusalCode::RoleMissing, "the server does this when its time has come")
+}
+
+fn one(event: impl Into<ReleaseEvent>) -> Decision {
+    Ok(vec![Decided::now(event)])
+}
+
+fn refuse<T>(code: RefusalCode, detail: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::new(code, detail))
+}
+
+/// The target of rows that speak of the release as a whole.
+fn whole() -> Name {
+    Name::default_target()
+}
+
+fn opened(release: &Release) -> Result<&ReleaseOpened, Refusal> {
+    release
+        .opened
+        .as_ref()
+        .ok_or_else(|| Refusal::new(RefusalCode::ReleaseUnknown, "no such release was opened"))
+}
+
+/// The release takes facts: it was opened and has not ended.
+fn not_ended(release: &Release) -> Result<&ReleaseOpened, Refusal> {
+    let opened = opened(release)?;
+    match &release.life {
+        Life::Aborted { at, .. } => refuse(RefusalCode::ReleaseEnded, format!("aborted at {at}")),
+        Life::Closed { at, .. } => refuse(RefusalCode::ReleaseEnded, format!("closed at {at}")),
+        Life::NotOpened | Life::Open | Life::Held { .. } | Life::Completed { .. } => Ok(opened),
+    }
+}
+
+/// The release moves: it has not ended and is not on hold.
+fn moving(release: &Release) -> Result<&ReleaseOpened, Refusal> {
+    let opened = not_ended(release)?;
+    match &release.life {
+        Life::Held { since, reason, .. } => {
+            refuse(RefusalCode::ReleaseHeld, format!("on hold since {since}: {reason}"))
+        }
+        _ => Ok(opened),
+    }
+}
+
+/// Facts stop at the limit; decisions and life-cycle commands do not come here.
+fn has_room(release: &Release) -> Result<(), Refusal> {
+    if release.events >= FULL_AT {
+        return refuse(RefusalCode::ReleaseFull, format!("{} of {FULL_AT} events", release.events));
+    }
+    Ok(())
+}
+
+fn role(ctx: &Context<'_>, any_of: &[Role]) -> Result<(), Refusal> {
+    if ctx.actor.has_any(any_of) {
+        return Ok(());
+    }
+    let names = |roles: &[Role]| roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
+    let expected = format!("any of: {}", names(any_of));
+    let observed = names(&ctx.actor.roles);
+    let cause = if observed.is_empty() { Cause::Absent } else { Cause::Mismatch };
+    Err(Refusal::new(RefusalCode::RoleMissing, expected.clone()).with_rows(vec![Row::failed(
+        "role",
+        &whole(),
+        "actor/roles".into(),
+        expected,
+        observed,
+        cause,
+    )]))
+}
+
+fn person(ctx: &Context<'_>) -> Result<(), Refusal> {
+    if ctx.actor.kind == ActorKind::Person {
+        return Ok(());
+    }
+    refuse(RefusalCode::PersonRequired, format!("the caller is a {}", ctx.actor.kind.as_str()))
+}
+
+fn item_of<'p>(ctx: &'p Context<'_>, number: ItemNumber) -> Result<&'p Item, Refusal> {
+    ctx.around.procedure.item(number).ok_or_else(|| {
+        Refusal::new(
+            RefusalCode::ItemUnknown,
+            format!(
+                "{} version {} has no item {number}",
+                ctx.around.procedure.name, ctx.around.procedure.version
+            ),
+        )
+    })
+}
+
+/// Every role that may report on the item or sign it.
+fn roles_of(item: &Item) -> Vec<Role> {
+    let mut roles = item.roles.clone();
+    roles.extend(item.second.iter().filter(|role| !item.roles.contains(role)));
+    roles
+}
+
+/// All items of the earlier steps are closed on the current candidate.
+fn gate_open(release: &Release, item: &Item, ctx: &Context<'_>) -> Result<(), Refusal> {
+    if ctx.around.procedure.order == Order::Advisory || item.early {
+        return Ok(());
+    }
+    let step = item.number.step();
+    let rows: Vec<_> = release
+        .open_before(step, &ctx.around.procedure)
+        .map(|open| {
+            let status = release.status(open.number);
+            let cause = match status {
+                crate::release::ItemStatus::Stale { .. } => Cause::Stale,
+                _ => Cause::Absent,
+            };
+            Row::failed(
+                "gate",
+                &whole(),
+                format!("item/{}", open.number),
+                "closed".into(),
+                status.as_str().into(),
+                cause,
+            )
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalCode::GateClosed,
+        format!("step {step} opens when {} earlier items are closed", rows.len()),
+    )
+    .with_rows(rows))
+}
+
+fn current_candidate(release: &Release) -> Result<&Candidate, Refusal> {
+    release
+        .current_candidate()
+        .ok_or_else(|| Refusal::new(RefusalCode::CandidateRequired, "no candidate is current"))
+}

@@ -1,0 +1,374 @@
+//! The window, and the approval of exactly what is about to be deployed in it.
+
+use uuid::Uuid;
+
+use super::{
+    Around, Context, Decided, Decision, current_candidate, moving, not_ended, one, person, refuse, role,
+    system, whole,
+};
+use crate::actor::Role;
+use crate::command::{GrantApproval, RejectApproval, RequestApproval, SetWindow, WithdrawApproval};
+use crate::event::{
+    ApprovalExpired, ApprovalGranted, ApprovalRejected, ApprovalRequested, ApprovalRevoked,
+    ApprovalWithdrawn, Assurance, AuthorizationExpired, ChangeClass, Interval, ItemJudged, ReleaseEvent,
+    RevocationCause, WindowClosed, WindowSet,
+};
+use crate::procedure::{Policy, Procedure};
+use crate::refusal::{Refusal, RefusalCode};
+use crate::release::{Approval, ApprovalStatus, Candidate, ItemStatus, Release};
+use crate::value::{ItemNumber, Sha256Hex};
+use crate::verdict::{Cause, Row, Verdict};
+
+/// The version of the quorum rule that recorded verdicts name.
+const RULE_VERSION: u32 = 1;
+
+pub fn set_window(release: &Release, body: &SetWindow, ctx: &Context<'_>) -> Decision {
+    moving(release)?;
+    role(ctx, &[Role::ReleaseManager])?;
+    let window = Interval { from: body.from, to: body.to };
+    if release.open_window() == Some(window) {
+        return refuse(RefusalCode::NothingChanged, format!("the window is {window}"));
+    }
+    let thresholds = &ctx.around.procedure.thresholds;
+    let canary = if release.class() == ChangeClass::Emergency { 0 } else { thresholds.canary_min_s };
+    let least = canary + thresholds.monitoring_min_s.of(release.class());
+    let lasts = window.to.duration_since(window.from).as_secs();
+    let mut rows = Vec::new();
+    let mut check = |input: &str, holds: bool, expected: String, observed: String| {
+        if !holds {
+            let input = format!("window/{input}");
+            rows.push(Row::failed("window", &whole(), input, expected, observed, Cause::Value));
+        }
+    };
+    check("to", window.to > window.from, format!("after {}", window.from), window.to.to_string());
+    check("to", window.to > ctx.now, format!("after {}", ctx.now), window.to.to_string());
+    check(
+        "duration_s",
+        lasts <= 0 || u64::try_from(lasts).is_ok_and(|lasts| lasts >= least),
+        format!("at least {least}"),
+        lasts.to_string(),
+    );
+    if !rows.is_empty() {
+        return Err(Refusal::new(RefusalCode::WindowInvalid, format!("{window}")).with_rows(rows));
+    }
+    one(WindowSet { window, moved_from: release.open_window() })
+}
+
+/// What the window bounded ends with it.
+pub fn close_window(release: &Release, ctx: &Context<'_>) -> Decision {
+    not_ended(release)?;
+    system(ctx)?;
+    let Some(window) = release.open_window().filter(|window| window.to <= ctx.now) else {
+        return refuse(RefusalCode::NotDue, "no window is over");
+    };
+    let mut events: Vec<Decided<ReleaseEvent>> = vec![Decided::now(WindowClosed { window })];
+    if let Some(approval) = release.live_approval() {
+        let reopened = resting_on(release, approval, &ctx.around.procedure);
+        events.push(Decided::now(ApprovalExpired { request: approval.request, reopened }));
+    }
+    if let Some(given) = release.live_authorization() {
+        events.push(Decided::now(AuthorizationExpired { authorization: given.authorization }));
+    }
+    Ok(events)
+}
+
+/// The items that an approval closed and that open without it.
+pub fn resting_on(release: &Release, approval: &Approval, procedure: &Procedure) -> Vec<ItemNumber> {
+    let granted = matches!(approval.status, ApprovalStatus::Granted { .. });
+    procedure
+        .approval_item()
+        .filter(|item| granted && release.status(item.number).is_closed())
+        .map(|item| item.number)
+        .into_iter()
+        .collect()
+}
+
+pub fn request(release: &Release, body: &RequestApproval, ctx: &Context<'_>) -> Decision {
+    moving(release)?;
+    role(ctx, &[Role::ReleaseManager])?;
+    person(ctx)?;
+    let procedure = &ctx.around.procedure;
+    if procedure.approval_item().is_none() {
+        return refuse(RefusalCode::GoNotInProcedure, format!("{} has none", procedure.name));
+    }
+    if let Some(approval) = release.live_approval() {
+        return refuse(
+            RefusalCode::ApprovalOpen,
+            format!("request {} is {}", approval.request, approval.status.as_str()),
+        );
+    }
+    if let Some(running) = release.production_deployments().find(|running| running.in_progress()) {
+        return refuse(RefusalCode::DeploymentRunning, format!("deployment {}", running.deployment));
+    }
+    let candidate = current_candidate(release)?;
+    if !candidate.is_bound() {
+        return refuse(RefusalCode::CandidateNotBound, format!("{} has no artifacts", candidate.tag));
+    }
+    let window = window_ahead(release, ctx)?;
+    let rows = binding(release, ctx.around);
+    let open: Vec<_> = rows.iter().filter(|row| !row.ok).cloned().collect();
+    if let Some(first) = open.first() {
+        let frozen = first.rule == FREEZE_EXCEPTION;
+        let code = if frozen { RefusalCode::FreezeActive } else { RefusalCode::GateClosed };
+        return Err(Refusal::new(code, format!("{} rows do not hold", open.len())).with_rows(open));
+    }
+    one(ApprovalRequested {
+        request: (ctx.event_id)(0),
+        candidate: candidate.number,
+        window,
+        class: release.class(),
+        quorum: procedure.approval_quorum.of(release.class()),
+        basis: hash(&rows),
+        rows,
+        note: body.note.clone(),
+    })
+}
+
+fn window_ahead(release: &Release, ctx: &Context<'_>) -> Result<Interval, Refusal> {
+    match release.open_window() {
+        Some(window) if window.to > ctx.now => Ok(window),
+        Some(window) => refuse(RefusalCode::WindowRequired, format!("{window} is over")),
+        None => refuse(RefusalCode::WindowRequired, "no window is set"),
+    }
+}
+
+const FREEZE_EXCEPTION: &str = "freeze_exception";
+
+/// What an approval binds, row by row: the candidate with its digests, the procedure, the window, the
+/// class, the verdict of every bound item, and each freeze that it makes an exception from. Not when
+/// or by which evidence: the same verdict on newer evidence is the same row.
+pub fn binding(release: &Release, around: &Around) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut bound = |input: String, observed: String| {
+        rows.push(Row::ok("binding", &whole(), input, "as approved".into(), observed));
+    };
+    if let Some(candidate) = release.current_candidate() {
+        for (name, value) in values_of(candidate) {
+            bound(format!("candidate/{}/{name}", candidate.number), value);
+        }
+    }
+    if let Some(opened) = &release.opened {
+        bound("procedure/hash".into(), opened.procedure.hash.to_string());
+    }
+    let window = release.open_window();
+    if let Some(window) = window {
+        bound("window".into(), window.to_string());
+    }
+    bound("release/class".into(), release.class().as_str().into());
+    for item in around.procedure.items().filter(|item| around.procedure.is_bound_by_approval(item)) {
+        rows.push(item_row("binding", release, item.number));
+    }
+    for freeze in around.snapshots.freezes.iter().filter(|f| window.is_some_and(|w| w.overlaps(&f.span))) {
+        let input = format!("freeze/{}", freeze.freeze);
+        let (expected, observed) = ("exception allowed".into(), freeze.span.to_string());
+        rows.push(if freeze.exceptions_allowed {
+            Row::ok(FREEZE_EXCEPTION, &whole(), input, expected, observed)
+        } else {
+            Row::failed(FREEZE_EXCEPTION, &whole(), input, expected, observed, Cause::Value)
+        });
+    }
+    rows
+}
+
+fn values_of(candidate: &Candidate) -> Vec<(&'static str, String)> {
+    let digest = |digest: &Option<Sha256Hex>| digest.as_ref().map_or("none".to_owned(), ToString::to_string);
+    let mut artifacts: Vec<_> =
+        candidate.artifacts.iter().map(|artifact| format!("{}@{}", artifact.name, artifact.digest)).collect();
+    artifacts.sort();
+    vec![
+        ("commit_sha", candidate.commit_sha.to_string()),
+        ("artifacts", artifacts.join(" ")),
+        ("migration_set_digest", digest(&candidate.migration_set_digest)),
+        ("config_schema_digest", digest(&candidate.config_schema_digest)),
+        ("pipeline_digest", digest(&candidate.pipeline_digest)),
+    ]
+}
+
+/// One item as a row: closed by what, or why it is not.
+pub fn item_row(rule: &str, release: &Release, number: ItemNumber) -> Row {
+    let status = release.status(number);
+    let input = format!("item/{number}");
+    let observed = match status {
+        ItemStatus::Satisfied { assurance: Assurance::Verified, .. } => "verified".to_owned(),
+        ItemStatus::Satisfied { assurance: Assurance::Attested, .. } => "attested".to_owned(),
+        ItemStatus::Waived { waiver, .. } => format!("waived by {waiver}"),
+        other => other.as_str().to_owned(),
+    };
+    match status {
+        _ if status.is_closed() => Row::ok(rule, &whole(), input, "closed".into(), observed),
+        ItemStatus::Stale { .. } => {
+            Row::failed(rule, &whole(), input, "closed".into(), observed, Cause::Stale)
+        }
+        _ => Row::failed(rule, &whole(), input, "closed".into(), observed, Cause::Absent),
+    }
+}
+
+/// The hash by which a caller says what it saw.
+pub fn hash(rows: &[Row]) -> Sha256Hex {
+    // Rows are strings and booleans, which always serialize.
+    crate::wire::sha256_hex(&serde_json::to_vec(rows).unwrap_or_default())
+}
+
+/// The rows of `now` that `seen` did not have.
+fn changed(seen: &[Row], now: &[Row]) -> Vec<Row> {
+    now.iter().filter(|row| !seen.contains(row)).cloned().collect()
+}
+
+pub fn grant(release: &Release, id: Uuid, body: &GrantApproval, ctx: &Context<'_>) -> Decision {
+    let opened = moving(release)?;
+    role(ctx, &[Role::Approver])?;
+    person(ctx)?;
+    let approval = undecided(release, id)?;
+    window_ahead(release, ctx)?;
+    if approval.grants.iter().any(|grant| grant.by.id == ctx.actor.id) {
+        return refuse(RefusalCode::AlreadySigned, format!("{} approved it before", ctx.actor.id));
+    }
+    let rows = binding(release, ctx.around);
+    let basis = hash(&rows);
+    if basis != approval.basis || body.basis.as_ref().is_some_and(|seen| *seen != basis) {
+        let seen = body.basis.as_ref().and_then(|seen| release.approvals.iter().find(|a| a.basis == *seen));
+        let seen = seen.map_or(&approval.rows[..], |earlier| &earlier.rows);
+        let mut differ = changed(seen, &rows);
+        if differ.is_empty() {
+            differ = rows;
+        }
+        return Err(
+            Refusal::new(RefusalCode::BasisChanged, format!("the basis is {basis}")).with_rows(differ)
+        );
+    }
+    let candidate = current_candidate(release)?;
+    let independence = independence(release, approval, candidate, ctx);
+    let strict = ctx.around.procedure.policy == Policy::Strict;
+    let against: Vec<_> =
+        independence.iter().filter(|row| !row.ok && (strict || row.input != AUTHORS)).cloned().collect();
+    if !against.is_empty() {
+        return Err(Refusal::new(
+            RefusalCode::ApproverNotIndependent,
+            format!("{} took part in what is approved", ctx.actor.id),
+        )
+        .with_rows(against));
+    }
+    let people = u32::try_from(approval.grants.len() + 1).unwrap_or(u32::MAX);
+    let effective = people >= approval.quorum;
+    let mut events: Vec<Decided<ReleaseEvent>> = vec![Decided::now(ApprovalGranted {
+        request: id,
+        meaning: body.meaning,
+        basis,
+        independence,
+        effective,
+        comment: body.comment.clone(),
+    })];
+    if let Some(item) = ctx.around.procedure.approval_item().filter(|_| effective) {
+        let rows = opened.targets.iter().map(|target| {
+            let input = format!("approval/{id}/grants");
+            let expected = format!("at least {} independent approvers", approval.quorum);
+            Row::ok("approval_quorum", target, input, expected, format!("{people} approvers"))
+        });
+        events.push(Decided::now(ItemJudged {
+            item: item.number,
+            assurance: Assurance::Verified,
+            verdict: Verdict::of("approval_quorum", RULE_VERSION, rows.collect()),
+            candidate: Some(approval.candidate),
+        }));
+    }
+    Ok(events)
+}
+
+const AUTHORS: &str = "candidate/authors";
+
+/// Not who asked, tagged or deployed. Whether the approver wrote a commit is known only as far as
+/// authors and their keys are; the row then says that it is not established.
+fn independence(
+    release: &Release,
+    approval: &Approval,
+    candidate: &Candidate,
+    ctx: &Context<'_>,
+) -> Vec<Row> {
+    let me = &ctx.actor.id;
+    let expected = || format!("not {me}");
+    let not_me = |input: String, who: String, holds: bool| {
+        if holds {
+            Row::ok("independence", &whole(), input, expected(), who)
+        } else {
+            Row::failed("independence", &whole(), input, expected(), who, Cause::Mismatch)
+        }
+    };
+    let mut rows = vec![
+        not_me(
+            format!("approval/{}/requested_by", approval.request),
+            approval.requested_by.to_string(),
+            approval.requested_by != *me,
+        ),
+        not_me(
+            format!("candidate/{}/tagged_by", candidate.number),
+            candidate.tagged_by.to_string(),
+            candidate.tagged_by != *me,
+        ),
+    ];
+    for deployment in release.deployments.iter().filter(|d| d.candidate == Some(candidate.number)) {
+        let input = format!("deployment/{}/started_by", deployment.deployment);
+        rows.push(not_me(input, deployment.started_by.to_string(), deployment.started_by != *me));
+    }
+    let unknown = |observed: &str| {
+        let expected = "no commit of the approver".to_owned();
+        Row::failed("independence", &whole(), AUTHORS.into(), expected, observed.into(), Cause::Absent)
+    };
+    rows.push(match (&candidate.authors[..], &ctx.actor.author_keys[..]) {
+        ([], _) => unknown("no authors are known"),
+        (_, []) => unknown("the approver's author keys are not known"),
+        (authors, keys) => {
+            let wrote = authors.iter().filter(|author| keys.contains(author)).count();
+            not_me(AUTHORS.into(), format!("{wrote} of {} authors", authors.len()), wrote == 0)
+        }
+    });
+    rows
+}
+
+pub fn reject(release: &Release, id: Uuid, body: &RejectApproval, ctx: &Context<'_>) -> Decision {
+    not_ended(release)?;
+    role(ctx, &[Role::Approver])?;
+    person(ctx)?;
+    undecided(release, id)?;
+    one(ApprovalRejected { request: id, reason: body.reason.clone() })
+}
+
+/// By who asked or the release manager; one that was granted is revoked, because items rest on it.
+pub fn withdraw(release: &Release, id: Uuid, body: &WithdrawApproval, ctx: &Context<'_>) -> Decision {
+    not_ended(release)?;
+    let approval = known(release, id)?;
+    if approval.requested_by != ctx.actor.id {
+        role(ctx, &[Role::ReleaseManager])?;
+    }
+    match approval.status {
+        ApprovalStatus::Requested => one(ApprovalWithdrawn { request: id, reason: body.reason.clone() }),
+        ApprovalStatus::Granted { .. } => one(ApprovalRevoked {
+            request: id,
+            cause: RevocationCause::Withdrawn,
+            rows: Vec::new(),
+            reopened: resting_on(release, approval, &ctx.around.procedure),
+            reason: Some(body.reason.clone()),
+        }),
+        _ => Err(decided(approval)),
+    }
+}
+
+fn known(release: &Release, id: Uuid) -> Result<&Approval, Refusal> {
+    release
+        .approval(id)
+        .ok_or_else(|| Refusal::new(RefusalCode::ApprovalUnknown, format!("no request for approval {id}")))
+}
+
+fn undecided(release: &Release, id: Uuid) -> Result<&Approval, Refusal> {
+    let approval = known(release, id)?;
+    match approval.status {
+        ApprovalStatus::Requested => Ok(approval),
+        _ => Err(decided(approval)),
+    }
+}
+
+fn decided(approval: &Approval) -> Refusal {
+    Refusal::new(
+        RefusalCode::ApprovalDecided,
+        format!("request {} is {}", approval.request, approval.status.as_str()),
+    )
+}

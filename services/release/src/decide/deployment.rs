@@ -1,0 +1,278 @@
+//! Starting and ending deployments, and the decision to go on in the middle of one.
+
+use jiff::SignedDuration;
+use uuid::Uuid;
+
+use super::approval::hash;
+use super::authorization::{effective, go, live};
+use super::{Context, Decided, Decision, current_candidate, moving, opened, person, refuse, role, whole};
+use crate::actor::Role;
+use crate::command::{DecideProceed, FinishDeployment, StartDeployment};
+use crate::event::{
+    ApprovalConsumed, DeploymentFinished, DeploymentOutcome, DeploymentStarted, Effect, EffectKind,
+    EnvironmentPurpose, LeaseOpened, ProceedDecided, ProceedDecision, ReleaseEvent, TimerCancelled,
+    TimerCause, TimerStarted,
+};
+use crate::evidence::Artifact;
+use crate::procedure::{MONITORING_COMPLETED, Procedure, ROLLBACK_ENVIRONMENT_MAINTAINED};
+use crate::refusal::{Refusal, RefusalCode};
+use crate::release::{Candidate, Deployment, DeploymentState, ItemStatus, Release, same_artifacts};
+use crate::value::ItemNumber;
+use crate::verdict::{Cause, Row};
+
+pub fn start(release: &Release, body: &StartDeployment, ctx: &Context<'_>) -> Decision {
+    moving(release)?;
+    role(ctx, &[Role::Operator, Role::Machine])?;
+    let Some(environment) = ctx.around.snapshots.environments.iter().find(|e| e.name == body.environment)
+    else {
+        return refuse(RefusalCode::EnvironmentUnknown, format!("no environment {}", body.environment));
+    };
+    let running = |d: &&Deployment| d.environment == body.environment && d.in_progress();
+    if let Some(running) = release.deployments.iter().find(running) {
+        return refuse(RefusalCode::DeploymentRunning, format!("deployment {}", running.deployment));
+    }
+    let candidate = current_candidate(release)?;
+    if !candidate.is_bound() {
+        return refuse(RefusalCode::CandidateNotBound, format!("{} has no artifacts", candidate.tag));
+    }
+    same_values(candidate, body)?;
+    let mine = release.id();
+    if environment.held_by.is_some() && environment.held_by != mine {
+        let holder = environment.held_by.as_ref().map_or_else(String::new, ToString::to_string);
+        let input = format!("environment/{}", environment.name);
+        return Err(Refusal::new(RefusalCode::EnvironmentNotReserved, format!("held by {holder}"))
+            .with_rows(vec![Row::failed(
+                RefusalCode::EnvironmentNotReserved.as_str(),
+                &whole(),
+                input,
+                "held by this release".into(),
+                holder,
+                Cause::Mismatch,
+            )]));
+    }
+    let deployment = (ctx.event_id)(0);
+    let mut started = DeploymentStarted {
+        deployment,
+        environment: environment.name.clone(),
+        purpose: environment.purpose,
+        candidate: candidate.number,
+        commit_sha: candidate.commit_sha.clone(),
+        artifacts: candidate.artifacts.clone(),
+        effects: Vec::new(),
+        inputs: ctx.around.snapshots.inputs.clone(),
+        authorization: None,
+        pipeline_digest: body.pipeline_digest.clone().or_else(|| candidate.pipeline_digest.clone()),
+        url: body.url.clone(),
+    };
+    if environment.purpose == EnvironmentPurpose::Staging {
+        return Ok(vec![Decided::now(started)]);
+    }
+    let Some(id) = body.authorization else {
+        return refuse(RefusalCode::AuthorizationRequired, "production needs an authorization");
+    };
+    let given = live(release, id)?;
+    if given.expires_at <= ctx.now {
+        return refuse(RefusalCode::AuthorizationEnded, format!("it expired at {}", given.expires_at));
+    }
+    // What was so when it was authorized has to be so at the start.
+    go(release, ctx.around, ctx.now).refused()?;
+    let Some(approval) = effective(release).filter(|approval| approval.request == given.request) else {
+        return refuse(RefusalCode::ApprovalMissing, "its approval is no longer effective");
+    };
+    if approval.grants.iter().any(|grant| grant.by.id == ctx.actor.id) {
+        return refuse(RefusalCode::SecondPersonRequired, format!("{} approved it", ctx.actor.id));
+    }
+    started.authorization = Some(id);
+    started.effects = restart(release, &ctx.around.procedure);
+    let mut events: Vec<Decided<ReleaseEvent>> =
+        vec![Decided::now(started), Decided::now(ApprovalConsumed { request: approval.request, deployment })];
+    events.extend(cancelled(release, TimerCause::Restarted));
+    Ok(events)
+}
+
+/// What is deployed is what was built: the same artifacts, by the same pipeline.
+fn same_values(candidate: &Candidate, body: &StartDeployment) -> Result<(), Refusal> {
+    let mut rows = Vec::new();
+    let mut differs = |name: &str, expected: String, observed: String| {
+        let input = format!("candidate/{}/{name}", candidate.number);
+        rows.push(Row::failed("bound_values", &whole(), input, expected, observed, Cause::Mismatch));
+    };
+    if !body.artifacts.is_empty() && !same_artifacts(&candidate.artifacts, &body.artifacts) {
+        differs("artifacts", listed(&candidate.artifacts), listed(&body.artifacts));
+    }
+    if let (Some(bound), Some(given)) = (&candidate.pipeline_digest, &body.pipeline_digest)
+        && bound != given
+    {
+        differs("pipeline_digest", bound.to_string(), given.to_string());
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::new(RefusalCode::CandidateDigestMismatch, format!("not what {} is", candidate.tag))
+        .with_rows(rows))
+}
+
+fn listed(artifacts: &[Artifact]) -> String {
+    artifacts.iter().map(|a| format!("{}@{}", a.name, a.digest)).collect::<Vec<_>>().join(" ")
+}
+
+/// Another attempt starts its own steps empty; a waiver binds the candidate and stays.
+fn restart(release: &Release, procedure: &Procedure) -> Vec<Effect> {
+    if release.production_deployments().next().is_none() {
+        return Vec::new();
+    }
+    release
+        .items
+        .iter()
+        .filter(|(number, _)| !procedure.is_before_go(**number))
+        .filter(|(_, state)| match state.status {
+            ItemStatus::Pending => !state.attestations.is_empty() || state.proposed.is_some(),
+            ItemStatus::Waived { .. } => false,
+            _ => true,
+        })
+        .map(|(number, _)| Effect { item: *number, effect: EffectKind::Revoked })
+        .collect()
+}
+
+/// Timers that run for a deployment that is over.
+pub fn cancelled(release: &Release, cause: TimerCause) -> impl Iterator<Item = Decided<ReleaseEvent>> {
+    release.running_timers().map(move |timer| Decided::now(TimerCancelled { timer: timer.timer, cause }))
+}
+
+/// A deployment of the current candidate was authorized and started, and has not come to nothing: the
+/// rows it was authorized on stay as they were.
+pub fn is_latched(release: &Release, number: ItemNumber, procedure: &Procedure) -> bool {
+    let Some(candidate) = release.current_candidate() else { return false };
+    procedure.is_before_go(number)
+        && release
+            .production_deployments()
+            .any(|d| d.is_live() && d.authorization.is_some() && d.candidate == Some(candidate.number))
+}
+
+pub fn finish(release: &Release, id: Uuid, body: &FinishDeployment, ctx: &Context<'_>) -> Decision {
+    let opened = opened(release)?;
+    role(ctx, &[Role::Operator, Role::Machine, Role::ReleaseManager])?;
+    let deployment = known(release, id)?;
+    running(deployment)?;
+    let procedure = &ctx.around.procedure;
+    let failed_in_production = deployment.is_production() && body.outcome == DeploymentOutcome::Failed;
+    let mut events: Vec<Decided<ReleaseEvent>> = vec![Decided::now(DeploymentFinished {
+        deployment: id,
+        outcome: body.outcome,
+        effects: if failed_in_production { undone(release, procedure) } else { Vec::new() },
+        weight_percent: deployment.weight.as_ref().map(|weight| weight.percent),
+        note: body.note.clone(),
+    })];
+    if !deployment.is_production() || failed_in_production {
+        return Ok(events);
+    }
+    let after =
+        |seconds: u64| ctx.now + SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX / 4));
+    let thresholds = &procedure.thresholds;
+    if let Some(item) = procedure.item_by_key(MONITORING_COMPLETED) {
+        events.push(Decided::now(TimerStarted {
+            timer: (ctx.event_id)(events.len()),
+            deployment: id,
+            item: item.number,
+            started_at: ctx.now,
+            elapses_at: after(thresholds.monitoring_min_s.of(release.class())),
+        }));
+    }
+    if let (Some(previous), Some(_)) =
+        (&opened.previous, procedure.item_by_key(ROLLBACK_ENVIRONMENT_MAINTAINED))
+    {
+        events.push(Decided::now(LeaseOpened {
+            lease: (ctx.event_id)(events.len()),
+            deployment: id,
+            version: previous.clone(),
+            not_before_release: after(thresholds.rollback_environment_min_s),
+            remind_at: after(thresholds.rollback_environment_max_s),
+        }));
+    }
+    Ok(events)
+}
+
+/// What a deployment that came to nothing leaves open: its approval is used up, and what was seen of
+/// it is no longer so.
+pub fn undone(release: &Release, procedure: &Procedure) -> Vec<Effect> {
+    let approval = procedure.approval_item().map(|item| item.number);
+    procedure
+        .items()
+        .filter_map(|item| {
+            let status = release.status(item.number);
+            let effect = match status {
+                _ if !status.is_closed() || matches!(status, ItemStatus::Waived { .. }) => return None,
+                _ if approval == Some(item.number) => EffectKind::Revoked,
+                _ if procedure.is_about_deployment(item.number) => EffectKind::Stale,
+                _ => return None,
+            };
+            Some(Effect { item: item.number, effect })
+        })
+        .collect()
+}
+
+/// Going on needs a decision maker; stopping needs one person of the team, in any state.
+pub fn proceed(release: &Release, id: Uuid, body: &DecideProceed, ctx: &Context<'_>) -> Decision {
+    opened(release)?;
+    if body.decision == ProceedDecision::Proceed {
+        moving(release)?;
+        role(ctx, &[Role::Operator, Role::ReleaseManager])?;
+        person(ctx)?;
+    } else {
+        role(ctx, &[Role::Operator, Role::ReleaseManager, Role::OnCall])?;
+    }
+    let deployment = known(release, id)?;
+    running(deployment)?;
+    let rows = proceed_rows(release, deployment);
+    let basis = hash(&rows);
+    if body.basis.as_ref().is_some_and(|seen| *seen != basis) {
+        return Err(Refusal::new(RefusalCode::BasisChanged, format!("the basis is {basis}")).with_rows(rows));
+    }
+    Ok(vec![Decided::now(ProceedDecided {
+        deployment: id,
+        decision: body.decision,
+        reason: body.reason.clone(),
+        basis,
+        rows,
+        weight_percent: deployment.weight.as_ref().map(|weight| weight.percent),
+    })])
+}
+
+/// What a decision in the middle of a deployment reads. Telemetry is not among it: each sample would
+/// change the basis under the eyes of who decides.
+pub fn proceed_rows(release: &Release, deployment: &Deployment) -> Vec<Row> {
+    let id = deployment.deployment;
+    let read = |input: &str, holds: bool, expected: &str, observed: String| {
+        let input = format!("deployment/{id}/{input}");
+        if holds {
+            Row::ok("proceed", &whole(), input, expected.into(), observed)
+        } else {
+            Row::failed("proceed", &whole(), input, expected.into(), observed, Cause::Value)
+        }
+    };
+    let fired = release
+        .triggers
+        .iter()
+        .filter(|trigger| trigger.deployment.is_none_or(|of| of == id) && trigger.at >= deployment.started_at)
+        .count();
+    let failed: u64 = deployment.migrations.iter().map(|report| u64::from(report.failed)).sum();
+    vec![
+        read("state", deployment.in_progress(), "running", deployment.status.as_str().into()),
+        read("triggers", fired == 0, "0", fired.to_string()),
+        read("migrations/failed", failed == 0, "0", failed.to_string()),
+        read("decisions", true, "read", deployment.decisions.len().to_string()),
+    ]
+}
+
+pub fn known(release: &Release, id: Uuid) -> Result<&Deployment, Refusal> {
+    release
+        .deployment(id)
+        .ok_or_else(|| Refusal::new(RefusalCode::DeploymentUnknown, format!("no deployment {id}")))
+}
+
+fn running(deployment: &Deployment) -> Result<(), Refusal> {
+    if deployment.status == DeploymentState::Running {
+        return Ok(());
+    }
+    refuse(RefusalCode::DeploymentEnded, format!("the deployment is {}", deployment.status.as_str()))
+}

@@ -1,0 +1,376 @@
+//! Signing items: attest, reaffirm, retract, not applicable, assign and claim.
+
+use uuid::Uuid;
+
+use super::deployment::is_latched;
+use super::{
+    Context, Decided, Decision, current_candidate, evidence, gate_open, has_room, item_of, moving, not_ended,
+    one, person, refuse, role, roles_of,
+};
+use crate::actor::{ActorKind, Role};
+use crate::command::{AssignItem, AttestItem, MarkNotApplicable, ReaffirmItem, RetractItem};
+use crate::event::{
+    Assurance, ItemAssigned, ItemAttested, ItemClaimed, ItemMarkedNotApplicable, ItemNotApplicableProposed,
+    ItemReaffirmed, ItemRetracted, ReleaseEvent, ReleaseOpened,
+};
+use crate::evidence::{EvidenceKind, Subject};
+use crate::procedure::{CandidateEffect, Item, NotApplicableProof, Policy, Rule};
+use crate::refusal::{Refusal, RefusalCode};
+use crate::release::{Attestation, ItemStatus, Release};
+use crate::value::ItemNumber;
+use crate::verdict::{Cause, Row, Verdict};
+
+/// The version of the attestation rule that recorded verdicts name.
+const RULE_VERSION: u32 = 1;
+
+pub fn attest(release: &Release, number: ItemNumber, body: &AttestItem, ctx: &Context<'_>) -> Decision {
+    let opened = moving(release)?;
+    has_room(release)?;
+    let item = item_of(ctx, number)?;
+    role(ctx, &roles_of(item))?;
+    if item.rule != Rule::Attestation {
+        return refuse(
+            RefusalCode::ItemNotAttestable,
+            format!("item {number} closes by {}", item.rule.as_str()),
+        );
+    }
+    if release.status(number).is_closed() {
+        return refuse(
+            RefusalCode::ItemClosed,
+            format!("item {number} is {}", release.status(number).as_str()),
+        );
+    }
+    if matches!(release.status(number), ItemStatus::Failed { .. }) {
+        return refuse(RefusalCode::ItemFailed, format!("item {number} has failed"));
+    }
+    let provable = item.machine && item.roles.contains(&Role::Machine);
+    if ctx.around.procedure.policy == Policy::Strict && provable && ctx.actor.is_person() {
+        return refuse(RefusalCode::MachineRequired, format!("item {number} takes a machine's word"));
+    }
+    gate_open(release, item, ctx)?;
+    let candidate = bound_to(release, item)?;
+    let signed = signatures(release, number);
+    if signed.iter().any(|signature| signature.by.id == ctx.actor.id) {
+        return refuse(RefusalCode::AlreadySigned, format!("{} signed item {number} before", ctx.actor.id));
+    }
+
+    let mut events = Vec::with_capacity(body.new_evidence.len() + 1);
+    let mut cited = Vec::with_capacity(body.evidence.len() + body.new_evidence.len());
+    for id in &body.evidence {
+        usable(release, item, *id, candidate)?;
+        if !cited.iter().any(|(known, _)| known == id) {
+            cited.push((*id, release.evidence.get(id).map(|evidence| evidence.kind())));
+        }
+    }
+    for new in &body.new_evidence {
+        evidence::accepts(item, new)?;
+        let id = (ctx.event_id)(events.len());
+        events.push(evidence::recorded(release, vec![number], new, id, ctx)?);
+        cited.push((id, Some(new.facts.kind())));
+    }
+    if cited.is_empty() {
+        return Err(evidence_required(item));
+    }
+
+    let verdict = judge(opened, item, &cited, signed, ctx);
+    events.push(Decided::<ReleaseEvent>::now(ItemAttested {
+        item: number,
+        evidence: cited.into_iter().map(|(id, _)| id).collect(),
+        assurance: Assurance::Attested,
+        verdict,
+        candidate,
+        statement: body.statement.clone(),
+    }));
+    Ok(events)
+}
+
+/// What the attestation rule reads: evidence of a listed kind, and the second signature where the
+/// procedure asks for one. One row per target and input.
+fn judge(
+    opened: &ReleaseOpened,
+    item: &Item,
+    cited: &[(Uuid, Option<EvidenceKind>)],
+    signed: &[Attestation],
+    ctx: &Context<'_>,
+) -> Verdict {
+    let kinds = item.evidence.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+    let mut rows = Vec::new();
+    for target in &opened.targets {
+        for (id, kind) in cited {
+            let observed = kind.map_or("none", EvidenceKind::as_str).to_owned();
+            rows.push(Row::ok(
+                "evidence_kind",
+                target,
+                format!("evidence/{id}"),
+                format!("any of: {kinds}"),
+                observed,
+            ));
+        }
+        if !item.second.is_empty() {
+            rows.push(second_signature(item, target, signed, ctx));
+        }
+    }
+    Verdict::of("attestation", RULE_VERSION, rows)
+}
+
+/// Two different people, one in a listed role and the other in a role of the second signature,
+/// whichever signs first.
+fn second_signature(
+    item: &Item,
+    target: &crate::value::Name,
+    signed: &[Attestation],
+    ctx: &Context<'_>,
+) -> Row {
+    let input = format!("item/{}/attestations", item.number);
+    let names = |roles: &[Role]| roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ");
+    let expected =
+        format!("signatures of {} and, by another person, {}", names(&item.roles), names(&item.second));
+    let first = |roles: &[Role]| roles.iter().any(|role| item.roles.contains(role));
+    let second = |roles: &[Role]| roles.iter().any(|role| item.second.contains(role));
+    let own = &ctx.actor.roles;
+    let complete = signed.iter().any(|earlier| {
+        let theirs = &earlier.by.roles;
+        (first(own) && second(theirs)) || (second(own) && first(theirs))
+    });
+    let observed = format!("{} signatures", signed.len() + 1);
+    if complete {
+        Row::ok("second_signature", target, input, expected, observed)
+    } else {
+        Row::failed("second_signature", target, input, expected, observed, Cause::Absent)
+    }
+}
+
+fn signatures(release: &Release, number: ItemNumber) -> &[Attestation] {
+    release.items.get(&number).map_or(&[], |state| &state.attestations)
+}
+
+/// The candidate the signature binds; items that no candidate touches bind none.
+fn bound_to(release: &Release, item: &Item) -> Result<Option<u32>, Refusal> {
+    if item.on_new_candidate == CandidateEffect::Unaffected {
+        return Ok(release.current_candidate().map(|candidate| candidate.number));
+    }
+    let candidate = current_candidate(release)?;
+    if item.needs_bound_candidate && !candidate.is_bound() {
+        return refuse(
+            RefusalCode::CandidateNotBound,
+            format!("no artifacts are bound to {} yet", candidate.tag),
+        );
+    }
+    Ok(Some(candidate.number))
+}
+
+fn usable(release: &Release, item: &Item, id: Uuid, candidate: Option<u32>) -> Result<(), Refusal> {
+    let Some(evidence) = release.evidence.get(&id) else {
+        return refuse(RefusalCode::EvidenceUnknown, format!("no evidence {id}"));
+    };
+    if let Some(retraction) = &evidence.retracted {
+        return refuse(RefusalCode::EvidenceRetracted, format!("{id} was retracted at {}", retraction.at));
+    }
+    if !item.evidence.contains(&evidence.kind()) {
+        return refuse(
+            RefusalCode::EvidenceKindNotAccepted,
+            format!("item {} does not take {}", item.number, evidence.kind().as_str()),
+        );
+    }
+    let about_old_candidate = match evidence.recorded.subject {
+        Subject::Candidate { number } => Some(number) != candidate,
+        // What needs new evidence for each candidate does not take what was known before it.
+        _ if item.on_new_candidate == CandidateEffect::Stale => candidate
+            .and_then(|number| release.candidate(number))
+            .is_some_and(|candidate| evidence.revision < candidate.tagged_at_revision),
+        _ => false,
+    };
+    if about_old_candidate && item.on_new_candidate != CandidateEffect::Unaffected {
+        return Err(Refusal::new(
+            RefusalCode::EvidenceStale,
+            format!("{id} is not about the current candidate"),
+        )
+        .with_rows(vec![Row::failed(
+            "evidence_subject",
+            &super::whole(),
+            format!("evidence/{id}/subject"),
+            candidate.map_or_else(|| "release".to_owned(), |number| format!("candidate {number}")),
+            match evidence.recorded.subject {
+                Subject::Candidate { number } => format!("candidate {number}"),
+                _ => "release".to_owned(),
+            },
+            Cause::Stale,
+        )]));
+    }
+    Ok(())
+}
+
+fn evidence_required(item: &Item) -> Refusal {
+    let kinds = item.evidence.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+    Refusal::new(
+        RefusalCode::EvidenceRequired,
+        format!("item {} needs evidence of any of: {kinds}", item.number),
+    )
+    .with_rows(vec![Row::failed(
+        "evidence_kind",
+        &super::whole(),
+        format!("item/{}/evidence", item.number),
+        format!("any of: {kinds}"),
+        "none".into(),
+        Cause::Absent,
+    )])
+}
+
+/// A person confirms for the new candidate what an earlier candidate closed.
+pub fn reaffirm(release: &Release, number: ItemNumber, body: &ReaffirmItem, ctx: &Context<'_>) -> Decision {
+    let opened = moving(release)?;
+    let item = item_of(ctx, number)?;
+    role(ctx, &roles_of(item))?;
+    person(ctx)?;
+    if !matches!(release.status(number), ItemStatus::Stale { reaffirmable: true, .. }) {
+        return refuse(
+            RefusalCode::ItemNotReaffirmable,
+            format!("item {number} is {}", release.status(number).as_str()),
+        );
+    }
+    gate_open(release, item, ctx)?;
+    let candidate = current_candidate(release)?;
+    if item.needs_bound_candidate && !candidate.is_bound() {
+        return refuse(
+            RefusalCode::CandidateNotBound,
+            format!("no artifacts are bound to {}", candidate.tag),
+        );
+    }
+    let signed = signatures(release, number);
+    if signed.iter().any(|signature| signature.by.id == ctx.actor.id) {
+        return refuse(RefusalCode::AlreadySigned, format!("{} signed item {number} before", ctx.actor.id));
+    }
+    let rows = opened
+        .targets
+        .iter()
+        .flat_map(|target| {
+            let reaffirmed = Row::ok(
+                "reaffirmation",
+                target,
+                format!("item/{number}"),
+                format!("a person's word for candidate {}", candidate.number),
+                format!("given by {}", ctx.actor.id),
+            );
+            let second = (!item.second.is_empty()).then(|| second_signature(item, target, signed, ctx));
+            std::iter::once(reaffirmed).chain(second)
+        })
+        .collect();
+    one(ItemReaffirmed {
+        item: number,
+        candidate: candidate.number,
+        verdict: Verdict::of("attestation", RULE_VERSION, rows),
+        statement: body.statement.clone(),
+    })
+}
+
+/// By a signatory or the release manager.
+pub fn retract(release: &Release, number: ItemNumber, body: &RetractItem, ctx: &Context<'_>) -> Decision {
+    not_ended(release)?;
+    item_of(ctx, number)?;
+    let signed = signatures(release, number);
+    if !signed.iter().any(|signature| signature.by.id == ctx.actor.id) {
+        role(ctx, &[Role::ReleaseManager])?;
+    }
+    let signed_off = match release.status(number) {
+        ItemStatus::NotApplicable { .. } => true,
+        ItemStatus::Waived { .. } => false,
+        _ => !signed.is_empty(),
+    };
+    if is_latched(release, number, &ctx.around.procedure) {
+        return refuse(RefusalCode::ItemLatched, format!("a deployment rests on item {number}"));
+    }
+    if !signed_off {
+        return refuse(
+            RefusalCode::ItemNotAttested,
+            format!("item {number} is {}", release.status(number).as_str()),
+        );
+    }
+    one(ItemRetracted { item: number, reason: body.reason.clone() })
+}
+
+/// A machine shows it by evidence, at once; a person proposes it for a second person to confirm.
+pub fn mark_not_applicable(
+    release: &Release,
+    number: ItemNumber,
+    body: &MarkNotApplicable,
+    ctx: &Context<'_>,
+) -> Decision {
+    moving(release)?;
+    let item = item_of(ctx, number)?;
+    if release.status(number).is_closed() {
+        return refuse(
+            RefusalCode::ItemClosed,
+            format!("item {number} is {}", release.status(number).as_str()),
+        );
+    }
+    let allowed = |proof: NotApplicableProof| {
+        if item.not_applicable.contains(&proof) {
+            return Ok(());
+        }
+        refuse(RefusalCode::NotApplicableNotAllowed, format!("item {number} does not allow it"))
+    };
+    if ctx.actor.kind == ActorKind::Machine {
+        allowed(NotApplicableProof::Machine)?;
+        role(ctx, &[Role::Machine])?;
+        gate_open(release, item, ctx)?;
+        let candidate = release.current_candidate().map(|candidate| candidate.number);
+        for id in &body.evidence {
+            usable(release, item, *id, candidate)?;
+        }
+        if body.evidence.is_empty() {
+            return Err(evidence_required(item));
+        }
+        return one(ItemMarkedNotApplicable {
+            item: number,
+            proof: NotApplicableProof::Machine,
+            evidence: body.evidence.to_vec(),
+            justification: body.justification.clone(),
+            proposed_by: None,
+        });
+    }
+    allowed(NotApplicableProof::Justification)?;
+    role(ctx, &roles_of(item))?;
+    let Some(justification) = &body.justification else {
+        return refuse(RefusalCode::NotApplicableNotAllowed, "a person gives a justification");
+    };
+    one(ItemNotApplicableProposed { item: number, justification: justification.clone() })
+}
+
+pub fn confirm_not_applicable(release: &Release, number: ItemNumber, ctx: &Context<'_>) -> Decision {
+    moving(release)?;
+    let item = item_of(ctx, number)?;
+    role(ctx, &roles_of(item))?;
+    person(ctx)?;
+    let Some(proposed) = release.items.get(&number).and_then(|state| state.proposed.as_ref()) else {
+        return refuse(RefusalCode::NotApplicableNotProposed, format!("item {number} has no proposal"));
+    };
+    if proposed.by == ctx.actor.id {
+        return refuse(RefusalCode::SecondPersonRequired, format!("{} proposed it", proposed.by));
+    }
+    gate_open(release, item, ctx)?;
+    one(ItemMarkedNotApplicable {
+        item: number,
+        proof: NotApplicableProof::Justification,
+        evidence: Vec::new(),
+        justification: Some(proposed.justification.clone()),
+        proposed_by: Some(proposed.by.clone()),
+    })
+}
+
+pub fn assign(release: &Release, number: ItemNumber, body: &AssignItem, ctx: &Context<'_>) -> Decision {
+    not_ended(release)?;
+    item_of(ctx, number)?;
+    role(ctx, &[Role::ReleaseManager])?;
+    one(ItemAssigned { item: number, to: body.to.clone(), due_at: body.due_at })
+}
+
+pub fn claim(release: &Release, number: ItemNumber, ctx: &Context<'_>) -> Decision {
+    not_ended(release)?;
+    let item = item_of(ctx, number)?;
+    role(ctx, &roles_of(item))?;
+    person(ctx)?;
+    if release.items.get(&number).is_some_and(|state| state.assignee.as_ref() == Some(&ctx.actor.id)) {
+        return refuse(RefusalCode::NothingChanged, format!("{} has item {number}", ctx.actor.id));
+    }
+    one(ItemClaimed { item: number })
+}

@@ -1,0 +1,284 @@
+//! Going back. No gate, window, freeze, hold or missing step refuses it: what is missing is recorded.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::deployment::{cancelled, known as known_deployment, undone};
+use super::monitoring::{at, share, skew_ms};
+use super::{Context, Decided, Decision, one, opened, person, refuse, role};
+use crate::actor::Role;
+use crate::command::{
+    CompleteRollback, DecideRollback, FailRollback, ObserveRollback, ProposeRollback, RollbackObservation,
+    StartRollback, TriggerRollback, VerifyRollback,
+};
+use crate::event::{
+    ApprovalConsumed, DeploymentObserved, Effect, EffectKind, EnvironmentPurpose, Outcome, ReleaseEvent,
+    ReleaseOutcomeSet, RollbackBackupRestored, RollbackCompleted, RollbackDecided, RollbackDecision,
+    RollbackFailed, RollbackMode, RollbackProposed, RollbackSchemaKept, RollbackSchemaReverted,
+    RollbackStarted, RollbackStep, RollbackTrafficShifted, RollbackTriggered, RollbackVerified, TimerCause,
+};
+use crate::procedure::ROLLBACK_NOT_NEEDED;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::release::{Deployment, DeploymentState, Release, Rollback, RollbackStatus};
+use crate::value::{Name, Prose};
+
+const MAY_ROLL_BACK: [Role; 4] = [Role::Operator, Role::OnCall, Role::ReleaseManager, Role::Machine];
+
+pub fn trigger(release: &Release, body: &TriggerRollback, ctx: &Context<'_>) -> Decision {
+    opened(release)?;
+    role(ctx, &MAY_ROLL_BACK)?;
+    if let Some(id) = body.deployment {
+        known_deployment(release, id)?;
+    }
+    at(
+        body.at,
+        RollbackTriggered {
+            trigger: (ctx.event_id)(0),
+            rule: body.rule.clone(),
+            detail: body.detail.clone(),
+            deployment: body.deployment,
+            metric: body.metric.clone(),
+            value: body.value,
+            control: body.control,
+            threshold: body.threshold,
+            from: body.from,
+            to: body.to,
+            skew_ms: skew_ms(body.at, ctx.now),
+        },
+    )
+}
+
+pub fn propose(release: &Release, body: &ProposeRollback, ctx: &Context<'_>) -> Decision {
+    opened(release)?;
+    role(
+        ctx,
+        &[Role::Operator, Role::OnCall, Role::ReleaseManager, Role::Machine, Role::Qa, Role::Engineer],
+    )?;
+    if let Some(id) = body.deployment {
+        known_deployment(release, id)?;
+    }
+    one(RollbackProposed {
+        proposal: (ctx.event_id)(0),
+        reason: body.reason.clone(),
+        deployment: body.deployment,
+        trigger: body.trigger,
+    })
+}
+
+/// To roll back one person is enough; to hold or go on against a proposal it takes two.
+pub fn decide(release: &Release, id: Uuid, body: &DecideRollback, ctx: &Context<'_>) -> Decision {
+    opened(release)?;
+    role(ctx, &[Role::OnCall, Role::Operator, Role::ReleaseManager])?;
+    person(ctx)?;
+    let Some(proposal) = release.proposals.iter().find(|proposal| proposal.proposal == id) else {
+        return refuse(RefusalCode::ProposalUnknown, format!("no proposal {id}"));
+    };
+    if let Some(decided) = proposal.decided() {
+        return refuse(RefusalCode::ProposalDecided, format!("it was decided to {}", decided.as_str()));
+    }
+    let same = || proposal.decisions.iter().filter(|earlier| earlier.decision == body.decision);
+    if same().any(|earlier| earlier.by == ctx.actor.id) {
+        return refuse(RefusalCode::AlreadySigned, format!("{} decided so before", ctx.actor.id));
+    }
+    let back = body.decision == RollbackDecision::Rollback;
+    let mut events: Vec<Decided<ReleaseEvent>> = vec![Decided::now(RollbackDecided {
+        proposal: id,
+        decision: body.decision,
+        reason: body.reason.clone(),
+        effective: back || same().next().is_some(),
+    })];
+    if back {
+        let start = StartRollback {
+            reason: body.reason.clone(),
+            deployment: proposal.deployment,
+            to: None,
+            mode: None,
+        };
+        started(release, &start, Some(id), &mut events, ctx)?;
+    }
+    Ok(events)
+}
+
+pub fn start(release: &Release, body: &StartRollback, ctx: &Context<'_>) -> Decision {
+    role_to_roll_back(release, ctx)?;
+    let mut events = Vec::new();
+    started(release, body, None, &mut events, ctx)?;
+    Ok(events)
+}
+
+fn role_to_roll_back(release: &Release, ctx: &Context<'_>) -> Result<(), Refusal> {
+    opened(release)?;
+    role(ctx, &MAY_ROLL_BACK)
+}
+
+fn started(
+    release: &Release,
+    body: &StartRollback,
+    proposal: Option<Uuid>,
+    events: &mut Vec<Decided<ReleaseEvent>>,
+    ctx: &Context<'_>,
+) -> Result<(), Refusal> {
+    let opened = opened(release)?;
+    if let Some(running) = release.running_rollback() {
+        return refuse(RefusalCode::RollbackRunning, format!("rollback {}", running.rollback));
+    }
+    let running = what_runs(release, body)?;
+    let deployment = match running {
+        Some(running) => running.deployment,
+        None => {
+            let deployment = (ctx.event_id)(events.len());
+            events.push(Decided::now(DeploymentObserved {
+                deployment,
+                environment: production_environment(ctx),
+                purpose: EnvironmentPurpose::Production,
+                candidate: None,
+            }));
+            deployment
+        }
+    };
+    let procedure = &ctx.around.procedure;
+    let mut effects = undone(release, procedure);
+    if let Some(item) = procedure.item_by_key(ROLLBACK_NOT_NEEDED) {
+        effects.retain(|row| row.item != item.number);
+        effects.push(Effect { item: item.number, effect: EffectKind::Failed });
+    }
+    events.push(Decided::now(RollbackStarted {
+        rollback: (ctx.event_id)(events.len()),
+        deployment,
+        reason: body.reason.clone(),
+        mode: body.mode.unwrap_or(RollbackMode::Traffic),
+        effects,
+        candidate: running.and_then(|running| running.candidate),
+        to: body.to.clone().or_else(|| opened.previous.clone()),
+        proposal,
+        triggered_at: first_trigger(release, running),
+    }));
+    // An approval for the next start was given before this was known.
+    if let Some(approval) = release.live_approval() {
+        events.push(Decided::now(ApprovalConsumed { request: approval.request, deployment }));
+    }
+    events.extend(cancelled(release, TimerCause::RollbackStarted));
+    Ok(())
+}
+
+/// What is named, else what runs, else what was last tried; nothing when none was ever recorded or
+/// all of it was rolled back, and something runs nevertheless.
+fn what_runs<'r>(release: &'r Release, body: &StartRollback) -> Result<Option<&'r Deployment>, Refusal> {
+    let gone = |deployment: &Deployment| matches!(deployment.status, DeploymentState::RolledBack { .. });
+    if let Some(id) = body.deployment {
+        let named = known_deployment(release, id)?;
+        if !named.is_production() {
+            return refuse(RefusalCode::DeploymentUnknown, format!("{id} is not in production"));
+        }
+        if gone(named) {
+            return refuse(RefusalCode::DeploymentEnded, format!("{id} was rolled back"));
+        }
+        return Ok(Some(named));
+    }
+    let last = || release.production_deployments().rev().find(|deployment| !gone(deployment));
+    Ok(release.in_production().or_else(last))
+}
+
+fn production_environment(ctx: &Context<'_>) -> Name {
+    ctx.around
+        .snapshots
+        .environments
+        .iter()
+        .find(|environment| environment.purpose == EnvironmentPurpose::Production)
+        .map_or_else(Name::production, |environment| environment.name.clone())
+}
+
+fn first_trigger(release: &Release, running: Option<&Deployment>) -> Option<Timestamp> {
+    let running = running?;
+    release
+        .triggers
+        .iter()
+        .filter(|trigger| trigger.deployment.is_none_or(|of| of == running.deployment))
+        .map(|trigger| trigger.at)
+        .filter(|at| *at >= running.started_at)
+        .min()
+}
+
+pub fn observe(release: &Release, id: Uuid, body: &ObserveRollback, ctx: &Context<'_>) -> Decision {
+    role_to_roll_back(release, ctx)?;
+    running(release, id)?;
+    let note = |note: &Option<Prose>| note.clone();
+    let event: ReleaseEvent = match &body.observation {
+        RollbackObservation::TrafficShifted { weight_percent } => {
+            share("weight_percent", *weight_percent)?;
+            let skew_ms = skew_ms(body.at, ctx.now);
+            RollbackTrafficShifted { rollback: id, weight_percent: *weight_percent, skew_ms }.into()
+        }
+        RollbackObservation::SchemaKept { note: said } => {
+            RollbackSchemaKept { rollback: id, note: note(said) }.into()
+        }
+        RollbackObservation::SchemaReverted { note: said } => {
+            RollbackSchemaReverted { rollback: id, note: note(said) }.into()
+        }
+        RollbackObservation::BackupRestored { loss_window_s, backup, note: said } => RollbackBackupRestored {
+            rollback: id,
+            loss_window_s: *loss_window_s,
+            backup: backup.clone(),
+            note: note(said),
+        }
+        .into(),
+    };
+    at(body.at, event)
+}
+
+pub fn verify(release: &Release, id: Uuid, body: &VerifyRollback, ctx: &Context<'_>) -> Decision {
+    role_to_roll_back(release, ctx)?;
+    running(release, id)?;
+    let artifacts = (!body.artifacts.is_empty()).then(|| body.artifacts.to_vec());
+    at(
+        body.at,
+        RollbackVerified {
+            rollback: id,
+            version: body.version.clone(),
+            healthy_probes: body.healthy_probes,
+            artifacts,
+            url: body.url.clone(),
+            note: body.note.clone(),
+        },
+    )
+}
+
+pub fn fail(release: &Release, id: Uuid, body: &FailRollback, ctx: &Context<'_>) -> Decision {
+    role_to_roll_back(release, ctx)?;
+    running(release, id)?;
+    one(RollbackFailed { rollback: id, reason: body.reason.clone() })
+}
+
+/// Steps that nobody reported are named in the event; they do not keep it open.
+pub fn complete(release: &Release, id: Uuid, body: &CompleteRollback, ctx: &Context<'_>) -> Decision {
+    role_to_roll_back(release, ctx)?;
+    let rollback = running(release, id)?;
+    let seconds =
+        |from: Timestamp, to: Timestamp| u64::try_from(to.duration_since(from).as_secs()).unwrap_or(0);
+    let begun = rollback.triggered_at.unwrap_or(rollback.started_at);
+    let steps = [RollbackStep::Traffic, RollbackStep::Schema, RollbackStep::Verified];
+    Ok(vec![
+        Decided::now(RollbackCompleted {
+            rollback: id,
+            duration_s: seconds(rollback.started_at, ctx.now),
+            missing: steps.into_iter().filter(|step| rollback.done(*step).is_none()).collect(),
+            recovery_s: rollback.done(RollbackStep::Verified).map(|verified| seconds(begun, verified)),
+            note: body.note.clone(),
+        }),
+        Decided::now(ReleaseOutcomeSet {
+            outcome: Outcome::RolledBack,
+            rollback: Some(id),
+            reason: Some(rollback.reason.clone()),
+        }),
+    ])
+}
+
+fn running(release: &Release, id: Uuid) -> Result<&Rollback, Refusal> {
+    let Some(rollback) = release.rollback(id) else {
+        return refuse(RefusalCode::RollbackUnknown, format!("no rollback {id}"));
+    };
+    if rollback.status != RollbackStatus::Running {
+        return refuse(RefusalCode::RollbackEnded, format!("the rollback is {}", rollback.status.as_str()));
+    }
+    Ok(rollback)
+}

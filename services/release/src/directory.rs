@@ -1,0 +1,212 @@
+//! The directory of people: which accounts and commit author keys belong to which actor.
+//!
+//! Stream `directory-{tenant}`. It holds ids and keyed hashes only. Names and addresses stay outside
+//! the log, where they can be erased; `directory_ref` points to them and means nothing by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::actor::Role;
+use crate::aggregate::{Aggregate, Context, Decided};
+use crate::command::commands;
+use crate::event::{DirectoryEvent, Fact, IdentityLinked, IdentityUnlinked};
+use crate::guard::{failed, one, refuse, role, room};
+use crate::refusal::{Refusal, RefusalCode};
+use crate::value::{ActorId, AuthorKey, List, Prose};
+use crate::verdict::Cause;
+
+/// How many actors the directory may hold.
+pub const MAX_IDENTITIES: usize = 10_000;
+/// How many keys may be linked to one actor.
+pub const MAX_KEYS: usize = 50;
+
+/// Everything that can be asked of the directory.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum DirectoryCommand {
+    Link(LinkIdentity),
+    Unlink(UnlinkIdentity),
+}
+
+commands! {
+    /// What is given is added to what the directory holds of the actor.
+    LinkIdentity { actor: ActorId, } optional {
+        /// Where the erasable part of the entry is found. Actors with the same one are one person.
+        directory_ref: Uuid,
+    } defaulted {
+        keys: List<AuthorKey, 20>,
+    };
+
+    /// Without keys, the whole entry.
+    UnlinkIdentity { actor: ActorId, reason: Prose, } defaulted { keys: List<AuthorKey, 20>, };
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Directory {
+    pub identities: BTreeMap<ActorId, Identity>,
+    /// How many events the stream holds.
+    pub events: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
+}
+
+/// What one actor is known by elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Identity {
+    pub keys: BTreeSet<AuthorKey>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory_ref: Option<Uuid>,
+    pub since: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl Directory {
+    pub fn identity(&self, actor: &ActorId) -> Option<&Identity> {
+        self.identities.get(actor)
+    }
+
+    /// Every key the person is known by, through whichever of their actors it was linked.
+    pub fn author_keys(&self, actor: &ActorId) -> BTreeSet<&AuthorKey> {
+        self.actors_of(actor).filter_map(|own| self.identities.get(own)).flat_map(|own| &own.keys).collect()
+    }
+
+    /// Who is known by this key; several actors only if they are one person.
+    pub fn actors_with<'d>(&'d self, key: &'d AuthorKey) -> impl Iterator<Item = &'d ActorId> {
+        self.identities.iter().filter(|(_, identity)| identity.keys.contains(key)).map(|(actor, _)| actor)
+    }
+
+    /// Whether two actors are known to be one person.
+    pub fn same_person(&self, one: &ActorId, other: &ActorId) -> bool {
+        one == other || self.actors_of(one).any(|actor| actor == other)
+    }
+
+    fn actors_of<'d>(&'d self, actor: &'d ActorId) -> impl Iterator<Item = &'d ActorId> {
+        let person = self.identities.get(actor).and_then(|identity| identity.directory_ref);
+        self.identities
+            .iter()
+            .filter(move |(id, identity)| {
+                *id == actor || (person.is_some() && identity.directory_ref == person)
+            })
+            .map(|(id, _)| id)
+    }
+}
+
+impl Aggregate for Directory {
+    type Event = DirectoryEvent;
+    type Command = DirectoryCommand;
+    type Around = ();
+
+    fn evolve(&mut self, fact: &Fact<DirectoryEvent>) {
+        self.events = fact.revision.saturating_add(1);
+        self.updated_at = Some(fact.recorded_at);
+        match &fact.event {
+            DirectoryEvent::IdentityLinked(linked) => {
+                let identity = self.identities.entry(linked.actor.clone()).or_insert_with(|| Identity {
+                    keys: BTreeSet::new(),
+                    directory_ref: None,
+                    since: fact.recorded_at,
+                    updated_at: fact.recorded_at,
+                });
+                identity.keys.extend(linked.keys.iter().cloned());
+                identity.directory_ref = linked.directory_ref.or(identity.directory_ref);
+                identity.updated_at = fact.recorded_at;
+            }
+            DirectoryEvent::IdentityUnlinked(unlinked) => {
+                if unlinked.entire {
+                    self.identities.remove(&unlinked.actor);
+                } else if let Some(identity) = self.identities.get_mut(&unlinked.actor) {
+                    identity.keys.retain(|key| !unlinked.keys.contains(key));
+                    identity.updated_at = fact.recorded_at;
+                }
+            }
+        }
+    }
+
+    fn decide(&self, command: &DirectoryCommand, ctx: &Context<'_, ()>) -> Decision {
+        match command {
+            DirectoryCommand::Link(body) => link(self, body, ctx),
+            DirectoryCommand::Unlink(body) => unlink(self, body, ctx),
+        }
+    }
+}
+
+type Decision = Result<Vec<Decided<DirectoryEvent>>, Refusal>;
+
+fn link(directory: &Directory, body: &LinkIdentity, ctx: &Context<'_, ()>) -> Decision {
+    role(ctx, &[Role::Admin])?;
+    let known = directory.identity(&body.actor);
+    let held = |key: &AuthorKey| known.is_some_and(|identity| identity.keys.contains(key));
+    // A set, because a caller may name a key twice.
+    let new: BTreeSet<_> = body.keys.iter().filter(|key| !held(key)).cloned().collect();
+    let person = body.directory_ref.or(known.and_then(|identity| identity.directory_ref));
+    let moves = known.is_some_and(|identity| identity.directory_ref != person);
+    if known.is_some() && new.is_empty() && !moves {
+        return refuse(RefusalCode::NothingChanged, format!("{} has these links", body.actor));
+    }
+    let keys = new.iter().chain(known.filter(|_| moves).into_iter().flat_map(|identity| &identity.keys));
+    taken(directory, &body.actor, person, keys)?;
+    match known {
+        None => room("actors in the directory", directory.identities.len(), MAX_IDENTITIES)?,
+        Some(identity) if identity.keys.len() + new.len() > MAX_KEYS => {
+            return refuse(RefusalCode::LimitReached, format!("at most {MAX_KEYS} keys for one actor"));
+        }
+        Some(_) => {}
+    }
+    one(IdentityLinked {
+        actor: body.actor.clone(),
+        keys: new.into_iter().collect(),
+        directory_ref: body.directory_ref,
+    })
+}
+
+/// A key belongs to one person: were it two people's, each could approve the other's commits as theirs.
+fn taken<'k>(
+    directory: &Directory,
+    actor: &ActorId,
+    person: Option<Uuid>,
+    keys: impl Iterator<Item = &'k AuthorKey>,
+) -> Result<(), Refusal> {
+    let other_person = |holder: &ActorId| {
+        let theirs = directory.identity(holder).and_then(|identity| identity.directory_ref);
+        holder != actor && (person.is_none() || theirs != person)
+    };
+    let rows: Vec<_> = keys
+        .filter_map(|key| {
+            let holder = directory
+                .identities
+                .iter()
+                .find(|(id, identity)| identity.keys.contains(key) && other_person(id))?;
+            let input = format!("directory/keys/{key}");
+            Some(failed("one_person", input, actor.as_str(), holder.0.as_str(), Cause::Mismatch))
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let detail = format!("{} keys are linked to somebody else", rows.len());
+    Err(Refusal::new(RefusalCode::IdentityTaken, detail).with_rows(rows))
+}
+
+fn unlink(directory: &Directory, body: &UnlinkIdentity, ctx: &Context<'_, ()>) -> Decision {
+    role(ctx, &[Role::Admin])?;
+    let Some(identity) = directory.identity(&body.actor) else {
+        return refuse(RefusalCode::IdentityUnknown, format!("the directory does not know {}", body.actor));
+    };
+    let entire = body.keys.is_empty();
+    let gone: BTreeSet<_> =
+        identity.keys.iter().filter(|key| entire || body.keys.contains(key)).cloned().collect();
+    if !entire && gone.is_empty() {
+        return refuse(RefusalCode::NothingChanged, format!("{} has none of these links", body.actor));
+    }
+    one(IdentityUnlinked {
+        actor: body.actor.clone(),
+        keys: gone.into_iter().collect(),
+        entire,
+        reason: body.reason.clone(),
+    })
+}

@@ -1,0 +1,82 @@
+//! What time, or another stream, makes necessary. Pure: the server keeps the instants, and sends each
+//! command as itself when its time has come.
+
+use jiff::Timestamp;
+
+use crate::command::{Command, RevokeAuthorization};
+use crate::decide::authorization::effective;
+use crate::decide::deployment::is_latched;
+use crate::decide::{Around, Snapshots};
+use crate::procedure::Procedure;
+use crate::release::{Life, Release, WaiverStatus};
+use crate::value::Prose;
+
+/// One thing to do, at an instant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Due {
+    pub at: Timestamp,
+    /// Which rule asks for it: `waiver_expiry`.
+    pub rule: &'static str,
+    /// What it is about. With rule and instant it names this one occasion, so that several nodes may
+    /// send it and one takes effect.
+    pub cause: String,
+    pub command: Command,
+}
+
+/// What has to be sent now, in the order of its time.
+pub fn due(release: &Release, now: Timestamp, around: &Around) -> Vec<Due> {
+    let mut due = schedule(release, &around.procedure, &around.snapshots);
+    due.retain(|due| due.at <= now);
+    due
+}
+
+/// When there is next something to do, as far as it is known now.
+pub fn next_due(release: &Release, around: &Around) -> Option<Timestamp> {
+    schedule(release, &around.procedure, &around.snapshots).first().map(|due| due.at)
+}
+
+/// Everything that time will make necessary unless something else happens first, soonest first.
+pub fn schedule(release: &Release, procedure: &Procedure, snapshots: &Snapshots) -> Vec<Due> {
+    let mut due = Vec::new();
+    let mut add = |at: Timestamp, rule: &'static str, cause: String, command: Command| {
+        due.push(Due { at, rule, cause, command });
+    };
+    let ended = matches!(release.life, Life::NotOpened | Life::Aborted { .. } | Life::Closed { .. });
+    for waiver in release.waivers.values().filter(|_| !ended) {
+        let live = matches!(waiver.status, WaiverStatus::Requested | WaiverStatus::Granted { .. });
+        if live && !is_latched(release, waiver.item, procedure) {
+            let command = Command::ExpireWaiver { item: waiver.item, waiver: waiver.waiver };
+            add(waiver.expires_at, "waiver_expiry", format!("waiver:{}", waiver.waiver), command);
+        }
+    }
+    if let Some(window) = release.open_window().filter(|_| !ended) {
+        add(window.to, "window_end", format!("window:{window}"), Command::CloseWindow);
+    }
+    for timer in release.running_timers() {
+        let command = Command::ElapseTimer { timer: timer.timer };
+        add(timer.elapses_at, "timer", format!("timer:{}", timer.timer), command);
+    }
+    for lease in release.held_leases().filter(|lease| lease.reminded_at.is_none()) {
+        let command = Command::RemindLease { lease: lease.lease };
+        add(lease.remind_at, "lease_reminder", format!("lease:{}", lease.lease), command);
+    }
+    if let Some(given) = release.live_authorization().filter(|_| !ended) {
+        let approval = effective(release);
+        let named = |input: &str| approval.is_some_and(|a| a.rows.iter().any(|row| row.input == input));
+        for freeze in &snapshots.freezes {
+            let input = format!("freeze/{}", freeze.freeze);
+            if freeze.span.to <= given.authorized_at || named(&input) {
+                continue;
+            }
+            if let Ok(reason) = Prose::new("A freeze is in force that the approval does not name.") {
+                let authorization = given.authorization;
+                let command =
+                    Command::RevokeAuthorization { authorization, body: RevokeAuthorization { reason } };
+                let at = freeze.span.from.max(given.authorized_at);
+                add(at, "freeze", format!("freeze:{}:{authorization}", freeze.freeze), command);
+            }
+        }
+    }
+    due.sort_by(|one, other| one.at.cmp(&other.at).then_with(|| one.cause.cmp(&other.cause)));
+    due
+}

@@ -1,0 +1,109 @@
+//! The window, who approved it, who answered the roll-call, and the authorization they add up to.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Assurance, ChangeClass, Input, Interval};
+use crate::actor::Role;
+use crate::evidence::Artifact;
+use crate::value::{GitSha, ItemNumber, Prose, Sha256Hex};
+use crate::verdict::{Row, Verdict};
+
+data! {
+    /// Set, or moved from where it was.
+    WindowSet { window: Interval, } optional { moved_from: Interval, };
+
+    /// It ended; what it bounded ended with it.
+    WindowClosed { window: Interval, };
+
+    /// Asks for the approval of exactly these rows; `basis` is the hash of them.
+    ApprovalRequested {
+        request: Uuid,
+        candidate: u32,
+        window: Interval,
+        class: ChangeClass,
+        /// How many approvers have to sign.
+        quorum: u32,
+        basis: Sha256Hex,
+        rows: Vec<Row>,
+    } optional { note: Prose, };
+
+    /// `effective` when the quorum is reached with it.
+    ApprovalGranted {
+        request: Uuid,
+        meaning: Meaning,
+        basis: Sha256Hex,
+        /// What was read to tell that the approver is independent.
+        independence: Vec<Row>,
+        effective: bool,
+    } optional { comment: Prose, };
+
+    /// The end of this request.
+    ApprovalRejected { request: Uuid, reason: Prose, };
+    ApprovalWithdrawn { request: Uuid, reason: Prose, };
+
+    /// What it approved is no longer so.
+    ApprovalRevoked {
+        request: Uuid,
+        cause: RevocationCause,
+        /// The bound rows that turned false, where that is the cause.
+        rows: Vec<Row>,
+        /// Items that rested on it.
+        reopened: Vec<ItemNumber>,
+    } optional { reason: Prose, };
+
+    /// A deployment to production took it.
+    ApprovalConsumed { request: Uuid, deployment: Uuid, };
+    ApprovalExpired { request: Uuid, reopened: Vec<ItemNumber>, };
+
+    /// A rule judged the item, without anybody attesting it.
+    ItemJudged { item: ItemNumber, assurance: Assurance, verdict: Verdict, } optional { candidate: u32, };
+
+    /// Counts for this candidate and window only.
+    RollCallAnswered { role: Role, answer: Answer, } optional {
+        candidate: u32,
+        window: Interval,
+        reason: Prose,
+    };
+
+    /// One start of a deployment to production, until it expires.
+    ProductionAuthorized {
+        authorization: Uuid,
+        /// The approval it rests on.
+        request: Uuid,
+        candidate: u32,
+        commit_sha: GitSha,
+        artifacts: Vec<Artifact>,
+        expires_at: Timestamp,
+        basis: Sha256Hex,
+        verdict: Verdict,
+        /// Snapshots of other streams the decision read.
+        inputs: Vec<Input>,
+    } optional { pipeline_digest: Sha256Hex, };
+
+    AuthorizationRevoked { authorization: Uuid, cause: RevocationCause, rows: Vec<Row>, } optional { reason: Prose, };
+    AuthorizationExpired { authorization: Uuid, };
+}
+
+words! {
+    /// What an approver's signature says.
+    Meaning { Approved = "approved", Reviewed = "reviewed", Verified = "verified", }
+    Answer { Go = "go", NoGo = "no_go", }
+    /// Why an approval or an authorization no longer holds.
+    RevocationCause {
+        NewCandidate = "new_candidate",
+        CandidateRejected = "candidate_rejected",
+        WindowMoved = "window_moved",
+        /// A row that was bound, or that the authorization read, is no longer true.
+        RowTurnedFalse = "row_turned_false",
+        ClassRaised = "class_raised",
+        /// Somebody answered no-go.
+        NoGo = "no_go",
+        /// The approval it rested on ended.
+        ApprovalEnded = "approval_ended",
+        FreezeDeclared = "freeze_declared",
+        ReleaseAborted = "release_aborted",
+        Withdrawn = "withdrawn",
+    }
+}

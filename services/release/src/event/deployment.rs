@@ -1,0 +1,164 @@
+//! Deployments and what was observed of them: traffic, metrics, probes, migrations, timers, leases.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Effect, Input};
+use crate::evidence::{Artifact, Metric, Migration};
+use crate::value::{GitSha, ItemNumber, Line, Link, Name, Prose, Sha256Hex, Version};
+use crate::verdict::Row;
+
+data! {
+    DeploymentStarted {
+        deployment: Uuid,
+        environment: Name,
+        purpose: EnvironmentPurpose,
+        candidate: u32,
+        commit_sha: GitSha,
+        artifacts: Vec<Artifact>,
+        /// What an earlier deployment had closed opens for this one.
+        effects: Vec<Effect>,
+        inputs: Vec<Input>,
+    } optional {
+        /// The authorization that this start used up.
+        authorization: Uuid,
+        pipeline_digest: Sha256Hex,
+        url: Link,
+    };
+
+    /// Found running without having been started through here.
+    DeploymentObserved { deployment: Uuid, environment: Name, purpose: EnvironmentPurpose, } optional {
+        candidate: u32,
+    };
+
+    DeploymentFinished { deployment: Uuid, outcome: DeploymentOutcome, effects: Vec<Effect>, } optional {
+        /// The last weight that was observed, in percent.
+        weight_percent: f64,
+        note: Prose,
+    };
+
+    TrafficObserved { deployment: Uuid, weight_percent: f64, } optional {
+        /// How far the source's clock ran ahead.
+        skew_ms: i64,
+    };
+
+    MetricsSampled { deployment: Uuid, samples: Vec<Sample>, } optional { skew_ms: i64, };
+    ProbeRecorded { deployment: Uuid, probes: Vec<Probe>, } optional { skew_ms: i64, };
+
+    MigrationReported {
+        deployment: Uuid,
+        tool: Line,
+        applied: Vec<Migration>,
+        pending: u32,
+        failed: u32,
+    } optional {
+        from_version: Line,
+        to_version: Line,
+        /// The previous version runs on the new schema.
+        backward_compatible: bool,
+        url: Link,
+    };
+
+    /// What is compared with after the deployment.
+    BaselineCaptured {
+        baseline: Uuid,
+        source: Line,
+        from: Timestamp,
+        to: Timestamp,
+        metrics: Vec<Metric>,
+    } optional { url: Link, };
+
+    ProceedDecided {
+        deployment: Uuid,
+        decision: ProceedDecision,
+        reason: Prose,
+        /// The hash of the rows that were decided on, and the rows.
+        basis: Sha256Hex,
+        rows: Vec<Row>,
+    } optional { weight_percent: f64, };
+
+    TimerStarted {
+        timer: Uuid,
+        deployment: Uuid,
+        /// The item whose time it measures.
+        item: ItemNumber,
+        started_at: Timestamp,
+        elapses_at: Timestamp,
+    };
+    TimerElapsed { timer: Uuid, };
+    TimerCancelled { timer: Uuid, cause: TimerCause, };
+
+    /// The previous version is kept so that going back stays possible.
+    LeaseOpened {
+        lease: Uuid,
+        deployment: Uuid,
+        version: Version,
+        not_before_release: Timestamp,
+        /// When somebody is reminded that it is still kept.
+        remind_at: Timestamp,
+    };
+    LeaseProbed { lease: Uuid, healthy: bool, } optional { version: Line, url: Link, skew_ms: i64, };
+    LeaseExtended { lease: Uuid, not_before_release: Timestamp, remind_at: Timestamp, reason: Prose, };
+    LeaseReminded { lease: Uuid, };
+    LeaseReleased { lease: Uuid, } optional { note: Prose, };
+    /// The previous version was gone before its time.
+    LeaseBroken { lease: Uuid, reason: Prose, effects: Vec<Effect>, };
+}
+
+words! {
+    EnvironmentPurpose { Staging = "staging", Production = "production", }
+    DeploymentOutcome { Succeeded = "succeeded", Failed = "failed", }
+    ProceedDecision { Proceed = "proceed", Hold = "hold", Abort = "abort", }
+    TimerCause {
+        RollbackStarted = "rollback_started",
+        /// Another deployment started its own.
+        Restarted = "restarted",
+    }
+    /// Which side of the comparison a sample belongs to.
+    SampleSeries {
+        Canary = "canary",
+        Control = "control",
+        Baseline = "baseline",
+        /// Everything that serves, after the full rollout.
+        Production = "production",
+    }
+    ProbeKind { Version = "version", Health = "health", }
+}
+
+/// One point of one metric. Points stay in the log; a state keeps their aggregates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    pub series: SampleSeries,
+    pub metric: Line,
+    pub at: Timestamp,
+    pub value: f64,
+    /// How many observations the value stands for, such as requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+}
+
+/// One answer of a version or health endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    pub kind: ProbeKind,
+    pub at: Timestamp,
+    /// The endpoint answered as it should.
+    pub ok: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Line>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_sha: Option<GitSha>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas_matched: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas_total: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_status: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f64>,
+}

@@ -1,0 +1,329 @@
+//! Typed evidence: facts with a source, about one subject. Facts are recorded as they were reported;
+//! what they prove is for the rules to judge.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::value::{Digest, GitSha, Line, Link, List, Name, Prose, Sha256Hex};
+
+/// Declares the closed set of evidence kinds: the enum of kinds, and the facts tagged by `kind`.
+macro_rules! evidence_kinds {
+    ($($(#[$doc:meta])* $kind:ident($facts:ident) = $name:literal,)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        pub enum EvidenceKind {
+            $($(#[$doc])* #[serde(rename = $name)] $kind,)*
+        }
+
+        impl EvidenceKind {
+            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+        }
+
+        /// The facts, tagged by `kind`.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(tag = "kind")]
+        pub enum Facts {
+            $(#[serde(rename = $name)] $kind($facts),)*
+        }
+
+        impl Facts {
+            pub fn kind(&self) -> EvidenceKind {
+                match self {
+                    $(Self::$kind(_) => EvidenceKind::$kind,)*
+                }
+            }
+        }
+    };
+}
+
+evidence_kinds! {
+    /// A branch as the repository shows it.
+    GitRef(GitRef) = "git_ref",
+    /// What was read at one commit.
+    Commit(CommitFacts) = "commit",
+    /// A tag that names a version.
+    SemverTag(SemverTag) = "semver_tag",
+    /// A document by URL, and by hash where one is promised.
+    Document(Document) = "document",
+    /// A run of a CI workflow.
+    CiRun(CiRun) = "ci_run",
+    /// Counts of a test run.
+    TestReport(TestReport) = "test_report",
+    /// A deployment as the deploy tool reports it.
+    Deployment(DeploymentFacts) = "deployment",
+    /// What a version endpoint answered.
+    VersionProbe(VersionProbe) = "version_probe",
+    /// What a health endpoint answered.
+    HealthProbe(HealthProbe) = "health_probe",
+    /// A run of database migrations.
+    MigrationRun(MigrationRun) = "migration_run",
+    /// Which configuration keys are present; values are never sent.
+    ConfigSnapshot(ConfigSnapshot) = "config_snapshot",
+    /// Feature flags, planned and actual.
+    FlagSnapshot(FlagSnapshot) = "flag_snapshot",
+    /// A load test of the candidate against the previous version.
+    PerfComparison(PerfComparison) = "perf_comparison",
+    /// The defects found while validating.
+    DefectSet(DefectSet) = "defect_set",
+    /// A database backup.
+    Backup(Backup) = "backup",
+    /// A rehearsed rollback.
+    Drill(Drill) = "drill",
+    /// A message that was sent, with its receipts.
+    Notification(Notification) = "notification",
+    /// A decision taken in another system.
+    Approval(ApprovalFacts) = "approval",
+    /// When a person is available.
+    Availability(Availability) = "availability",
+    /// A dashboard that somebody watches.
+    Dashboard(Dashboard) = "dashboard",
+    /// Metrics before the deployment.
+    MetricBaseline(Metrics) = "metric_baseline",
+    /// Metrics over an interval after it.
+    MetricWindow(Metrics) = "metric_window",
+    /// A canary, from its first to its last sample.
+    CanaryRun(CanaryRun) = "canary_run",
+    /// An interval that had to pass.
+    Timer(Timer) = "timer",
+    /// Cases of a user journey, each passed or failed.
+    JourneyCheck(JourneyCheck) = "journey_check",
+    /// Something published for readers.
+    Publication(Publication) = "publication",
+    /// A ticket and its transition.
+    Ticket(Ticket) = "ticket",
+    /// How long the previous version was kept available.
+    Lease(LeaseFacts) = "lease",
+    /// A statement somebody signs.
+    Declaration(Declaration) = "declaration",
+}
+
+macro_rules! facts {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $ty:ty,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $($(#[$fdoc])* pub $field: $ty,)*
+        }
+    )*};
+}
+
+/// Skips an absent option, so that stored bytes hold only what was reported.
+macro_rules! optional_facts {
+    ($($(#[$doc:meta])* $name:ident { $($field:ident: $ty:ty,)* } optional { $($(#[$odoc:meta])* $ofield:ident: $oty:ty,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $(pub $field: $ty,)*
+            $($(#[$odoc])* #[serde(default, skip_serializing_if = "Option::is_none")] pub $ofield: Option<$oty>,)*
+        }
+    )*};
+}
+
+optional_facts! {
+    GitRef { repository: Line, ref_name: Line, head_sha: GitSha, } optional {
+        base_sha: GitSha,
+        /// No force-push and no deletion.
+        protected: bool,
+        /// The pull request that merged it, where one did.
+        pull_request: Link,
+    }
+    CommitFacts { repository: Line, commit_sha: GitSha, } optional {
+        /// What each manifest says.
+        manifests: List<Manifest, 50>,
+        /// SHA-256 of the changelog section of this version.
+        changelog_section_sha256: Sha256Hex,
+        /// First commit of the range, exclusive.
+        range_from: GitSha,
+        /// Changes merged in the range, and how the changelog covers them.
+        changes: ChangeCoverage,
+    }
+    Manifest { path: Line, value: Line, } optional { sha256: Sha256Hex, }
+    ChangeCoverage { merged: u32, covered: u32, exempt: u32, } optional {
+        missing: List<Line, 200>,
+    }
+    SemverTag { name: Line, tag_object_sha: GitSha, commit_sha: GitSha, } optional {
+        tree_sha: GitSha,
+        annotated: bool,
+        signature: SignatureStatus,
+        tagger: Line,
+    }
+    Document {} optional {
+        title: Line,
+        /// The provider's revision of the document.
+        revision: Line,
+        status: PublicationStatus,
+    }
+    CiRun { provider: Line, run_id: Line, attempt: u32, workflow: Line, head_sha: GitSha, conclusion: Conclusion, } optional {
+        started_at: Timestamp,
+        completed_at: Timestamp,
+        artifacts: List<Artifact, 100>,
+    }
+    TestReport { suite: Line, total: u32, passed: u32, failed: u32, errored: u32, skipped: u32, } optional {
+        flaky: u32,
+        attempts: u32,
+        duration_ms: u64,
+        head_sha: GitSha,
+        version_at_start: Line,
+        version_at_end: Line,
+        report_sha256: Sha256Hex,
+    }
+    DeploymentFacts { environment: Name, status: DeploymentStatus, } optional {
+        deployment: Line,
+        commit_sha: GitSha,
+        artifacts: List<Artifact, 100>,
+        pipeline_digest: Sha256Hex,
+        started_at: Timestamp,
+        finished_at: Timestamp,
+    }
+    VersionProbe { environment: Name, version: Line, commit_sha: GitSha, replicas_matched: u32, replicas_total: u32, } optional {
+        http_status: u16,
+    }
+    HealthProbe { environment: Name, probes: u32, healthy: u32, first_at: Timestamp, last_at: Timestamp, } optional {
+        version: Line,
+        latency_p95_ms: f64,
+        failing_dependencies: List<Line, 50>,
+    }
+    MigrationRun { environment: Name, tool: Line, applied: List<Migration, 500>, pending: u32, failed: u32, } optional {
+        from_version: Line,
+        to_version: Line,
+        /// The previous version runs on the new schema.
+        backward_compatible: bool,
+    }
+    Migration { id: Line, checksum: Line, } optional { duration_ms: u64, }
+    ConfigSnapshot { environment: Name, required: u32, present: u32, digest: Sha256Hex, } optional {
+        missing: List<Line, 500>,
+        extra: List<Line, 500>,
+    }
+    FlagSnapshot { environment: Name, flags: List<Flag, 500>, } optional { digest: Sha256Hex, }
+    Flag { key: Line, planned: Line, actual: Line, } optional { version: Line, owner: Line, kill_switch: Line, }
+    PerfComparison { profile_digest: Sha256Hex, baseline_run: Line, samples: u32, duration_s: u64, p95_ratio: f64, p99_ratio: f64, throughput_ratio: f64, error_rate_delta: f64, } optional {
+        environment_digest: Sha256Hex,
+    }
+    DefectSet { threshold: Line, defects: List<Defect, 500>, } optional {}
+    Defect { key: Line, severity: Line, status: DefectStatus, } optional {
+        fix_sha: GitSha,
+        found_in: u32,
+        fixed_in: u32,
+    }
+    Backup { database: Line, started_at: Timestamp, completed_at: Timestamp, bytes: u64, verified: bool, } optional {
+        checksum: Line,
+        location: Line,
+        retained_until: Timestamp,
+    }
+    Drill { environment: Name, from_version: Line, to_version: Line, started_at: Timestamp, finished_at: Timestamp, succeeded: bool, } optional {
+        pipeline_digest: Sha256Hex,
+        recovery_time_objective_s: u64,
+        schema_path: SchemaPath,
+    }
+    Notification { channel: Line, message_id: Line, recipients: List<Line, 100>, sent_at: Timestamp, } optional {
+        audience: Line,
+        acknowledgements: List<Acknowledgement, 100>,
+    }
+    Acknowledgement { person: Line, at: Timestamp, } optional {}
+    ApprovalFacts { system: Line, reference: Line, decision: Decision, approver: Line, decided_at: Timestamp, } optional {}
+    Availability { person: Line, role: Line, from: Timestamp, to: Timestamp, } optional {}
+    Dashboard { name: Line, watcher: Line, } optional { last_sample_at: Timestamp, }
+    Metrics { source: Line, from: Timestamp, to: Timestamp, metrics: List<Metric, 100>, } optional { coverage: f64, }
+    Metric { name: Line, value: f64, } optional { unit: Line, baseline: f64, }
+    CanaryRun { weight_min_percent: f64, weight_max_percent: f64, from: Timestamp, to: Timestamp, requests: u64, coverage: f64, } optional {
+        control: Line,
+        controller: Link,
+        error_rate: f64,
+        control_error_rate: f64,
+    }
+    Timer { from: Timestamp, to: Timestamp, planned_s: u64, } optional { coverage: f64, watcher: Line, }
+    JourneyCheck { cases: List<JourneyCase, 200>, } optional { version: Line, environment: Name, }
+    JourneyCase { name: Line, result: CaseResult, } optional { executor: Line, at: Timestamp, url: Link, note: Line, }
+    Publication { version: Line, status: PublicationStatus, } optional { published_at: Timestamp, }
+    Ticket { key: Line, status: Line, } optional { transition: Line, at: Timestamp, open_children: u32, }
+    LeaseFacts { environment: Name, version: Line, from: Timestamp, to: Timestamp, probes: u32, healthy: u32, } optional {
+        released_at: Timestamp,
+    }
+    Declaration { statement: Prose, } optional {}
+}
+
+facts! {
+    /// A build artifact and its digest.
+    Artifact { name: Line, digest: Digest, }
+}
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($word:ident,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($word,)* }
+    )*};
+}
+
+words! {
+    SignatureStatus { Valid, Invalid, Unsigned, Unknown, }
+    PublicationStatus { Draft, Published, }
+    Conclusion { Success, Failure, Cancelled, TimedOut, Skipped, }
+    DeploymentStatus { Started, Succeeded, Failed, }
+    DefectStatus { Open, Fixed, Deferred, }
+    SchemaPath { ExpandOnly, Reversible, Irreversible, }
+    Decision { Approved, Rejected, }
+    CaseResult { Pass, Fail, }
+}
+
+/// What a piece of evidence is about. A new candidate makes what was about the old one stale.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Subject {
+    Release,
+    Candidate { number: u32 },
+    Environment { name: Name },
+    Deployment { id: uuid::Uuid },
+}
+
+/// Where a fact comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    Human,
+    Ci,
+    Probe,
+    Scraper,
+    Webhook,
+    Timer,
+}
+
+/// Evidence as a caller reports it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewEvidence {
+    pub facts: Facts,
+    /// Where a reader finds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Link>,
+    /// SHA-256 of the content behind `url`, or of the raw payload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Sha256Hex>,
+    /// When the fact held at its source; the time of recording when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occurred_at: Option<Timestamp>,
+    /// Why a fact more than 24 hours old is entered now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_entry_reason: Option<Prose>,
+    /// The current candidate when absent, or the release before the first candidate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Subject>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+}

@@ -1,0 +1,62 @@
+//! Who may ask: the checks that every aggregate makes in the same way.
+
+use crate::actor::{ActorKind, Role};
+use crate::aggregate::{Context, Decided};
+use crate::refusal::{Refusal, RefusalCode};
+use crate::value::Name;
+use crate::verdict::{Cause, Row};
+
+pub(crate) fn one<E>(event: impl Into<E>) -> Result<Vec<Decided<E>>, Refusal> {
+    Ok(vec![Decided::now(event)])
+}
+
+pub(crate) fn refuse<T>(code: RefusalCode, detail: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::new(code, detail))
+}
+
+/// A row about the thing as a whole, not about one of its targets.
+pub(crate) fn failed(
+    rule: &str,
+    input: impl Into<String>,
+    expected: impl Into<String>,
+    observed: impl Into<String>,
+    cause: Cause,
+) -> Row {
+    Row::failed(rule, &Name::default_target(), input.into(), expected.into(), observed.into(), cause)
+}
+
+pub(crate) fn role<A>(ctx: &Context<'_, A>, any_of: &[Role]) -> Result<(), Refusal> {
+    if ctx.actor.has_any(any_of) {
+        return Ok(());
+    }
+    let names = |roles: &[Role]| roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
+    let expected = format!("any of: {}", names(any_of));
+    let observed = names(&ctx.actor.roles);
+    let cause = if observed.is_empty() { Cause::Absent } else { Cause::Mismatch };
+    let row = failed("role", "actor/roles", expected.clone(), observed, cause);
+    Err(Refusal::new(RefusalCode::RoleMissing, expected).with_rows(vec![row]))
+}
+
+/// The server acts on time and on other streams without holding a role.
+pub(crate) fn role_or_system<A>(ctx: &Context<'_, A>, any_of: &[Role]) -> Result<(), Refusal> {
+    if is_system(ctx) { Ok(()) } else { role(ctx, any_of) }
+}
+
+pub(crate) fn is_system<A>(ctx: &Context<'_, A>) -> bool {
+    ctx.actor.kind == ActorKind::System
+}
+
+pub(crate) fn person<A>(ctx: &Context<'_, A>) -> Result<(), Refusal> {
+    if ctx.actor.is_person() {
+        return Ok(());
+    }
+    refuse(RefusalCode::PersonRequired, format!("the caller is a {}", ctx.actor.kind.as_str()))
+}
+
+/// A list that a fold keeps in memory ends somewhere.
+pub(crate) fn room(what: &str, held: usize, limit: usize) -> Result<(), Refusal> {
+    if held < limit {
+        return Ok(());
+    }
+    refuse(RefusalCode::LimitReached, format!("{held} of {limit} {what}"))
+}

@@ -1,0 +1,43 @@
+//! What a release means: commands, decisions, events, and the state they add up to. Pure: no clock,
+//! no file, no socket, no randomness, no async. Time and ids come in with the context of a command.
+//!
+//! Read [`decide`] for what may happen, [`event`] for what can have happened, [`release`] for what it
+//! adds up to, and [`procedure`] for the steps and items as data.
+
+pub mod access;
+pub mod actor;
+pub mod aggregate;
+pub mod calendar;
+pub mod checklist;
+pub mod command;
+pub mod decide;
+pub mod directory;
+pub mod due;
+pub mod environment;
+pub mod event;
+pub mod evidence;
+mod guard;
+pub mod installation;
+pub mod procedure;
+pub mod procedures;
+pub mod product;
+pub mod refusal;
+pub mod release;
+#[cfg(feature = "testing")]
+pub mod spec;
+pub mod value;
+pub mod verdict;
+pub mod wire;
+
+pub use actor::{Actor, ActorKind, Role};
+pub use aggregate::{Aggregate, Context, Decided, fold};
+pub use calendar::Calendar;
+pub use command::Command;
+pub use directory::Directory;
+pub use environment::Environment;
+pub use event::{EventData, Fact, ReleaseEvent, Signatory};
+pub use procedure::Procedure;
+pub use procedures::Procedures;
+pub use product::Product;
+pub use refusal::{Refusal, RefusalClass, RefusalCode};
+pub use release::Release;

@@ -1,0 +1,348 @@
+//! The release: the state that its events add up to. `evolve` is total: it copies what was recorded
+//! and never refuses, never judges, never reads a clock.
+
+mod approval;
+mod candidate;
+mod deployment;
+mod evidence;
+mod item;
+mod monitoring;
+mod rollback;
+mod waiver;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::event::{ChangeClass, EventData, Fact, Outcome, ReleaseEvent, ReleaseOpened, Signatory};
+use crate::procedure::{Procedure, Rule};
+use crate::value::{ActorId, ItemNumber, Prose, ReleaseId};
+
+pub use approval::*;
+pub use candidate::*;
+pub use deployment::*;
+pub use evidence::*;
+pub use item::*;
+pub use monitoring::*;
+pub use rollback::*;
+pub use waiver::*;
+
+/// Past this many events a release takes only decisions, observations and rollback.
+pub const FULL_AT: u64 = 9_000;
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Release {
+    pub life: Life,
+    /// As opened, with every amendment applied; `None` until the first event.
+    pub opened: Option<ReleaseOpened>,
+    pub opened_at: Option<Timestamp>,
+    pub opened_by: Option<Signatory>,
+    /// 1, and one more for each reopening.
+    pub attempt: u32,
+    /// How it ended, or its last attempt.
+    pub outcome: Option<Outcome>,
+    /// How many events the stream holds.
+    pub events: u64,
+    /// The last revision that was not telemetry.
+    pub decision_revision: u64,
+    pub updated_at: Option<Timestamp>,
+    pub candidates: Vec<Candidate>,
+    pub items: BTreeMap<ItemNumber, ItemState>,
+    pub evidence: BTreeMap<Uuid, Evidence>,
+    pub waivers: BTreeMap<Uuid, Waiver>,
+    pub comments: Vec<Comment>,
+    pub window: Option<Window>,
+    /// Every request for approval, oldest first; so are the lists below.
+    pub approvals: Vec<Approval>,
+    /// The latest answer of each person in each role.
+    pub roll_call: Vec<RollCallEntry>,
+    pub authorizations: Vec<Authorization>,
+    pub deployments: Vec<Deployment>,
+    pub baselines: Vec<Baseline>,
+    pub timers: Vec<Timer>,
+    pub leases: Vec<RollbackLease>,
+    pub triggers: Vec<Trigger>,
+    pub proposals: Vec<Proposal>,
+    pub rollbacks: Vec<Rollback>,
+    /// When it was completed and by whom, so that a hold after that ends there again.
+    completed: Option<Life>,
+}
+
+/// Where the release stands as a whole.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Life {
+    #[default]
+    NotOpened,
+    Open,
+    Held {
+        since: Timestamp,
+        by: ActorId,
+        reason: Prose,
+    },
+    Aborted {
+        at: Timestamp,
+        by: ActorId,
+        reason: Prose,
+    },
+    /// Every step is done; the previous version may still have to be kept available.
+    Completed {
+        at: Timestamp,
+        by: ActorId,
+    },
+    /// History: only amendments after it.
+    Closed {
+        at: Timestamp,
+        by: ActorId,
+    },
+}
+
+impl Life {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotOpened => "not_opened",
+            Self::Open => "open",
+            Self::Held { .. } => "held",
+            Self::Aborted { .. } => "aborted",
+            Self::Completed { .. } => "completed",
+            Self::Closed { .. } => "closed",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Comment {
+    pub comment: Uuid,
+    pub at: Timestamp,
+    pub by: ActorId,
+    pub text: Prose,
+    pub mentions: Vec<ActorId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item: Option<ItemNumber>,
+}
+
+impl crate::aggregate::Aggregate for Release {
+    type Event = ReleaseEvent;
+    type Command = crate::command::Command;
+    type Around = crate::decide::Around;
+
+    fn evolve(&mut self, fact: &Fact<ReleaseEvent>) {
+        self.copy(fact);
+    }
+
+    fn decide(&self, command: &Self::Command, ctx: &crate::decide::Context<'_>) -> crate::decide::Decision {
+        crate::decide::decide(self, command, ctx)
+    }
+}
+
+impl Release {
+    pub fn current_candidate(&self) -> Option<&Candidate> {
+        self.candidates.iter().find(|candidate| candidate.status == CandidateStatus::Current)
+    }
+
+    pub fn candidate(&self, number: u32) -> Option<&Candidate> {
+        self.candidates.iter().find(|candidate| candidate.number == number)
+    }
+
+    pub fn status(&self, item: ItemNumber) -> &ItemStatus {
+        self.items.get(&item).map_or(&ItemStatus::Pending, |state| &state.status)
+    }
+
+    /// The items of the steps before `step` that are still open.
+    pub fn open_before<'p>(
+        &self,
+        step: u32,
+        procedure: &'p Procedure,
+    ) -> impl Iterator<Item = &'p crate::procedure::Item> {
+        let went_back = self.outcome == Some(Outcome::RolledBack);
+        let open: Vec<_> = procedure
+            .steps
+            .iter()
+            .filter(|earlier| earlier.number < step)
+            .flat_map(|earlier| &earlier.items)
+            .filter(|item| !item.outlives_step && !self.status(item.number).is_closed())
+            // A rollback that was completed is the other way in which a deployment ends; it used up
+            // the approval.
+            .filter(|item| {
+                let ended = item.rule == Rule::Approval || procedure.is_about_deployment(item.number);
+                !(went_back && ended)
+            })
+            .collect();
+        open.into_iter()
+    }
+
+    pub fn class(&self) -> ChangeClass {
+        self.opened.as_ref().map_or(ChangeClass::Normal, |opened| opened.class)
+    }
+
+    /// The key people know it by; `None` until it is opened.
+    pub fn id(&self) -> Option<ReleaseId> {
+        self.opened.as_ref().map(|opened| ReleaseId::of(&opened.product, &opened.version))
+    }
+
+    fn copy(&mut self, fact: &Fact<ReleaseEvent>) {
+        self.events = fact.revision + 1;
+        if !fact.event.is_telemetry() {
+            self.decision_revision = fact.revision;
+        }
+        self.updated_at = Some(fact.recorded_at);
+        match &fact.event {
+            ReleaseEvent::ReleaseOpened(_)
+            | ReleaseEvent::ReleaseAmended(_)
+            | ReleaseEvent::ReleaseHeld(_)
+            | ReleaseEvent::ReleaseResumed(_)
+            | ReleaseEvent::ReleaseAborted(_)
+            | ReleaseEvent::ReleaseReopened(_)
+            | ReleaseEvent::ReleaseCompleted(_)
+            | ReleaseEvent::ReleaseClosed(_)
+            | ReleaseEvent::ReleaseOutcomeSet(_)
+            | ReleaseEvent::CommentAdded(_) => self.copy_life(fact),
+            ReleaseEvent::CandidateTagged(tagged) => self.candidate_tagged(fact, tagged),
+            ReleaseEvent::CandidateBound(bound) => self.candidate_bound(bound),
+            ReleaseEvent::CandidateRejected(rejected) => self.candidate_rejected(fact, rejected),
+            ReleaseEvent::EvidenceRecorded(recorded) => self.evidence_recorded(fact, recorded),
+            ReleaseEvent::EvidenceRetracted(retracted) => self.evidence_retracted(fact, retracted),
+            ReleaseEvent::ItemAttested(attested) => self.item_attested(fact, attested),
+            ReleaseEvent::ItemReaffirmed(reaffirmed) => self.item_reaffirmed(fact, reaffirmed),
+            ReleaseEvent::ItemRetracted(retracted) => self.item_retracted(fact, retracted),
+            ReleaseEvent::ItemAssigned(assigned) => self.item_assigned(assigned),
+            ReleaseEvent::ItemClaimed(claimed) => self.item_claimed(fact, claimed),
+            ReleaseEvent::ItemNotApplicableProposed(proposed) => {
+                self.item_not_applicable_proposed(fact, proposed);
+            }
+            ReleaseEvent::ItemMarkedNotApplicable(marked) => self.item_marked_not_applicable(fact, marked),
+            ReleaseEvent::ItemJudged(judged) => self.item_judged(fact, judged),
+            ReleaseEvent::ItemWaiverRequested(requested) => self.waiver_requested(fact, requested),
+            ReleaseEvent::ItemWaiverGranted(granted) => self.waiver_granted(fact, granted),
+            ReleaseEvent::ItemWaiverDenied(denied) => self.waiver_denied(fact, denied),
+            ReleaseEvent::ItemWaiverExpired(expired) => self.waiver_expired(fact, expired),
+            ReleaseEvent::WindowSet(_)
+            | ReleaseEvent::WindowClosed(_)
+            | ReleaseEvent::RollCallAnswered(_)
+            | ReleaseEvent::ProductionAuthorized(_)
+            | ReleaseEvent::AuthorizationRevoked(_)
+            | ReleaseEvent::AuthorizationExpired(_) => self.copy_go(fact),
+            ReleaseEvent::ApprovalRequested(_)
+            | ReleaseEvent::ApprovalGranted(_)
+            | ReleaseEvent::ApprovalRejected(_)
+            | ReleaseEvent::ApprovalWithdrawn(_)
+            | ReleaseEvent::ApprovalRevoked(_)
+            | ReleaseEvent::ApprovalConsumed(_)
+            | ReleaseEvent::ApprovalExpired(_) => self.copy_approval(fact),
+            ReleaseEvent::DeploymentStarted(_)
+            | ReleaseEvent::DeploymentObserved(_)
+            | ReleaseEvent::DeploymentFinished(_)
+            | ReleaseEvent::TrafficObserved(_)
+            | ReleaseEvent::MetricsSampled(_)
+            | ReleaseEvent::ProbeRecorded(_)
+            | ReleaseEvent::MigrationReported(_)
+            | ReleaseEvent::ProceedDecided(_) => self.copy_deployment(fact),
+            ReleaseEvent::BaselineCaptured(_)
+            | ReleaseEvent::TimerStarted(_)
+            | ReleaseEvent::TimerElapsed(_)
+            | ReleaseEvent::TimerCancelled(_)
+            | ReleaseEvent::LeaseOpened(_)
+            | ReleaseEvent::LeaseProbed(_)
+            | ReleaseEvent::LeaseExtended(_)
+            | ReleaseEvent::LeaseReminded(_)
+            | ReleaseEvent::LeaseReleased(_)
+            | ReleaseEvent::LeaseBroken(_) => self.copy_monitoring(fact),
+            ReleaseEvent::RollbackTriggered(_)
+            | ReleaseEvent::RollbackProposed(_)
+            | ReleaseEvent::RollbackDecided(_)
+            | ReleaseEvent::RollbackStarted(_)
+            | ReleaseEvent::RollbackTrafficShifted(_)
+            | ReleaseEvent::RollbackSchemaKept(_)
+            | ReleaseEvent::RollbackSchemaReverted(_)
+            | ReleaseEvent::RollbackBackupRestored(_)
+            | ReleaseEvent::RollbackVerified(_)
+            | ReleaseEvent::RollbackFailed(_)
+            | ReleaseEvent::RollbackCompleted(_) => self.copy_rollback(fact),
+        }
+    }
+
+    fn copy_life(&mut self, fact: &Fact<ReleaseEvent>) {
+        let at = fact.recorded_at;
+        let by = &fact.by.id;
+        match &fact.event {
+            ReleaseEvent::ReleaseOpened(opened) => {
+                self.life = Life::Open;
+                self.opened = Some(opened.clone());
+                self.opened_at = Some(at);
+                self.opened_by = Some(fact.by.clone());
+                self.attempt = 1;
+            }
+            ReleaseEvent::ReleaseAmended(amended) => {
+                if let Some(opened) = &mut self.opened {
+                    opened.class = amended.class.unwrap_or(opened.class);
+                    replace(&mut opened.previous, &amended.previous);
+                    replace(&mut opened.security_impact, &amended.security_impact);
+                    replace(&mut opened.ticket, &amended.ticket);
+                    if let Some(reason) = &amended.reason {
+                        opened.reason = reason.clone();
+                    }
+                }
+            }
+            ReleaseEvent::ReleaseHeld(held) => {
+                self.life = Life::Held { since: at, by: by.clone(), reason: held.reason.clone() };
+            }
+            ReleaseEvent::ReleaseResumed(_) => self.life = self.completed.clone().unwrap_or(Life::Open),
+            ReleaseEvent::ReleaseAborted(aborted) => {
+                self.life = Life::Aborted { at, by: by.clone(), reason: aborted.reason.clone() };
+                self.outcome = Some(Outcome::Aborted);
+            }
+            ReleaseEvent::ReleaseReopened(reopened) => {
+                self.life = Life::Open;
+                self.outcome = None;
+                self.attempt = reopened.attempt;
+                for state in self.items.values_mut() {
+                    state.reset(ItemStatus::Pending, fact.revision);
+                }
+                for candidate in &mut self.candidates {
+                    if candidate.status == CandidateStatus::Current {
+                        candidate.status =
+                            CandidateStatus::Rejected { at, by: by.clone(), reason: reopened.reason.clone() };
+                    }
+                }
+                self.revoke_waivers(at);
+                self.window = None;
+                self.roll_call.clear();
+            }
+            ReleaseEvent::ReleaseCompleted(_) => {
+                self.life = Life::Completed { at, by: by.clone() };
+                self.completed = Some(self.life.clone());
+                self.outcome = Some(Outcome::Completed);
+            }
+            ReleaseEvent::ReleaseClosed(_) => self.life = Life::Closed { at, by: by.clone() },
+            ReleaseEvent::ReleaseOutcomeSet(set) => self.outcome = Some(set.outcome),
+            ReleaseEvent::CommentAdded(added) => self.comments.push(Comment {
+                comment: added.comment,
+                at,
+                by: by.clone(),
+                text: added.text.clone(),
+                mentions: added.mentions.clone(),
+                item: added.item,
+            }),
+            _ => {}
+        }
+    }
+
+    /// What was complete is so no longer.
+    fn uncomplete(&mut self) {
+        self.completed = None;
+        if matches!(self.life, Life::Completed { .. }) {
+            self.life = Life::Open;
+        }
+    }
+}
+
+/// An amendment states only what it changes.
+fn replace<T: Clone>(slot: &mut Option<T>, with: &Option<T>) {
+    if with.is_some() {
+        slot.clone_from(with);
+    }
+}

@@ -1,0 +1,299 @@
+//! The window, the approvals bound to it, the roll-call, and the authorization to deploy.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Release;
+use crate::actor::Role;
+use crate::event::{
+    Answer, ChangeClass, Fact, Interval, Meaning, ReleaseEvent, RevocationCause, RollCallAnswered, Signatory,
+};
+use crate::evidence::Artifact;
+use crate::value::{ActorId, Prose, Sha256Hex};
+use crate::verdict::Row;
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Window {
+    #[serde(flatten)]
+    pub span: Interval,
+    pub set_at: Timestamp,
+    pub set_by: ActorId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Approval {
+    pub request: Uuid,
+    pub candidate: u32,
+    pub window: Interval,
+    pub class: ChangeClass,
+    pub quorum: u32,
+    /// The hash of the rows that are approved, and the rows.
+    pub basis: Sha256Hex,
+    pub rows: Vec<Row>,
+    pub requested_by: ActorId,
+    pub requested_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<Prose>,
+    pub grants: Vec<ApprovalGrant>,
+    #[serde(flatten)]
+    pub status: ApprovalStatus,
+}
+
+impl Approval {
+    /// Asked for or given, and neither used nor ended.
+    pub fn is_live(&self) -> bool {
+        matches!(self.status, ApprovalStatus::Requested | ApprovalStatus::Granted { .. })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ApprovalGrant {
+    pub by: Signatory,
+    pub at: Timestamp,
+    pub meaning: Meaning,
+    /// What was read to tell that the approver is independent.
+    pub independence: Vec<Row>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Prose>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum ApprovalStatus {
+    Requested,
+    Granted { at: Timestamp },
+    Rejected { at: Timestamp, by: ActorId, reason: Prose },
+    Withdrawn { at: Timestamp, by: ActorId, reason: Prose },
+    Revoked { at: Timestamp, cause: RevocationCause },
+    Consumed { at: Timestamp, deployment: Uuid },
+    Expired { at: Timestamp },
+}
+
+impl ApprovalStatus {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Granted { .. } => "granted",
+            Self::Rejected { .. } => "rejected",
+            Self::Withdrawn { .. } => "withdrawn",
+            Self::Revoked { .. } => "revoked",
+            Self::Consumed { .. } => "consumed",
+            Self::Expired { .. } => "expired",
+        }
+    }
+}
+
+/// One person's answer in one role, for one candidate and window.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RollCallEntry {
+    pub role: Role,
+    pub by: ActorId,
+    pub at: Timestamp,
+    pub answer: Answer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Prose>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<Interval>,
+}
+
+/// One start of a deployment to production.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Authorization {
+    pub authorization: Uuid,
+    /// The approval it rests on.
+    pub request: Uuid,
+    pub candidate: u32,
+    pub artifacts: Vec<Artifact>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipeline_digest: Option<Sha256Hex>,
+    pub basis: Sha256Hex,
+    pub authorized_by: ActorId,
+    pub authorized_at: Timestamp,
+    pub expires_at: Timestamp,
+    #[serde(flatten)]
+    pub status: AuthorizationStatus,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum AuthorizationStatus {
+    Live,
+    Consumed { at: Timestamp, deployment: Uuid },
+    Revoked { at: Timestamp, cause: RevocationCause },
+    Expired { at: Timestamp },
+}
+
+impl AuthorizationStatus {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Consumed { .. } => "consumed",
+            Self::Revoked { .. } => "revoked",
+            Self::Expired { .. } => "expired",
+        }
+    }
+}
+
+impl Release {
+    /// The window that was set and has not ended.
+    pub fn open_window(&self) -> Option<Interval> {
+        self.window.as_ref().filter(|window| window.closed_at.is_none()).map(|window| window.span)
+    }
+
+    /// The one request that is neither used nor ended.
+    pub fn live_approval(&self) -> Option<&Approval> {
+        self.approvals.iter().rev().find(|approval| approval.is_live())
+    }
+
+    pub fn approval(&self, request: Uuid) -> Option<&Approval> {
+        self.approvals.iter().find(|approval| approval.request == request)
+    }
+
+    pub fn live_authorization(&self) -> Option<&Authorization> {
+        self.authorizations.iter().rev().find(|given| given.status == AuthorizationStatus::Live)
+    }
+
+    /// The answers that count: for the current candidate and the open window.
+    pub fn answers(&self) -> impl Iterator<Item = &RollCallEntry> {
+        let candidate = self.current_candidate().map(|candidate| candidate.number);
+        let window = self.open_window();
+        self.roll_call.iter().filter(move |entry| entry.candidate == candidate && entry.window == window)
+    }
+
+    fn answered(&mut self, fact: &Fact<ReleaseEvent>, answered: &RollCallAnswered) {
+        self.roll_call.retain(|entry| entry.role != answered.role || entry.by != fact.by.id);
+        self.roll_call.push(RollCallEntry {
+            role: answered.role,
+            by: fact.by.id.clone(),
+            at: fact.recorded_at,
+            answer: answered.answer,
+            reason: answered.reason.clone(),
+            candidate: answered.candidate,
+            window: answered.window,
+        });
+    }
+
+    fn end_authorization(&mut self, id: Uuid, status: AuthorizationStatus) {
+        if let Some(given) = self.authorizations.iter_mut().find(|given| given.authorization == id) {
+            given.status = status;
+        }
+    }
+
+    pub(super) fn consume_authorization(&mut self, id: Uuid, at: Timestamp, deployment: Uuid) {
+        self.end_authorization(id, AuthorizationStatus::Consumed { at, deployment });
+    }
+
+    pub(super) fn copy_go(&mut self, fact: &Fact<ReleaseEvent>) {
+        let at = fact.recorded_at;
+        match &fact.event {
+            ReleaseEvent::WindowSet(set) => {
+                self.window = Some(Window {
+                    span: set.window,
+                    set_at: at,
+                    set_by: fact.by.id.clone(),
+                    closed_at: None,
+                });
+            }
+            ReleaseEvent::WindowClosed(_) => {
+                if let Some(window) = &mut self.window {
+                    window.closed_at = Some(at);
+                }
+            }
+            ReleaseEvent::RollCallAnswered(answered) => self.answered(fact, answered),
+            ReleaseEvent::ProductionAuthorized(given) => self.authorizations.push(Authorization {
+                authorization: given.authorization,
+                request: given.request,
+                candidate: given.candidate,
+                artifacts: given.artifacts.clone(),
+                pipeline_digest: given.pipeline_digest.clone(),
+                basis: given.basis.clone(),
+                authorized_by: fact.by.id.clone(),
+                authorized_at: at,
+                expires_at: given.expires_at,
+                status: AuthorizationStatus::Live,
+            }),
+            ReleaseEvent::AuthorizationRevoked(revoked) => {
+                let status = AuthorizationStatus::Revoked { at, cause: revoked.cause };
+                self.end_authorization(revoked.authorization, status);
+            }
+            ReleaseEvent::AuthorizationExpired(expired) => {
+                self.end_authorization(expired.authorization, AuthorizationStatus::Expired { at });
+            }
+            _ => {}
+        }
+    }
+
+    fn end_approval(&mut self, request: Uuid, status: ApprovalStatus) {
+        if let Some(approval) = self.approvals.iter_mut().find(|approval| approval.request == request) {
+            approval.status = status;
+        }
+    }
+
+    pub(super) fn copy_approval(&mut self, fact: &Fact<ReleaseEvent>) {
+        let at = fact.recorded_at;
+        let by = || fact.by.id.clone();
+        match &fact.event {
+            ReleaseEvent::ApprovalRequested(requested) => self.approvals.push(Approval {
+                request: requested.request,
+                candidate: requested.candidate,
+                window: requested.window,
+                class: requested.class,
+                quorum: requested.quorum,
+                basis: requested.basis.clone(),
+                rows: requested.rows.clone(),
+                requested_by: by(),
+                requested_at: at,
+                note: requested.note.clone(),
+                grants: Vec::new(),
+                status: ApprovalStatus::Requested,
+            }),
+            ReleaseEvent::ApprovalGranted(granted) => {
+                if let Some(approval) = self.approvals.iter_mut().find(|a| a.request == granted.request) {
+                    approval.grants.push(ApprovalGrant {
+                        by: fact.by.clone(),
+                        at,
+                        meaning: granted.meaning,
+                        independence: granted.independence.clone(),
+                        comment: granted.comment.clone(),
+                    });
+                    if granted.effective {
+                        approval.status = ApprovalStatus::Granted { at };
+                    }
+                }
+            }
+            ReleaseEvent::ApprovalRejected(rejected) => {
+                let reason = rejected.reason.clone();
+                self.end_approval(rejected.request, ApprovalStatus::Rejected { at, by: by(), reason });
+            }
+            ReleaseEvent::ApprovalWithdrawn(withdrawn) => {
+                let reason = withdrawn.reason.clone();
+                self.end_approval(withdrawn.request, ApprovalStatus::Withdrawn { at, by: by(), reason });
+            }
+            ReleaseEvent::ApprovalRevoked(revoked) => {
+                self.end_approval(revoked.request, ApprovalStatus::Revoked { at, cause: revoked.cause });
+                self.reopen(&revoked.reopened, fact.revision);
+            }
+            ReleaseEvent::ApprovalConsumed(consumed) => {
+                let deployment = consumed.deployment;
+                self.end_approval(consumed.request, ApprovalStatus::Consumed { at, deployment });
+            }
+            ReleaseEvent::ApprovalExpired(expired) => {
+                self.end_approval(expired.request, ApprovalStatus::Expired { at });
+                self.reopen(&expired.reopened, fact.revision);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Candidates, and what a new one did to the items.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Release, replace};
+use crate::event::{CandidateBound, CandidateRejected, CandidateTagged, Fact, ReleaseEvent};
+use crate::evidence::Artifact;
+use crate::value::{ActorId, CandidateTag, GitSha, Prose, Sha256Hex};
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Candidate {
+    pub number: u32,
+    pub tag: CandidateTag,
+    pub tag_object_sha: GitSha,
+    pub commit_sha: GitSha,
+    pub artifacts: Vec<Artifact>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migration_set_digest: Option<Sha256Hex>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_schema_digest: Option<Sha256Hex>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipeline_digest: Option<Sha256Hex>,
+    pub authors: Vec<String>,
+    pub tagged_by: ActorId,
+    pub tagged_at: Timestamp,
+    pub tagged_at_revision: u64,
+    pub status: CandidateStatus,
+}
+
+impl Candidate {
+    /// The same artifacts in any order.
+    pub fn has_artifacts(&self, others: &[Artifact]) -> bool {
+        same_artifacts(&self.artifacts, others)
+    }
+
+    /// Its artifacts are known, so that what is deployed can be compared with it.
+    pub fn is_bound(&self) -> bool {
+        !self.artifacts.is_empty()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum CandidateStatus {
+    Current,
+    Superseded { by: u32 },
+    Rejected { at: Timestamp, by: ActorId, reason: Prose },
+}
+
+pub fn same_artifacts(one: &[Artifact], other: &[Artifact]) -> bool {
+    let sorted = |artifacts: &[Artifact]| {
+        let mut pairs: Vec<_> = artifacts.iter().map(|a| (a.name.clone(), a.digest.clone())).collect();
+        pairs.sort();
+        pairs
+    };
+    sorted(one) == sorted(other)
+}
+
+impl Release {
+    pub(super) fn candidate_tagged(&mut self, fact: &Fact<ReleaseEvent>, tagged: &CandidateTagged) {
+        let at = fact.recorded_at;
+        let by = &fact.by.id;
+        let first = self.candidates.is_empty();
+        for earlier in &mut self.candidates {
+            if earlier.status == CandidateStatus::Current {
+                earlier.status = CandidateStatus::Superseded { by: tagged.number };
+            }
+        }
+        self.candidates.push(Candidate {
+            number: tagged.number,
+            tag: tagged.tag.clone(),
+            tag_object_sha: tagged.tag_object_sha.clone(),
+            commit_sha: tagged.commit_sha.clone(),
+            artifacts: tagged.artifacts.clone(),
+            migration_set_digest: tagged.migration_set_digest.clone(),
+            config_schema_digest: tagged.config_schema_digest.clone(),
+            pipeline_digest: tagged.pipeline_digest.clone(),
+            authors: tagged.authors.clone(),
+            tagged_by: by.clone(),
+            tagged_at: at,
+            tagged_at_revision: fact.revision,
+            status: CandidateStatus::Current,
+        });
+        self.apply(&tagged.effects, fact);
+        if !first {
+            self.revoke_waivers(at);
+        }
+    }
+
+    pub(super) fn candidate_bound(&mut self, bound: &CandidateBound) {
+        if let Some(candidate) = self.candidates.iter_mut().find(|c| c.number == bound.number) {
+            if candidate.artifacts.is_empty() {
+                candidate.artifacts = bound.artifacts.clone();
+            }
+            replace(&mut candidate.migration_set_digest, &bound.migration_set_digest);
+            replace(&mut candidate.config_schema_digest, &bound.config_schema_digest);
+            replace(&mut candidate.pipeline_digest, &bound.pipeline_digest);
+        }
+    }
+
+    pub(super) fn candidate_rejected(&mut self, fact: &Fact<ReleaseEvent>, rejected: &CandidateRejected) {
+        let at = fact.recorded_at;
+        let by = &fact.by.id;
+        if let Some(candidate) = self.candidates.iter_mut().find(|c| c.number == rejected.number) {
+            candidate.status =
+                CandidateStatus::Rejected { at, by: by.clone(), reason: rejected.reason.clone() };
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Deployments, and the aggregates of what was observed of them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Release;
+use crate::event::{
+    DeploymentOutcome, EnvironmentPurpose, Fact, Probe, ProbeKind, ProceedDecision, ReleaseEvent, Sample,
+};
+use crate::evidence::Artifact;
+use crate::value::{ActorId, Line, Link, Name, Prose, Sha256Hex};
+
+/// Samples of more series than this are counted, and kept in the log only.
+pub const SERIES_MAX: usize = 200;
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Deployment {
+    pub deployment: Uuid,
+    pub environment: Name,
+    pub purpose: EnvironmentPurpose,
+    /// Absent when it was found running and nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<u32>,
+    pub artifacts: Vec<Artifact>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipeline_digest: Option<Sha256Hex>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Link>,
+    /// The authorization it used up; absent for staging and for what was found running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<Uuid>,
+    pub started_at: Timestamp,
+    pub started_by: ActorId,
+    #[serde(flatten)]
+    pub status: DeploymentState,
+    /// The last observed share of traffic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Weight>,
+    /// By series and metric: `canary/error_rate`.
+    pub series: BTreeMap<String, SeriesAggregate>,
+    pub samples: u64,
+    /// Samples of series beyond the number that is kept.
+    pub samples_not_aggregated: u64,
+    pub version_probes: ProbeAggregate,
+    pub health_probes: ProbeAggregate,
+    pub migrations: Vec<MigrationSummary>,
+    pub decisions: Vec<ProceedRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<Prose>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum DeploymentState {
+    Running,
+    /// In production this instant is T0, from which monitoring and lease count.
+    Succeeded {
+        at: Timestamp,
+    },
+    Failed {
+        at: Timestamp,
+    },
+    RollingBack {
+        at: Timestamp,
+        rollback: Uuid,
+    },
+    RolledBack {
+        at: Timestamp,
+        rollback: Uuid,
+    },
+}
+
+impl DeploymentState {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded { .. } => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::RollingBack { .. } => "rolling_back",
+            Self::RolledBack { .. } => "rolled_back",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Weight {
+    pub percent: f64,
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SeriesAggregate {
+    pub points: u64,
+    /// How many observations the points stand for.
+    pub count: u64,
+    pub sum: f64,
+    pub min: f64,
+    pub max: f64,
+    pub last: f64,
+    pub first_at: Timestamp,
+    pub last_at: Timestamp,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProbeAggregate {
+    pub total: u64,
+    pub ok: u64,
+    /// How many of the last in a row answered as they should, or did not.
+    pub ok_in_a_row: u64,
+    pub failed_in_a_row: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<Probe>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MigrationSummary {
+    pub at: Timestamp,
+    pub tool: Line,
+    pub applied: u64,
+    pub pending: u32,
+    pub failed: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backward_compatible: Option<bool>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProceedRecord {
+    pub decision: ProceedDecision,
+    pub at: Timestamp,
+    pub by: ActorId,
+    pub reason: Prose,
+    pub basis: Sha256Hex,
+}
+
+impl Deployment {
+    pub fn is_production(&self) -> bool {
+        self.purpose == EnvironmentPurpose::Production
+    }
+
+    /// Started and not at its end: no new candidate meanwhile.
+    pub fn in_progress(&self) -> bool {
+        matches!(self.status, DeploymentState::Running | DeploymentState::RollingBack { .. })
+    }
+
+    /// Serves, or may serve, what it deployed.
+    pub fn is_live(&self) -> bool {
+        matches!(
+            self.status,
+            DeploymentState::Running
+                | DeploymentState::Succeeded { .. }
+                | DeploymentState::RollingBack { .. }
+        )
+    }
+
+    fn sampled(&mut self, sample: &Sample) {
+        self.samples += 1;
+        let key = format!("{}/{}", sample.series.as_str(), sample.metric);
+        if !self.series.contains_key(&key) && self.series.len() >= SERIES_MAX {
+            self.samples_not_aggregated += 1;
+            return;
+        }
+        let count = sample.count.unwrap_or(1);
+        let aggregate = self.series.entry(key).or_insert(SeriesAggregate {
+            points: 0,
+            count: 0,
+            sum: 0.0,
+            min: sample.value,
+            max: sample.value,
+            last: sample.value,
+            first_at: sample.at,
+            last_at: sample.at,
+        });
+        aggregate.points += 1;
+        aggregate.count = aggregate.count.saturating_add(count);
+        aggregate.sum += sample.value;
+        aggregate.min = aggregate.min.min(sample.value);
+        aggregate.max = aggregate.max.max(sample.value);
+        aggregate.first_at = aggregate.first_at.min(sample.at);
+        if sample.at >= aggregate.last_at {
+            aggregate.last_at = sample.at;
+            aggregate.last = sample.value;
+        }
+    }
+
+    fn probed(&mut self, probe: &Probe) {
+        let aggregate = match probe.kind {
+            ProbeKind::Version => &mut self.version_probes,
+            ProbeKind::Health => &mut self.health_probes,
+        };
+        aggregate.total += 1;
+        if probe.ok {
+            aggregate.ok += 1;
+            aggregate.ok_in_a_row += 1;
+            aggregate.failed_in_a_row = 0;
+        } else {
+            aggregate.failed_in_a_row += 1;
+            aggregate.ok_in_a_row = 0;
+        }
+        aggregate.last = Some(probe.clone());
+    }
+}
+
+impl Release {
+    pub fn deployment(&self, id: Uuid) -> Option<&Deployment> {
+        self.deployments.iter().find(|deployment| deployment.deployment == id)
+    }
+
+    pub fn production_deployments(&self) -> impl DoubleEndedIterator<Item = &Deployment> {
+        self.deployments.iter().filter(|deployment| deployment.is_production())
+    }
+
+    /// What of this release is in production, as far as it is known here.
+    pub fn in_production(&self) -> Option<&Deployment> {
+        self.production_deployments().rev().find(|deployment| deployment.is_live())
+    }
+
+    pub(super) fn deployment_mut(&mut self, id: Uuid) -> Option<&mut Deployment> {
+        self.deployments.iter_mut().find(|deployment| deployment.deployment == id)
+    }
+
+    pub(super) fn copy_deployment(&mut self, fact: &Fact<ReleaseEvent>) {
+        let at = fact.recorded_at;
+        let begun = |deployment: Uuid, environment: &Name, purpose: EnvironmentPurpose| Deployment {
+            deployment,
+            environment: environment.clone(),
+            purpose,
+            candidate: None,
+            artifacts: Vec::new(),
+            pipeline_digest: None,
+            url: None,
+            authorization: None,
+            started_at: at,
+            started_by: fact.by.id.clone(),
+            status: DeploymentState::Running,
+            weight: None,
+            series: BTreeMap::new(),
+            samples: 0,
+            samples_not_aggregated: 0,
+            version_probes: ProbeAggregate::default(),
+            health_probes: ProbeAggregate::default(),
+            migrations: Vec::new(),
+            decisions: Vec::new(),
+            note: None,
+        };
+        match &fact.event {
+            ReleaseEvent::DeploymentStarted(started) => {
+                if let Some(authorization) = started.authorization {
+                    self.consume_authorization(authorization, at, started.deployment);
+                }
+                self.apply(&started.effects, fact);
+                if started.purpose == EnvironmentPurpose::Production {
+                    self.outcome = None;
+                }
+                self.deployments.push(Deployment {
+                    candidate: Some(started.candidate),
+                    artifacts: started.artifacts.clone(),
+                    pipeline_digest: started.pipeline_digest.clone(),
+                    url: started.url.clone(),
+                    authorization: started.authorization,
+                    ..begun(started.deployment, &started.environment, started.purpose)
+                });
+            }
+            ReleaseEvent::DeploymentObserved(observed) => self.deployments.push(Deployment {
+                candidate: observed.candidate,
+                ..begun(observed.deployment, &observed.environment, observed.purpose)
+            }),
+            ReleaseEvent::DeploymentFinished(finished) => {
+                self.apply(&finished.effects, fact);
+                if let Some(deployment) = self.deployment_mut(finished.deployment) {
+                    deployment.note.clone_from(&finished.note);
+                    deployment.status = match finished.outcome {
+                        DeploymentOutcome::Succeeded => DeploymentState::Succeeded { at },
+                        DeploymentOutcome::Failed => DeploymentState::Failed { at },
+                    };
+                }
+            }
+            ReleaseEvent::TrafficObserved(observed) => {
+                let at = fact.occurred_at;
+                if let Some(deployment) = self.deployment_mut(observed.deployment)
+                    && deployment.weight.as_ref().is_none_or(|weight| weight.at <= at)
+                {
+                    deployment.weight = Some(Weight { percent: observed.weight_percent, at });
+                }
+            }
+            ReleaseEvent::MetricsSampled(sampled) => {
+                if let Some(deployment) = self.deployment_mut(sampled.deployment) {
+                    sampled.samples.iter().for_each(|sample| deployment.sampled(sample));
+                }
+            }
+            ReleaseEvent::ProbeRecorded(recorded) => {
+                if let Some(deployment) = self.deployment_mut(recorded.deployment) {
+                    recorded.probes.iter().for_each(|probe| deployment.probed(probe));
+                }
+            }
+            ReleaseEvent::MigrationReported(reported) => {
+                if let Some(deployment) = self.deployment_mut(reported.deployment) {
+                    deployment.migrations.push(MigrationSummary {
+                        at: fact.occurred_at,
+                        tool: reported.tool.clone(),
+                        applied: u64::try_from(reported.applied.len()).unwrap_or(u64::MAX),
+                        pending: reported.pending,
+                        failed: reported.failed,
+                        backward_compatible: reported.backward_compatible,
+                    });
+                }
+            }
+            ReleaseEvent::ProceedDecided(decided) => {
+                if let Some(deployment) = self.deployment_mut(decided.deployment) {
+                    deployment.decisions.push(ProceedRecord {
+                        decision: decided.decision,
+                        at,
+                        by: fact.by.id.clone(),
+                        reason: decided.reason.clone(),
+                        basis: decided.basis.clone(),
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Evidence as recorded, and what a retraction took with it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{ItemStatus, Release};
+use crate::event::{EvidenceRecorded, EvidenceRetracted, Fact, ReleaseEvent, Signatory};
+use crate::evidence::EvidenceKind;
+use crate::value::{ActorId, Prose};
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Evidence {
+    #[serde(flatten)]
+    pub recorded: EvidenceRecorded,
+    pub revision: u64,
+    pub recorded_at: Timestamp,
+    pub occurred_at: Timestamp,
+    pub by: Signatory,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retracted: Option<Retraction>,
+}
+
+impl Evidence {
+    pub fn kind(&self) -> EvidenceKind {
+        self.recorded.facts.kind()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Retraction {
+    pub at: Timestamp,
+    pub by: ActorId,
+    pub reason: Prose,
+}
+
+impl Release {
+    pub(super) fn evidence_recorded(&mut self, fact: &Fact<ReleaseEvent>, recorded: &EvidenceRecorded) {
+        let at = fact.recorded_at;
+
+        for item in &recorded.items {
+            self.items.entry(*item).or_default().evidence.push(recorded.evidence);
+        }
+        self.evidence.insert(
+            recorded.evidence,
+            Evidence {
+                recorded: recorded.clone(),
+                revision: fact.revision,
+                recorded_at: at,
+                occurred_at: fact.occurred_at,
+                by: fact.by.clone(),
+                retracted: None,
+            },
+        );
+    }
+
+    pub(super) fn evidence_retracted(&mut self, fact: &Fact<ReleaseEvent>, retracted: &EvidenceRetracted) {
+        let at = fact.recorded_at;
+        let by = &fact.by.id;
+
+        if let Some(evidence) = self.evidence.get_mut(&retracted.evidence) {
+            evidence.retracted = Some(Retraction { at, by: by.clone(), reason: retracted.reason.clone() });
+        }
+        for item in &retracted.reopened {
+            let state = self.items.entry(*item).or_default();
+            state.retracted_count += 1;
+            state.reset(ItemStatus::Pending, fact.revision);
+        }
+    }
+}

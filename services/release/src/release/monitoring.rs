@@ -1,0 +1,187 @@
+//! What is compared with, what has to run, and what is kept so that going back stays possible.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Release;
+use crate::event::{Fact, ReleaseEvent, TimerCause};
+use crate::evidence::Metric;
+use crate::value::{ActorId, ItemNumber, Line, Prose, Version};
+
+/// Metrics from before a deployment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Baseline {
+    pub baseline: Uuid,
+    pub at: Timestamp,
+    pub by: ActorId,
+    pub source: Line,
+    pub from: Timestamp,
+    pub to: Timestamp,
+    pub metrics: Vec<Metric>,
+}
+
+/// A time that has to pass.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Timer {
+    pub timer: Uuid,
+    pub deployment: Uuid,
+    pub item: ItemNumber,
+    pub started_at: Timestamp,
+    pub elapses_at: Timestamp,
+    #[serde(flatten)]
+    pub status: TimerStatus,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum TimerStatus {
+    Running,
+    Elapsed { at: Timestamp },
+    Cancelled { at: Timestamp, cause: TimerCause },
+}
+
+/// The previous version, kept ready.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RollbackLease {
+    pub lease: Uuid,
+    pub deployment: Uuid,
+    pub version: Version,
+    pub opened_at: Timestamp,
+    pub not_before_release: Timestamp,
+    pub remind_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reminded_at: Option<Timestamp>,
+    pub probes: u64,
+    pub healthy: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_probe_at: Option<Timestamp>,
+    #[serde(flatten)]
+    pub status: LeaseStatus,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum LeaseStatus {
+    Held,
+    Released {
+        at: Timestamp,
+        by: ActorId,
+    },
+    Broken {
+        at: Timestamp,
+        reason: Prose,
+    },
+    /// A rollback went back to it.
+    Consumed {
+        at: Timestamp,
+        rollback: Uuid,
+    },
+}
+
+impl LeaseStatus {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Released { .. } => "released",
+            Self::Broken { .. } => "broken",
+            Self::Consumed { .. } => "consumed",
+        }
+    }
+}
+
+impl Release {
+    pub fn running_timers(&self) -> impl Iterator<Item = &Timer> {
+        self.timers.iter().filter(|timer| timer.status == TimerStatus::Running)
+    }
+
+    pub fn held_leases(&self) -> impl Iterator<Item = &RollbackLease> {
+        self.leases.iter().filter(|lease| lease.status == LeaseStatus::Held)
+    }
+
+    pub(super) fn lease_mut(&mut self, id: Uuid) -> Option<&mut RollbackLease> {
+        self.leases.iter_mut().find(|lease| lease.lease == id)
+    }
+
+    fn end_timer(&mut self, id: Uuid, status: TimerStatus) {
+        if let Some(timer) = self.timers.iter_mut().find(|timer| timer.timer == id) {
+            timer.status = status;
+        }
+    }
+
+    pub(super) fn copy_monitoring(&mut self, fact: &Fact<ReleaseEvent>) {
+        let at = fact.recorded_at;
+        match &fact.event {
+            ReleaseEvent::BaselineCaptured(captured) => self.baselines.push(Baseline {
+                baseline: captured.baseline,
+                at,
+                by: fact.by.id.clone(),
+                source: captured.source.clone(),
+                from: captured.from,
+                to: captured.to,
+                metrics: captured.metrics.clone(),
+            }),
+            ReleaseEvent::TimerStarted(started) => self.timers.push(Timer {
+                timer: started.timer,
+                deployment: started.deployment,
+                item: started.item,
+                started_at: started.started_at,
+                elapses_at: started.elapses_at,
+                status: TimerStatus::Running,
+            }),
+            ReleaseEvent::TimerElapsed(elapsed) => self.end_timer(elapsed.timer, TimerStatus::Elapsed { at }),
+            ReleaseEvent::TimerCancelled(cancelled) => {
+                self.end_timer(cancelled.timer, TimerStatus::Cancelled { at, cause: cancelled.cause });
+            }
+            ReleaseEvent::LeaseOpened(opened) => self.leases.push(RollbackLease {
+                lease: opened.lease,
+                deployment: opened.deployment,
+                version: opened.version.clone(),
+                opened_at: at,
+                not_before_release: opened.not_before_release,
+                remind_at: opened.remind_at,
+                reminded_at: None,
+                probes: 0,
+                healthy: 0,
+                last_probe_at: None,
+                status: LeaseStatus::Held,
+            }),
+            ReleaseEvent::LeaseProbed(probed) => {
+                if let Some(lease) = self.lease_mut(probed.lease) {
+                    lease.probes += 1;
+                    lease.healthy += u64::from(probed.healthy);
+                    lease.last_probe_at = lease.last_probe_at.max(Some(fact.occurred_at));
+                }
+            }
+            ReleaseEvent::LeaseExtended(extended) => {
+                if let Some(lease) = self.lease_mut(extended.lease) {
+                    lease.not_before_release = extended.not_before_release;
+                    lease.remind_at = extended.remind_at;
+                    lease.reminded_at = None;
+                }
+            }
+            ReleaseEvent::LeaseReminded(reminded) => {
+                if let Some(lease) = self.lease_mut(reminded.lease) {
+                    lease.reminded_at = Some(at);
+                }
+            }
+            ReleaseEvent::LeaseReleased(released) => {
+                if let Some(lease) = self.lease_mut(released.lease) {
+                    lease.status = LeaseStatus::Released { at, by: fact.by.id.clone() };
+                }
+            }
+            ReleaseEvent::LeaseBroken(broken) => {
+                if let Some(lease) = self.lease_mut(broken.lease) {
+                    lease.status = LeaseStatus::Broken { at, reason: broken.reason.clone() };
+                }
+                self.apply(&broken.effects, fact);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,194 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use release::directory::{
+    DirectoryCommand, Identity, LinkIdentity, MAX_IDENTITIES, MAX_KEYS, UnlinkIdentity,
+};
+use release::event::{IdentityLinked, IdentityUnlinked};
+use release::refusal::RefusalCode as No;
+use release::spec::{Spec, bob, carol, id, monday, nothing, peggy, who_is};
+use release::value::{ActorId, AuthorKey};
+use release::{Directory, Role};
+use uuid::Uuid;
+
+use crate::{list, live, prose, replays, somebody, tells_all};
+
+fn key(n: u32) -> AuthorKey {
+    AuthorKey::new(&format!("github:{n}")).unwrap()
+}
+
+fn link(actor: &ActorId, keys: &[u32], directory_ref: Option<Uuid>) -> DirectoryCommand {
+    let keys = list(keys.iter().map(|n| key(*n)));
+    DirectoryCommand::Link(LinkIdentity { actor: actor.clone(), directory_ref, keys })
+}
+
+fn unlink(actor: &ActorId, keys: &[u32]) -> DirectoryCommand {
+    let keys = list(keys.iter().map(|n| key(*n)));
+    DirectoryCommand::Unlink(UnlinkIdentity { actor: actor.clone(), reason: prose("left the company"), keys })
+}
+
+fn keys(story: &Spec<Directory>, actor: &ActorId) -> Vec<String> {
+    story.state.author_keys(actor).into_iter().map(ToString::to_string).collect()
+}
+
+/// Bob, with two accounts.
+fn linked() -> Spec<Directory> {
+    nothing().when(peggy(), link(&bob().id, &[1, 2], Some(id(77))), &()).accepted()
+}
+
+#[test]
+fn given_an_unknown_actor_when_linked_its_keys_are_found_both_ways() {
+    let story = nothing::<Directory>()
+        .when(peggy(), link(&bob().id, &[2, 1, 2], Some(id(77))), &())
+        .then([IdentityLinked { actor: bob().id, keys: vec![key(1), key(2)], directory_ref: Some(id(77)) }
+            .into()]);
+    assert_eq!(keys(&story, &bob().id), ["github:1", "github:2"]);
+    assert_eq!(keys(&story, &carol().id), [""; 0]);
+    assert_eq!(story.state.actors_with(&key(1)).collect::<Vec<_>>(), [&bob().id]);
+    assert_eq!(story.state.actors_with(&key(3)).count(), 0);
+    assert_eq!(story.state.identity(&bob().id).unwrap().directory_ref, Some(id(77)));
+    replays(&story);
+}
+
+#[test]
+fn given_a_known_actor_when_linked_only_what_is_new_is_recorded() {
+    let story = linked().when(peggy(), link(&bob().id, &[2, 3], None), &()).then([IdentityLinked {
+        actor: bob().id,
+        keys: vec![key(3)],
+        directory_ref: None,
+    }
+    .into()]);
+    assert_eq!(keys(&story, &bob().id), ["github:1", "github:2", "github:3"]);
+    assert_eq!(story.state.identity(&bob().id).unwrap().directory_ref, Some(id(77)));
+    replays(&story);
+}
+
+#[test]
+fn given_links_that_exist_when_linked_again_nothing_would_change() {
+    linked().when(peggy(), link(&bob().id, &[1], Some(id(77))), &()).then_refused(No::NothingChanged);
+    linked().when(peggy(), link(&bob().id, &[], None), &()).then_refused(No::NothingChanged);
+}
+
+#[test]
+fn given_a_person_without_accounts_when_linked_the_directory_knows_them() {
+    let story = nothing::<Directory>().when(peggy(), link(&bob().id, &[], Some(id(1))), &()).accepted();
+    assert!(story.state.identity(&bob().id).is_some());
+}
+
+#[test]
+fn given_a_key_of_somebody_else_when_linked_it_is_refused_and_named() {
+    let story = linked()
+        .when(peggy(), link(&carol().id, &[3, 2], None), &())
+        .then_refused(No::IdentityTaken)
+        .naming(&["directory/keys/github:2"]);
+    story.when(peggy(), link(&carol().id, &[3, 2], Some(id(78))), &()).then_refused(No::IdentityTaken);
+}
+
+#[test]
+fn given_one_person_with_two_actors_they_share_their_keys() {
+    let story = linked().when(peggy(), link(&carol().id, &[2, 5], Some(id(77))), &()).accepted();
+    assert_eq!(keys(&story, &bob().id), ["github:1", "github:2", "github:5"]);
+    assert_eq!(keys(&story, &carol().id), ["github:1", "github:2", "github:5"]);
+    assert!(story.state.same_person(&bob().id, &carol().id));
+    assert!(!story.state.same_person(&bob().id, &peggy().id));
+    assert!(story.state.same_person(&peggy().id, &peggy().id));
+    // They share a key, so they cannot become two people.
+    story
+        .when(peggy(), link(&carol().id, &[], Some(id(78))), &())
+        .then_refused(No::IdentityTaken)
+        .naming(&["directory/keys/github:2"]);
+}
+
+#[test]
+fn given_links_when_unlinked_they_are_gone_and_the_rest_stays() {
+    let story = linked().when(peggy(), unlink(&bob().id, &[2, 9]), &()).then([IdentityUnlinked {
+        actor: bob().id,
+        keys: vec![key(2)],
+        entire: false,
+        reason: prose("left the company"),
+    }
+    .into()]);
+    assert_eq!(keys(&story, &bob().id), ["github:1"]);
+    story.when(peggy(), link(&carol().id, &[2], None), &()).accepted();
+}
+
+#[test]
+fn given_an_entry_when_unlinked_without_keys_all_of_it_is_gone() {
+    let story = linked().when(peggy(), unlink(&bob().id, &[]), &()).then([IdentityUnlinked {
+        actor: bob().id,
+        keys: vec![key(1), key(2)],
+        entire: true,
+        reason: prose("left the company"),
+    }
+    .into()]);
+    assert_eq!(story.state.identity(&bob().id), None);
+    replays(&story);
+    tells_all(&[&story]);
+}
+
+#[test]
+fn given_no_such_entry_or_link_when_unlinked_it_is_refused() {
+    linked().when(peggy(), unlink(&carol().id, &[]), &()).then_refused(No::IdentityUnknown);
+    linked().when(peggy(), unlink(&bob().id, &[9]), &()).then_refused(No::NothingChanged);
+}
+
+#[test]
+fn given_nobody_but_an_admin_may_link_or_unlink() {
+    for role in Role::ALL.into_iter().filter(|role| *role != Role::Admin) {
+        linked().when(who_is(role), link(&carol().id, &[7], None), &()).then_refused(No::RoleMissing);
+        linked().when(who_is(role), unlink(&bob().id, &[]), &()).then_refused(No::RoleMissing);
+    }
+}
+
+#[test]
+fn given_as_many_entries_or_keys_as_the_directory_holds_one_more_is_refused() {
+    let mut story = linked();
+    let count = u32::try_from(MAX_KEYS).unwrap();
+    let full = story.state.identities.get_mut(&bob().id).unwrap();
+    full.keys.extend((3..=count).map(key));
+    story.clone().when(peggy(), link(&bob().id, &[count + 1], None), &()).then_refused(No::LimitReached);
+
+    for n in 1..MAX_IDENTITIES {
+        let actor = ActorId::new(&format!("https://id.example#{n}")).unwrap();
+        let at = monday();
+        let identity = Identity { keys: BTreeSet::new(), directory_ref: None, since: at, updated_at: at };
+        story.state.identities.insert(actor, identity);
+    }
+    story.when(peggy(), link(&carol().id, &[9_999], None), &()).then_refused(No::LimitReached);
+}
+
+#[test]
+fn given_a_name_or_an_address_it_is_no_key() {
+    for json in [
+        r#"{"actor":"https://id.example#bob","keys":["bob@example.org"]}"#,
+        r#"{"actor":"https://id.example#bob","keys":["github:bob"]}"#,
+        r#"{"actor":"https://id.example#bob","name":"Bob"}"#,
+    ] {
+        assert!(serde_json::from_str::<LinkIdentity>(json).is_err(), "{json}");
+    }
+}
+
+fn command() -> impl Strategy<Value = DirectoryCommand> {
+    let actor = || (0u32..5).prop_map(|n| ActorId::new(&format!("https://id.example#{n}")).unwrap());
+    let keys = || prop::collection::vec(0u32..6, 0..4);
+    let person = prop::option::of((0u64..3).prop_map(id));
+    prop_oneof![
+        3 => (actor(), keys(), person).prop_map(|(actor, keys, person)| link(&actor, &keys, person)),
+        1 => (actor(), keys()).prop_map(|(actor, keys)| unlink(&actor, &keys)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn given_any_commands_the_directory_replays_and_a_key_has_one_owner(
+        commands in prop::collection::vec((somebody([peggy()]), command(), 0i64..30), 0..30)
+    ) {
+        live::<Directory>(commands, |_| (), |state, _, _, _| {
+            for n in 0..6 {
+                let key = key(n);
+                let holders: Vec<_> = state.actors_with(&key).collect();
+                assert!(holders.iter().all(|holder| state.same_person(holders[0], holder)), "{key}");
+            }
+        });
+    }
+}

@@ -1,0 +1,178 @@
+//! What time makes necessary, and several commands in one decision.
+
+use jiff::{SignedDuration, Timestamp};
+use release::command::{FinishDeployment, GrantWaiver, RequestWaiver};
+use release::decide::{FreezeSnapshot, decide_all};
+use release::due::{due, next_due};
+use release::event::{DeploymentOutcome, Interval};
+use release::refusal::RefusalCode as No;
+use release::release::Release;
+use release::spec::release::{
+    approved, around, attest, authorized, bind, deploying, item, opened, prose, tag, tagged, window,
+};
+use release::spec::{Spec, alice, bob, dave, grace, id, monday, nothing, system};
+use release::{Command, Context};
+
+fn after(hours: i64) -> Timestamp {
+    monday() + SignedDuration::from_hours(hours)
+}
+
+fn waiver(story: Spec<Release>, number: &str, hours: i64) -> Spec<Release> {
+    let body = RequestWaiver {
+        reason: prose("the runner is broken"),
+        compensating_control: prose("ran it by hand"),
+        expires_at: after(hours),
+    };
+    story.when(alice(), Command::RequestWaiver { item: item(number), body }, &around()).accepted()
+}
+
+fn rules(story: &Spec<Release>, now: Timestamp) -> Vec<&'static str> {
+    due(&story.state, now, &around()).into_iter().map(|due| due.rule).collect()
+}
+
+/// Whatever is due is accepted from the server, and is not due again.
+fn settled(story: Spec<Release>, at: Timestamp) -> Spec<Release> {
+    let mut story = story.at(at);
+    for _ in 0..10 {
+        let Some(next) = due(&story.state, story.now, &around()).into_iter().next() else { return story };
+        story = story.when(system(), next.command, &around()).accepted();
+    }
+    panic!("still due: {:?}", due(&story.state, story.now, &around()));
+}
+
+#[test]
+fn given_nothing_nothing_is_due() {
+    assert_eq!(next_due(&nothing::<Release>().state, &around()), None);
+    assert_eq!(next_due(&opened().state, &around()), None);
+}
+
+#[test]
+fn given_a_waiver_when_its_time_is_up_it_is_due_until_it_is_recorded() {
+    let story = waiver(tagged(), "1.2", 8);
+    assert_eq!(next_due(&story.state, &around()), Some(after(8)));
+    assert!(rules(&story, after(7)).is_empty());
+    assert_eq!(rules(&story, after(8)), ["waiver_expiry"]);
+    let story = settled(story, after(9));
+    assert_eq!(next_due(&story.state, &around()), None);
+}
+
+#[test]
+fn given_a_window_when_it_ends_it_is_due() {
+    let story = approved();
+    assert_eq!(next_due(&story.state, &around()), Some(window().to));
+    assert_eq!(rules(&story, window().to), ["window_end"]);
+    assert!(settled(story, window().to).state.live_approval().is_none());
+}
+
+#[test]
+fn given_a_deployment_in_production_the_monitoring_and_the_lease_are_due_in_turn() {
+    let story = deploying();
+    let deployment = story.deployment();
+    let body = FinishDeployment { outcome: DeploymentOutcome::Succeeded, note: None };
+    let story = story.when(dave(), Command::FinishDeployment { deployment, body }, &around()).accepted();
+    let t0 = story.now;
+    assert_eq!(next_due(&story.state, &around()), Some(t0 + SignedDuration::from_mins(45)));
+    assert_eq!(rules(&story, t0 + SignedDuration::from_hours(48)), ["timer", "window_end", "lease_reminder"]);
+    let story = settled(story, t0 + SignedDuration::from_hours(49));
+    assert_eq!(next_due(&story.state, &around()), None);
+}
+
+#[test]
+fn given_a_latched_item_its_waiver_does_not_expire_until_the_deployment_ends() {
+    let story = waiver(approved_with_waiver(), "7.6", 100);
+    assert_eq!(rules(&story, after(90)), ["window_end", "waiver_expiry"]);
+    let mut latched = story;
+    let deployed = deploying().state;
+    latched.state.deployments = deployed.deployments;
+    assert_eq!(rules(&latched, after(90)), ["window_end"]);
+    let waiver = *latched.state.waivers.iter().find(|(_, waiver)| waiver.item == item("1.6")).unwrap().0;
+    let expire = Command::ExpireWaiver { item: item("1.6"), waiver };
+    latched.at(after(90)).when(system(), expire, &around()).then_refused(No::ItemLatched);
+}
+
+fn approved_with_waiver() -> Spec<Release> {
+    let story = waiver(tagged(), "1.6", 80);
+    let waiver = *story.state.waivers.keys().next().unwrap();
+    let grant = || Command::GrantWaiver { item: item("1.6"), waiver, body: GrantWaiver { note: None } };
+    let story = story.when(grace(), grant(), &around()).accepted();
+    let story = story.when(release::spec::rupert(), grant(), &around()).accepted();
+    story.when(alice(), Command::SetWindow(window()), &around()).accepted()
+}
+
+#[test]
+fn given_a_freeze_after_the_authorization_its_end_is_due() {
+    let story = authorized();
+    let mut around = around();
+    let span = Interval { from: after(3), to: after(30) };
+    around.snapshots.freezes.push(FreezeSnapshot { freeze: id(700), span, exceptions_allowed: true });
+    assert_eq!(next_due(&story.state, &around), Some(after(3)));
+    let now = due(&story.state, after(3), &around);
+    assert_eq!((now.len(), now[0].rule), (1, "freeze"));
+    let story = story.at(after(3)).when(system(), now[0].command.clone(), &around).accepted();
+    assert!(story.state.live_authorization().is_none());
+    assert_eq!(next_due(&story.state, &around), Some(window().to));
+}
+
+#[test]
+fn given_an_ended_release_nothing_is_due_for_what_it_had() {
+    let story = waiver(approved(), "6.1", 20);
+    let abort = Command::Abort(release::command::AbortRelease { reason: prose("cancelled") });
+    let story = story.when(alice(), abort, &around()).accepted();
+    assert_eq!(next_due(&story.state, &around()), None);
+}
+
+#[test]
+fn given_a_batch_when_every_command_is_accepted_each_has_its_events() {
+    let story = opened();
+    let commands = vec![
+        Command::TagCandidate(tag(1)),
+        Command::BindCandidate { number: 1, body: bind('1') },
+        attest("1.1"),
+        attest("1.2"),
+    ];
+    let event_id = |n: usize| id(u64::try_from(n).unwrap() + 1);
+    let context = Context { now: story.now, actor: &bob(), event_id: &event_id, around: &around() };
+    let batch = decide_all(&story.state, &commands, &context).unwrap();
+    assert_eq!(batch.entries, [0..1, 1..2, 2..4, 4..6]);
+    let story = story.when(bob(), Command::Batch { commands }, &around()).accepted();
+    assert_eq!(story.facts.len(), 7);
+    assert!(story.state.status(item("1.2")).is_closed());
+    // Each piece of evidence is named by its own event.
+    for fact in &story.facts {
+        if let release::ReleaseEvent::EvidenceRecorded(recorded) = &fact.event {
+            assert_eq!(recorded.evidence, fact.id);
+        }
+    }
+}
+
+#[test]
+fn given_a_batch_when_one_command_is_refused_nothing_happens_and_the_refusal_says_which() {
+    let commands = vec![Command::TagCandidate(tag(1)), attest("1.6"), attest("1.1")];
+    let refused =
+        opened().when(bob(), Command::Batch { commands }, &around()).then_refused(No::CandidateNotBound);
+    assert!(refused.refusal.detail.starts_with("command 1: "), "{}", refused.refusal);
+    assert_eq!(refused.story.facts.len(), 1);
+}
+
+#[test]
+fn given_an_empty_nested_or_endless_batch_then_refused() {
+    let batch = |commands| Command::Batch { commands };
+    for commands in [vec![], vec![batch(vec![attest("1.1")])], (0..101).map(|_| attest("1.1")).collect()] {
+        opened().when(bob(), batch(commands), &around()).then_refused(No::BatchInvalid);
+    }
+}
+
+#[test]
+fn given_a_batch_that_moves_the_window_and_asks_again_both_happen() {
+    let moved = release::command::SetWindow { to: window().to + SignedDuration::from_hours(1), ..window() };
+    let commands = vec![
+        Command::SetWindow(moved),
+        Command::RequestApproval(release::command::RequestApproval { note: None }),
+    ];
+    let story = approved();
+    story.when(alice(), Command::Batch { commands }, &around()).then_types(&[
+        "window.set",
+        "approval.revoked",
+        "approval.requested",
+    ]);
+}
