@@ -1,0 +1,133 @@
+//! `shiplog demo`: a service of its own, a release told over HTTP from its branch to its closing, and
+//! the proof that the events alone give the same state.
+
+mod candidates;
+mod cast;
+mod ending;
+mod facts;
+mod fold;
+mod screen;
+mod stage;
+mod step_1;
+mod step_2;
+mod step_3;
+mod step_4;
+mod step_5;
+mod step_6;
+mod step_7;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use clap::Args;
+use server::{Config, Service};
+use tempfile::TempDir;
+
+use crate::Outcome;
+use crate::serve::{log_to_stderr, trust_local_issuer};
+use cast::Cast;
+use facts::{Build, RELEASE};
+use screen::Screen;
+use stage::{DemoError, Stage};
+
+/// Play a whole release against a service of its own, and check what it recorded.
+///
+/// Starts a service on a free port with a throw-away data directory and a simulated clock. Six people
+/// and two machines take checkout 2.4.0 through all 49 items over HTTP, with a bug found on staging, a
+/// second candidate and a waiver. Ends with exit code 0 only if the release is closed and its events,
+/// folded again, give the same state byte for byte.
+#[derive(Args)]
+pub struct Demo {
+    /// Keep serving afterwards, until interrupted, and print a token and links.
+    #[arg(long)]
+    keep: bool,
+    /// Print every request with its answer, and the service's log to standard error.
+    #[arg(long)]
+    verbose: bool,
+}
+
+impl Demo {
+    pub async fn run(self) -> Outcome {
+        if self.verbose {
+            log_to_stderr();
+        }
+        let data = tempfile::Builder::new().prefix("shiplog-demo-").tempdir()?;
+        let service = server::start(config(data.path())?).await?;
+        let outcome = self.show_and_keep(&service, &data).await;
+        service.stop().await;
+        outcome
+    }
+
+    async fn show_and_keep(&self, service: &Service, data: &TempDir) -> Outcome {
+        let screen = Screen::on_stdout(self.verbose);
+        let base = format!("http://{}", service.addr);
+        let cast = Cast::hired(data.path(), crate::clock::now())?;
+        let viewer = cast.viewer_token.clone();
+        screen.title(&base, data.path())?;
+        tokio::select! {
+            shown = show(Stage::new(base.clone(), cast, screen)?) => shown?,
+            () = interrupted() => return Err("interrupted".into()),
+        }
+        if self.keep { keep_serving(service, screen, &base, &viewer).await } else { Ok(()) }
+    }
+}
+
+/// Everything up to the verdict; the stage's connections are closed with it.
+async fn show(mut stage: Stage) -> Result<(), DemoError> {
+    play(&mut stage).await?;
+    ending::check(&mut stage).await
+}
+
+/// The release, step by step.
+async fn play(stage: &mut Stage) -> Result<(), DemoError> {
+    let (first, second) = (Build::candidate(1), Build::candidate(2));
+    stage.begin().await?;
+    step_1::play(stage, &first).await?;
+    step_2::play(stage, &first).await?;
+    step_3::find_a_bug(stage, &first).await?;
+    step_1::play_again(stage, &first, &second).await?;
+    step_2::play_again(stage, &second).await?;
+    step_3::play_again(stage, &second).await?;
+    let authorization = step_4::play(stage, &second).await?;
+    let production = step_5::play(stage, &second, &authorization).await?;
+    step_6::play(stage, &second, &production).await?;
+    step_7::play(stage, &second, &production).await
+}
+
+fn config(data: &Path) -> Result<Config, Box<dyn std::error::Error + Send + Sync>> {
+    let mut config = Config {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        data: data.to_owned(),
+        workers: 2,
+        // Nobody waits for an answer when the story is over.
+        shutdown_s: 1,
+        dev: true,
+        simulated_clock: true,
+        ..Config::default()
+    };
+    trust_local_issuer(&mut config)?;
+    Ok(config)
+}
+
+async fn keep_serving(service: &Service, screen: Screen, base: &str, token: &str) -> Outcome {
+    screen.heading("Still serving, until you press Ctrl-C")?;
+    screen.say(&format!("API description  {base}/docs/"))?;
+    screen.say(&format!("Checklist        {base}/v1/releases/{RELEASE}/checklist"))?;
+    screen.say(&format!("Events           {base}/v1/releases/{RELEASE}/events"))?;
+    screen.blank()?;
+    screen.say("A viewer's token, good for eight hours, and how to use it:")?;
+    screen.blank()?;
+    screen.plain(&format!("TOKEN={token}"))?;
+    screen.plain(&format!("curl -H \"Authorization: Bearer $TOKEN\" {base}/v1/releases/{RELEASE}/checklist"))?;
+    tokio::select! {
+        () = interrupted() => Ok(()),
+        reason = service.failed() => Err(format!("the log can no longer be written: {reason}").into()),
+    }
+}
+
+/// The data directory is removed on the way out, so the process must not die by the signal itself.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,317 @@
+//! Where the story is played: every act is one HTTP request with a token, a key and an answer that is
+//! checked before the next.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan, civil};
+use reqwest::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::cast::{Cast, EMIL, OMAR, ROSA, Who};
+use super::facts::RELEASE;
+use super::screen::Screen;
+
+/// More than any answer of a service on the same machine takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    #[error("{act} answered {problem}")]
+    Unexpected { act: String, problem: String },
+    #[error("{act} answered {problem}, but {expected} was expected")]
+    NotRefused { act: String, problem: String, expected: &'static str },
+    #[error("{act} was answered without {missing}")]
+    Incomplete { act: String, missing: String },
+    #[error("{0}")]
+    Check(String),
+    #[error("the service did not answer: {0}")]
+    Http(#[from] reqwest::Error),
+    #[error("an answer could not be read: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("an event could not be read: {0}")]
+    Event(#[from] release::wire::WireError),
+    #[error("a time could not be reckoned: {0}")]
+    Time(#[from] jiff::Error),
+    #[error("the screen: {0}")]
+    Screen(#[from] std::io::Error),
+}
+
+pub type Played<T = ()> = Result<T, DemoError>;
+
+/// An answer, with the request that it answers.
+pub struct Answer {
+    act: String,
+    pub status: StatusCode,
+    pub etag: Option<String>,
+    pub replayed: bool,
+    pub bytes: Vec<u8>,
+    pub body: Value,
+}
+
+impl Answer {
+    async fn read(act: String, response: Response) -> Played<Self> {
+        let status = response.status();
+        let header = |name: &str| {
+            let value = response.headers().get(name)?;
+            value.to_str().ok().map(str::to_owned)
+        };
+        let etag = header("etag");
+        let replayed = header("idempotent-replayed").is_some();
+        let bytes = response.bytes().await?.to_vec();
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes)? };
+        Ok(Self { act, status, etag, replayed, bytes, body })
+    }
+
+    /// The text at a JSON pointer.
+    pub fn text(&self, pointer: &str) -> Played<String> {
+        self.body.pointer(pointer).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| self.without(pointer))
+    }
+
+    pub fn number(&self, pointer: &str) -> Played<u64> {
+        self.body.pointer(pointer).and_then(Value::as_u64).ok_or_else(|| self.without(pointer))
+    }
+
+    pub fn list(&self, pointer: &str) -> Played<&[Value]> {
+        let list = self.body.pointer(pointer).and_then(Value::as_array);
+        list.map(Vec::as_slice).ok_or_else(|| self.without(pointer))
+    }
+
+    fn without(&self, pointer: &str) -> DemoError {
+        DemoError::Incomplete { act: self.act.clone(), missing: pointer.to_owned() }
+    }
+
+    /// Status, code and detail of a problem, and the rows that do not hold.
+    fn problem(&self) -> String {
+        let code = self.body["code"].as_str().unwrap_or("without a code");
+        let detail = self.body["detail"].as_str().unwrap_or_default();
+        let mut text = format!("{} {code}: {detail}", self.status.as_u16());
+        for error in self.body["errors"].as_array().into_iter().flatten() {
+            let of = |member: &str| error[member].as_str().unwrap_or_default().to_owned();
+            text.push_str(&format!("\n  {}: {}", of("pointer"), of("detail")));
+        }
+        for row in failing(&self.body) {
+            text.push_str(&format!("\n  {row}"));
+        }
+        text
+    }
+}
+
+fn failing(problem: &Value) -> Vec<String> {
+    let rows = problem["rows"].as_array().into_iter().flatten().filter(|row| row["ok"] == false);
+    rows.map(|row| {
+        let of = |member: &str| row[member].as_str().unwrap_or_default().to_owned();
+        let input = of("input");
+        let what = input.strip_prefix("item/").unwrap_or(&input);
+        format!("{what} is {}", of("observed"))
+    })
+    .collect()
+}
+
+pub struct Stage {
+    http: reqwest::Client,
+    base: String,
+    cast: Cast,
+    /// How many commands were sent; each has its own key.
+    sent: u32,
+    /// The service's simulated time.
+    pub now: Timestamp,
+    pub screen: Screen,
+    /// The procedure's items by number.
+    names: BTreeMap<String, String>,
+}
+
+impl Stage {
+    pub fn new(base: String, cast: Cast, screen: Screen) -> Played<Self> {
+        // The service is on this machine, whatever proxy the environment names.
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
+        Ok(Self { http, base, cast, sent: 0, now: Timestamp::UNIX_EPOCH, screen, names: BTreeMap::new() })
+    }
+
+    /// The story begins on the next Tuesday at nine, so that it reads the same on every day.
+    pub async fn begin(&mut self) -> Played {
+        self.pass_seconds(0).await?;
+        let now = self.now.to_zoned(TimeZone::UTC);
+        let tuesday = now.date().nth_weekday(1, civil::Weekday::Tuesday)?;
+        let begin = tuesday.at(9, 0, 0, 0).to_zoned(TimeZone::UTC)?.timestamp();
+        self.wait_until(begin).await
+    }
+
+    // Requests
+
+    /// A command that succeeds.
+    pub async fn post(&mut self, who: Who, path: &str, body: &Value) -> Played<Answer> {
+        let key = self.next_key();
+        let answer = self.post_with_key(who, path, body, &key).await?;
+        expect_success(answer)
+    }
+
+    pub async fn post_with_key(&self, who: Who, path: &str, body: &Value, key: &str) -> Played<Answer> {
+        let request = self.http.request(Method::POST, format!("{}{path}", self.base));
+        let request = request.header("idempotency-key", key).json(body);
+        let answer = self.send(who, &format!("POST {path}"), request).await?;
+        self.screen.trace(&format!("key {key}"))?;
+        Ok(answer)
+    }
+
+    pub fn next_key(&mut self) -> String {
+        self.sent += 1;
+        format!("demo-{:03}", self.sent)
+    }
+
+    pub async fn get(&self, who: Who, path: &str) -> Played<Answer> {
+        let request = self.http.request(Method::GET, format!("{}{path}", self.base));
+        expect_success(self.send(who, &format!("GET {path}"), request).await?)
+    }
+
+    async fn send(&self, who: Who, what: &str, request: reqwest::RequestBuilder) -> Played<Answer> {
+        let response = request.bearer_auth(self.cast.token(who)).send().await?;
+        let answer = Answer::read(format!("{who}: {what}"), response).await?;
+        let etag = answer.etag.as_deref().unwrap_or_default();
+        self.screen.trace(&format!("{what}  {} {etag}", answer.status.as_u16()))?;
+        Ok(answer)
+    }
+
+    /// A command that the service refuses for one named reason; what is shown is what it answered.
+    pub async fn refused(
+        &mut self,
+        who: Who,
+        path: &str,
+        body: &Value,
+        expected: &'static str,
+        what: &str,
+    ) -> Played {
+        let key = self.next_key();
+        let answer = self.post_with_key(who, path, body, &key).await?;
+        if answer.body["code"] != expected {
+            return Err(DemoError::NotRefused { problem: answer.problem(), act: answer.act, expected });
+        }
+        let refusal = format!("{} {expected}", answer.status.as_u16());
+        let detail = answer.text("/detail")?;
+        let rows = failing(&answer.body).join(", ");
+        let why = if rows.is_empty() { detail } else { format!("{detail}: {rows}") };
+        Ok(self.screen.refused(self.now, who, what, &refusal, &why)?)
+    }
+
+    // Acts
+
+    /// A command on the release, shown as one line.
+    pub async fn act(&mut self, who: Who, what: &str, under: &str, body: &Value) -> Played<Answer> {
+        let answer = self.post(who, &self.path(under), body).await?;
+        self.screen.act(self.now, who, what)?;
+        Ok(answer)
+    }
+
+    /// The path of something under the release.
+    pub fn path(&self, under: &str) -> String {
+        format!("/v1/releases/{RELEASE}/{under}")
+    }
+
+    /// Signs an item with evidence given here.
+    pub async fn attest(&mut self, who: Who, item: &str, statement: &str, evidence: Vec<Value>) -> Played<Vec<Value>> {
+        self.sign(who, item, &json!({"statement": statement, "new_evidence": evidence})).await
+    }
+
+    /// Signs an item with evidence that somebody recorded before.
+    pub async fn attest_with(&mut self, who: Who, item: &str, statement: &str, evidence: &[Value]) -> Played<Vec<Value>> {
+        self.sign(who, item, &json!({"statement": statement, "evidence": evidence})).await
+    }
+
+    /// What the signature rests on is answered, for whoever has to sign second.
+    async fn sign(&mut self, who: Who, item: &str, body: &Value) -> Played<Vec<Value>> {
+        let answer = self.post(who, &self.path(&format!("items/{item}/attest")), body).await?;
+        let outcome = match answer.text("/status")?.as_str() {
+            "satisfied" => "attested",
+            _ => "signed first, a second person follows",
+        };
+        self.screen.item(self.now, who, item, self.name(item), outcome)?;
+        let last = answer.list("/attestations")?.last().and_then(|signature| signature["evidence"].as_array());
+        Ok(last.cloned().unwrap_or_default())
+    }
+
+    pub async fn reaffirm(&mut self, who: Who, item: &str, statement: &str) -> Played {
+        let path = self.path(&format!("items/{item}/reaffirm"));
+        let answer = self.post(who, &path, &json!({"statement": statement})).await?;
+        let outcome = match answer.text("/status")?.as_str() {
+            "satisfied" => "reaffirmed",
+            _ => "reaffirmed first, a second person follows",
+        };
+        Ok(self.screen.item(self.now, who, item, self.name(item), outcome)?)
+    }
+
+    /// Records evidence for an item without signing it, and answers its id.
+    pub async fn report(&mut self, who: Who, item: &str, outcome: &str, evidence: &Value) -> Played<Value> {
+        let answer = self.post(who, &self.path(&format!("items/{item}/evidence")), evidence).await?;
+        self.screen.item(self.now, who, item, self.name(item), outcome)?;
+        Ok(json!(answer.text("/evidence")?))
+    }
+
+    pub fn name(&self, item: &str) -> &str {
+        self.names.get(item).map_or("", String::as_str)
+    }
+
+    /// An item as a line names it, outside the columns.
+    pub fn named(&self, item: &str) -> String {
+        format!("{item} {}", self.name(item))
+    }
+
+    // Time
+
+    pub async fn pass(&mut self, minutes: u32) -> Played {
+        self.pass_seconds(60 * minutes).await
+    }
+
+    pub async fn wait_until(&mut self, instant: Timestamp) -> Played {
+        let wait = instant.duration_since(self.now);
+        let seconds = u32::try_from(wait.max(SignedDuration::ZERO).as_secs()).unwrap_or(u32::MAX);
+        self.pass_seconds(seconds).await?;
+        // What is left of a second would show in every later time.
+        Ok(())
+    }
+
+    async fn pass_seconds(&mut self, seconds: u32) -> Played {
+        let key = self.next_key();
+        let answer = self.post_with_key(OMAR, "/dev/clock", &json!({"advance_s": seconds}), &key).await?;
+        self.now = expect_success(answer)?.text("/now")?.parse()?;
+        Ok(())
+    }
+
+    /// Nine in the morning of the next day, or another time of it.
+    pub fn tomorrow_at(&self, hour: i8, minute: i8) -> Played<Timestamp> {
+        let tomorrow = self.now.to_zoned(TimeZone::UTC).date().checked_add(1.day())?;
+        Ok(tomorrow.at(hour, minute, 0, 0).to_zoned(TimeZone::UTC)?.timestamp())
+    }
+
+    // Steps
+
+    /// Learns the items' names, once there is a release to ask.
+    pub async fn read_procedure(&mut self) -> Played {
+        let checklist = self.get(ROSA, &self.path("checklist")).await?;
+        for item in checklist.list("/steps")?.iter().flat_map(|step| step["items"].as_array().into_iter().flatten()) {
+            if let (Some(number), Some(name)) = (item["number"].as_str(), item["name"].as_str()) {
+                self.names.insert(number.to_owned(), name.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows that a step is done, or fails because it is not.
+    pub async fn gate(&mut self, step: usize) -> Played {
+        let checklist = self.get(EMIL, &self.path("checklist")).await?;
+        let at = |member: &str| format!("/steps/{}/{member}", step - 1);
+        let (closed, total) = (checklist.number(&at("closed"))?, checklist.number(&at("total"))?);
+        let output = checklist.text(&at("expected_output"))?;
+        if closed != total {
+            return Err(DemoError::Check(format!("step {step} has {closed} of {total} items closed")));
+        }
+        Ok(self.screen.good(&format!("Gate {step}: {closed} of {total}. {output}"))?)
+    }
+}
+
+fn expect_success(answer: Answer) -> Played<Answer> {
+    if answer.status.is_success() {
+        return Ok(answer);
+    }
+    Err(DemoError::Unexpected { problem: answer.problem(), act: answer.act })
+}

@@ -1,0 +1,107 @@
+//! `shiplog serve`
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use server::Config;
+use server::auth::issue::{JWKS_FILE, LocalIssuer};
+
+use crate::Outcome;
+use crate::token::{AUDIENCE, ISSUER};
+
+/// Serve the API. Flags win over SHIPLOG_… variables, which win over the configuration file.
+#[derive(Args)]
+pub struct Serve {
+    /// Configuration file (TOML).
+    #[arg(long, env = "SHIPLOG_CONFIG")]
+    config: Option<PathBuf>,
+    /// Address and port to listen on; port 0 takes a free one.
+    #[arg(long, env = "SHIPLOG_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// Where the log lives; created when missing.
+    #[arg(long, env = "SHIPLOG_DATA")]
+    data: Option<PathBuf>,
+    /// Development: trust the local issuer in DATA/issuer, whose tokens `shiplog token` prints.
+    #[arg(long, env = "SHIPLOG_DEV")]
+    dev: bool,
+    /// The domain's time stands still until POST /dev/clock advances it. Needs --dev and a new log.
+    #[arg(long, env = "SHIPLOG_SIMULATED_CLOCK", requires = "dev")]
+    simulated_clock: bool,
+}
+
+impl Serve {
+    pub async fn run(self) -> Outcome {
+        log_to_stderr();
+        let service = server::start(self.config()?).await?;
+        tokio::select! {
+            () = asked_to_stop() => {}
+            reason = service.failed() => {
+                // A failed commit is never retried: what was acknowledged is safe, a restart verifies it.
+                tracing::error!(%reason, "the log can no longer be written");
+                return Err(format!("the log can no longer be written: {reason}").into());
+            }
+        }
+        tracing::info!("stopping");
+        service.stop().await;
+        Ok(())
+    }
+
+    fn config(self) -> Result<Config, Box<dyn std::error::Error + Send + Sync>> {
+        let mut config = match &self.config {
+            Some(path) => Config::read(path)?,
+            None => Config::default(),
+        };
+        config.listen = self.listen.unwrap_or(config.listen);
+        config.data = self.data.unwrap_or(config.data);
+        config.dev |= self.dev;
+        config.simulated_clock |= self.simulated_clock;
+        if config.dev {
+            trust_local_issuer(&mut config)?;
+        }
+        Ok(config)
+    }
+}
+
+/// Adds the issuer whose key lies in DATA/issuer, made on first use.
+pub fn trust_local_issuer(config: &mut Config) -> Outcome {
+    let dir = config.data.join("issuer");
+    std::fs::create_dir_all(&dir)?;
+    LocalIssuer::load_or_generate(&dir, ISSUER)?;
+    let issuer = serde_json::from_value(serde_json::json!({
+        "issuer": ISSUER,
+        "audience": AUDIENCE,
+        "jwks": dir.join(JWKS_FILE).to_string_lossy(),
+        "algorithms": ["EdDSA"],
+        "typ": "JWT",
+        "kind": "claim",
+        "max_lifetime": 86_400,
+    }))?;
+    config.auth.issuers.push(issuer);
+    Ok(())
+}
+
+/// RUST_LOG chooses what is logged; `info` when it is not set.
+pub fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    // Without a handler the process ends by the signal itself; nothing acknowledged is lost.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,71 @@
+//! What every request and the reactor share.
+
+use std::sync::Arc;
+
+use eventlog::EventStore;
+use jiff::Timestamp;
+use release::Release;
+use release::access::Access;
+use release::calendar::Calendar;
+use release::directory::Directory;
+use release::environment::Environment;
+use release::installation::Installation;
+use release::product::Product;
+use tokio::sync::watch;
+
+use crate::access::Denials;
+use crate::auth::Verifier;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::procedures::Procedures;
+use crate::reactor::Progress;
+use crate::streams::Streams;
+
+pub struct App {
+    pub config: Config,
+    pub store: Arc<dyn EventStore>,
+    pub clock: Clock,
+    pub verifier: Verifier,
+    pub procedures: Procedures,
+    pub releases: Streams<Release>,
+    pub products: Streams<Product>,
+    pub environments: Streams<Environment>,
+    pub calendars: Streams<Calendar>,
+    pub directories: Streams<Directory>,
+    pub installation: Streams<Installation>,
+    pub access: Streams<Access>,
+    pub denials: Denials,
+    /// How far the reactor has come; set by it alone.
+    pub reactor: watch::Sender<Progress>,
+}
+
+/// What the smaller aggregates may take together, each kind; releases have the configured cache.
+const SMALL_CACHE: u64 = 4 * 1024 * 1024;
+
+impl App {
+    pub fn new(
+        config: Config,
+        store: Arc<dyn EventStore>,
+        clock: Clock,
+        verifier: Verifier,
+        procedures: Procedures,
+    ) -> Self {
+        let releases = config.cache_mib * 1024 * 1024;
+        Self {
+            releases: Streams::new(Arc::clone(&store), releases),
+            products: Streams::new(Arc::clone(&store), SMALL_CACHE),
+            environments: Streams::new(Arc::clone(&store), SMALL_CACHE),
+            calendars: Streams::new(Arc::clone(&store), SMALL_CACHE),
+            directories: Streams::new(Arc::clone(&store), SMALL_CACHE),
+            installation: Streams::new(Arc::clone(&store), SMALL_CACHE),
+            access: Streams::new(Arc::clone(&store), SMALL_CACHE),
+            denials: Denials::default(),
+            reactor: watch::Sender::new(Progress { position: None, time: Timestamp::MIN }),
+            config,
+            store,
+            clock,
+            verifier,
+            procedures,
+        }
+    }
+}

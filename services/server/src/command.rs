@@ -1,0 +1,423 @@
+//! The life of a command, and the only loop that appends: load, decide, append, and after a conflict
+//! decide again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use eventlog::header::{self, DataRef};
+use eventlog::{
+    AppendError, Appended, EventStore, ExpectedRevision, Header, NewEvent, Position, Revision, StreamId,
+};
+use jiff::Timestamp;
+use release::event::Signatory;
+use release::value::{ActorId, InvalidValue};
+use release::{Actor, ActorKind, Aggregate, Context, Decided, EventData, Fact, Refusal, wire};
+use sha2::{Digest, Sha256};
+
+use crate::app::App;
+use crate::ids::{self, CommandIds};
+use crate::streams::{CommandRecord, Head, LoadError, Slot, Streams, Until};
+
+/// How often a command without `If-Match` is decided again after a conflict.
+const DECISIONS: usize = 8;
+/// How often the very same bytes are sent again when it is not known whether they were stored.
+const RESENDS: u32 = 5;
+/// How long a duplicate waits for the first to become durable.
+const DUPLICATE_WAIT: Duration = Duration::from_secs(5);
+
+/// Who sends a command, and how it may be repeated.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    pub actor: Actor,
+    pub auth: Option<header::Auth>,
+    pub via: Option<String>,
+    /// The OpenAPI operation id, or the reactor's rule.
+    pub operation: &'static str,
+    /// The path of the request, or the stream for the reactor.
+    pub path: String,
+    pub idempotency_key: Option<String>,
+    /// The revision of `If-Match: "rN"`.
+    pub if_match: Option<Revision>,
+    pub dry_run: bool,
+    pub correlation: Option<String>,
+    pub trace: Option<String>,
+}
+
+impl Envelope {
+    /// The server itself, acting on time or on another stream. The key makes any number of nodes
+    /// that see the same cause record it once.
+    pub fn system(rule: &'static str, stream: &StreamId, key: String) -> Result<Self, InvalidValue> {
+        Ok(Self {
+            actor: Actor {
+                id: ActorId::new("shiplog#system")?,
+                kind: ActorKind::System,
+                roles: Vec::new(),
+                author_keys: Vec::new(),
+            },
+            auth: None,
+            via: None,
+            operation: rule,
+            path: stream.to_string(),
+            idempotency_key: Some(key),
+            if_match: None,
+            dry_run: false,
+            correlation: None,
+            trace: None,
+        })
+    }
+}
+
+/// What a command led to.
+pub struct Outcome<T> {
+    /// Made from the state at the command's last revision.
+    pub answer: T,
+    pub revision: Revision,
+    pub position: Position,
+    /// The command was recorded before; this is its first answer again.
+    pub replayed: bool,
+}
+
+/// What a dry run would have recorded.
+pub struct Preview {
+    pub events: Vec<(&'static str, u32, Vec<u8>)>,
+}
+
+pub enum Handled<T> {
+    Recorded(Outcome<T>),
+    Preview(Preview),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Nothing recorded: the release moved on since the caller looked.
+    #[error("the stream's last decision is revision {current:?}, If-Match says {given}")]
+    PreconditionFailed { current: Option<Revision>, given: Revision },
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    #[error("the same request is still being recorded")]
+    DuplicateInFlight,
+    #[error("the stream changed under every attempt")]
+    Contended,
+    #[error("the writer's queue is full")]
+    Busy,
+    #[error("it is not known whether the command was recorded: {0}")]
+    OutcomeUnknown(String),
+    #[error("the store is closed")]
+    Closed,
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("the events could not be written: {0}")]
+    Unwritable(String),
+}
+
+/// Records a command on its stream, once.
+///
+/// `around` is what the decision reads of other streams, given the state it is decided on; `answer`
+/// makes the answer from the state at the command's last revision, now and at every repetition.
+pub async fn handle<A: Aggregate, T>(
+    app: &App,
+    streams: &Streams<A>,
+    stream: &StreamId,
+    envelope: &Envelope,
+    command: &A::Command,
+    around: &A::Around,
+    answer: impl Fn(&A, &[uuid::Uuid]) -> T,
+) -> Result<Handled<T>, CommandError> {
+    let now = app.clock.now();
+    let ids = match &envelope.idempotency_key {
+        Some(key) => CommandIds::keyed(envelope.actor.id.as_str(), stream.as_str(), key),
+        None => CommandIds::fresh(now),
+    };
+    let fingerprint = fingerprint(envelope, command)?;
+    for _ in 0..DECISIONS {
+        let slot = streams.load(stream).await?;
+        match attempt(app, &slot, envelope, command, around, &ids, &fingerprint, now, &answer)? {
+            Step::Again => {}
+            Step::Preview(preview) => return Ok(Handled::Preview(preview)),
+            Step::Duplicate(record) => {
+                match tokio::time::timeout(DUPLICATE_WAIT, slot.durable(record.last)).await {
+                    Ok(true) => return replay(streams, stream, &record, &ids, answer).await,
+                    // The first attempt failed; the next round finds out what is stored.
+                    Ok(false) => continue,
+                    Err(_) => return Err(CommandError::DuplicateInFlight),
+                }
+            }
+            Step::Nothing { answer, revision } => {
+                if slot.durable(revision).await
+                    && let Some(position) = slot.committed().position
+                {
+                    return Ok(Handled::Recorded(Outcome { answer, revision, position, replayed: false }));
+                }
+            }
+            Step::Appending { answer, sent } => {
+                // Dropped together with this future when the caller goes away: the slot is then folded
+                // again, because nobody is left to see how the append ended.
+                let guard = GiveUpOnDrop { streams, slot: &slot, armed: true };
+                let bytes: usize =
+                    sent.events.iter().map(|event| event.header.len() + event.data.len()).sum();
+                let appended = send(app.store.as_ref(), stream, sent).await;
+                match appended {
+                    // An earlier call stored these ids, perhaps with other bytes: read them back.
+                    Ok(Appended { replayed: true, .. }) => drop(guard),
+                    Ok(appended) => {
+                        slot.commit(appended.last_revision, appended.last_position);
+                        guard.disarm();
+                        streams.grown(&slot, bytes as u64);
+                        return Ok(Handled::Recorded(Outcome {
+                            answer,
+                            revision: appended.last_revision,
+                            position: appended.last_position,
+                            replayed: false,
+                        }));
+                    }
+                    // The guard gives the slot up; the next round decides on what is really stored.
+                    Err(AppendError::Conflict { .. }) => drop(guard),
+                    Err(AppendError::Busy) => return Err(CommandError::Busy),
+                    Err(AppendError::Unknown(reason)) => return Err(CommandError::OutcomeUnknown(reason)),
+                    Err(AppendError::Closed) => return Err(CommandError::Closed),
+                    Err(error @ AppendError::Limit { .. }) => {
+                        return Err(CommandError::Unwritable(error.to_string()));
+                    }
+                }
+            }
+        }
+    }
+    Err(CommandError::Contended)
+}
+
+/// Whether this very command, by its idempotency key, is on the stream or on its way to it.
+pub fn is_recorded<A: Aggregate>(slot: &Slot<A>, envelope: &Envelope) -> bool {
+    envelope.idempotency_key.as_ref().is_some_and(|key| {
+        let ids = CommandIds::keyed(envelope.actor.id.as_str(), slot.stream.as_str(), key);
+        slot.lock().head.commands.contains_key(&ids.event(0))
+    })
+}
+
+enum Step<T> {
+    /// The slot was given up between loading and locking it.
+    Again,
+    Preview(Preview),
+    Duplicate(CommandRecord),
+    /// The decision tells nothing new: an observation made before.
+    Nothing {
+        answer: T,
+        revision: Revision,
+    },
+    Appending {
+        answer: T,
+        sent: Sent,
+    },
+}
+
+/// An append on its way, with the bytes to send again should its outcome stay unknown.
+struct Sent {
+    expected: ExpectedRevision,
+    events: Vec<NewEvent>,
+    first: futures_util::future::BoxFuture<'static, Result<Appended, AppendError>>,
+}
+
+/// One decision under the slot's lock: look up the key, compare `If-Match`, decide, hand to the store.
+#[expect(clippy::too_many_arguments, reason = "the loop's own state, spelled out once")]
+fn attempt<A: Aggregate, T>(
+    app: &App,
+    slot: &Arc<Slot<A>>,
+    envelope: &Envelope,
+    command: &A::Command,
+    around: &A::Around,
+    ids: &CommandIds,
+    fingerprint: &str,
+    now: Timestamp,
+    answer: &impl Fn(&A, &[uuid::Uuid]) -> T,
+) -> Result<Step<T>, CommandError> {
+    let mut inner = slot.lock();
+    if inner.given_up {
+        return Ok(Step::Again);
+    }
+    // Finds a repetition by its key, and this very command when an earlier round did store it.
+    if let Some(record) = inner.head.commands.get(&ids.event(0)) {
+        if record.fingerprint != *fingerprint {
+            return Err(CommandError::KeyReused);
+        }
+        return Ok(Step::Duplicate(record.clone()));
+    }
+    if let Some(given) = envelope.if_match {
+        let current = inner.head.decision_revision;
+        let newest = inner.head.revision;
+        // N at or past the last decision holds; N past the stream's end was never handed out.
+        if current.is_none_or(|current| given < current) || newest.is_none_or(|newest| given > newest) {
+            return Err(CommandError::PreconditionFailed { current, given });
+        }
+    }
+    let ctx = Context { now, actor: &envelope.actor, event_id: &|index| ids.event(index), around };
+    let decided = inner.head.state.decide(command, &ctx)?;
+    if envelope.dry_run {
+        return Ok(Step::Preview(preview(&decided)?));
+    }
+    if decided.is_empty()
+        && let Some(revision) = inner.head.revision
+    {
+        return Ok(Step::Nothing { answer: answer(&inner.head.state, &[]), revision });
+    }
+    let (facts, events) = seal(&slot.stream, &inner.head, decided, envelope, ids, fingerprint, now)?;
+    let (Some(first), Some(last)) = (facts.first(), facts.last()) else {
+        return Err(CommandError::Unwritable("the decision gave no event".to_owned()));
+    };
+    let record = CommandRecord {
+        first: Revision(first.revision),
+        last: Revision(last.revision),
+        fingerprint: fingerprint.to_owned(),
+    };
+    let created: Vec<_> = facts.iter().map(|fact| fact.id).collect();
+    let expected = inner.head.expected();
+    let first_id = first.id;
+    inner.take_in(facts, first_id, record);
+    let answer = answer(&inner.head.state, &created);
+    // Called under the lock, so that appends reach the store in the order they were decided.
+    let first = app.store.append(&slot.stream, expected, events.clone());
+    Ok(Step::Appending { answer, sent: Sent { expected, events, first } })
+}
+
+/// Waits for the append; an unknown outcome is settled by sending the very same bytes again.
+async fn send(store: &dyn EventStore, stream: &StreamId, sent: Sent) -> Result<Appended, AppendError> {
+    let mut result = sent.first.await;
+    for resend in 0..RESENDS {
+        if !matches!(result, Err(AppendError::Unknown(_))) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20 << resend)).await;
+        result = store.append(stream, sent.expected, sent.events.clone()).await;
+    }
+    result
+}
+
+/// The first answer again, from the state at the command's last revision.
+async fn replay<A: Aggregate, T>(
+    streams: &Streams<A>,
+    stream: &StreamId,
+    record: &CommandRecord,
+    ids: &CommandIds,
+    answer: impl Fn(&A, &[uuid::Uuid]) -> T,
+) -> Result<Handled<T>, CommandError> {
+    let folded = streams.fold(stream, Until::Revision(record.last)).await?;
+    let count = usize::try_from(record.last.0 - record.first.0 + 1).unwrap_or(1);
+    let created: Vec<_> = (0..count).map(|index| ids.event(index)).collect();
+    let Some(position) = folded.position else {
+        return Err(CommandError::OutcomeUnknown("the recorded command could not be read".to_owned()));
+    };
+    Ok(Handled::Recorded(Outcome {
+        answer: answer(&folded.head.state, &created),
+        revision: record.last,
+        position,
+        replayed: true,
+    }))
+}
+
+/// Facts for the fold, and the same as bytes for the store.
+type Sealed<E> = (Vec<Fact<E>>, Vec<NewEvent>);
+
+/// Decided events with their headers: the exact bytes that are stored and hashed.
+fn seal<A: Aggregate>(
+    stream: &StreamId,
+    head: &Head<A>,
+    decided: Vec<Decided<A::Event>>,
+    envelope: &Envelope,
+    ids: &CommandIds,
+    fingerprint: &str,
+    now: Timestamp,
+) -> Result<Sealed<A::Event>, CommandError> {
+    let unwritable = |error: &dyn std::fmt::Display| CommandError::Unwritable(error.to_string());
+    // A stream's time never goes back, even when the machine's clock does.
+    let recorded_at = head.recorded_at.map_or(now, |last| last.max(now));
+    let count = u32::try_from(decided.len()).unwrap_or(u32::MAX);
+    let first = head.expected().next().0;
+    let actor = header::Actor {
+        id: envelope.actor.id.to_string(),
+        kind: envelope.actor.kind.as_str().to_owned(),
+        roles: envelope.actor.roles.iter().map(|role| role.as_str().to_owned()).collect(),
+        via: envelope.via.clone(),
+    };
+    let by = Signatory {
+        id: envelope.actor.id.clone(),
+        kind: envelope.actor.kind,
+        roles: envelope.actor.roles.clone(),
+    };
+    let mut facts = Vec::with_capacity(decided.len());
+    let mut events = Vec::with_capacity(decided.len());
+    for (index, Decided { event, occurred_at }) in decided.into_iter().enumerate() {
+        let id = ids.event(index);
+        let revision = first + index as u64;
+        let occurred_at = occurred_at.unwrap_or(recorded_at);
+        let data = Bytes::from(wire::encode(&event, ids::random()).map_err(|error| unwritable(&error))?);
+        let header = Header {
+            id,
+            stream: stream.clone(),
+            revision: Revision(revision),
+            event_type: event.event_type().to_owned(),
+            schema: event.schema(),
+            recorded_at,
+            occurred_at,
+            actor: actor.clone(),
+            auth: envelope.auth.clone(),
+            request: header::Request {
+                operation: envelope.operation.to_owned(),
+                idempotency_key: envelope.idempotency_key.clone(),
+                fingerprint: fingerprint.to_owned(),
+                index: u32::try_from(index).unwrap_or(u32::MAX),
+                count,
+            },
+            causation: None,
+            correlation: envelope.correlation.clone(),
+            trace: envelope.trace.clone(),
+            data: DataRef::of(&data),
+        };
+        let header = Bytes::from(serde_json::to_vec(&header).map_err(|error| unwritable(&error))?);
+        facts.push(Fact { id, revision, recorded_at, occurred_at, by: by.clone(), event });
+        events.push(NewEvent { id, header, data });
+    }
+    Ok((facts, events))
+}
+
+fn preview<E: EventData>(decided: &[Decided<E>]) -> Result<Preview, CommandError> {
+    let events = decided
+        .iter()
+        .map(|Decided { event, .. }| {
+            let data = event.to_json().map_err(|error| CommandError::Unwritable(error.to_string()))?;
+            Ok((event.event_type(), event.schema(), data))
+        })
+        .collect::<Result<_, CommandError>>()?;
+    Ok(Preview { events })
+}
+
+/// SHA-256 over operation, path and parsed command: what makes two requests the same.
+fn fingerprint(envelope: &Envelope, command: &impl serde::Serialize) -> Result<String, CommandError> {
+    let command = serde_json::to_vec(command).map_err(|error| CommandError::Unwritable(error.to_string()))?;
+    let mut hash = Sha256::new();
+    for part in [envelope.operation.as_bytes(), envelope.path.as_bytes(), &command] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    Ok(wire::hex(&hash.finalize()))
+}
+
+struct GiveUpOnDrop<'a, A: Aggregate> {
+    streams: &'a Streams<A>,
+    slot: &'a Arc<Slot<A>>,
+    armed: bool,
+}
+
+impl<A: Aggregate> GiveUpOnDrop<'_, A> {
+    fn disarm(mut self) {
+        self.armed = false;
+    }
+}
+
+impl<A: Aggregate> Drop for GiveUpOnDrop<'_, A> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.streams.give_up(self.slot);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Everything that can be set, in one place: flags win over `SHIPLOG_…` environment variables, which
+//! win over `shiplog.toml`. What is wrong stops the start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::auth::AuthConfig;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Address and port to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where the log lives; created when missing.
+    pub data: PathBuf,
+    /// Memory for releases kept folded, in MiB.
+    pub cache_mib: u64,
+    /// HTTP worker threads; one per core when 0.
+    pub workers: usize,
+    /// How many connections are accepted at once, per worker.
+    pub max_connections: usize,
+    /// Seconds that requests in flight get at shutdown.
+    pub shutdown_s: u64,
+    /// Development: advancing a simulated clock is allowed.
+    pub dev: bool,
+    /// The domain's time stands still until somebody advances it. Needs `dev`.
+    pub simulated_clock: bool,
+    /// Whose tokens are taken.
+    pub auth: AuthConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            data: PathBuf::from("data"),
+            cache_mib: 64,
+            workers: 0,
+            max_connections: 10_000,
+            shutdown_s: 10,
+            dev: false,
+            simulated_clock: false,
+            auth: AuthConfig { issuers: Vec::new(), cached_tokens: 10_000 },
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{path}: {source}")]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("{path}: {source}")]
+    Toml { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("{field}: {problem}")]
+    Field { field: &'static str, problem: &'static str },
+}
+
+impl Config {
+    pub fn read(path: &std::path::Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
+        toml::from_str(&text)
+            .map_err(|source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) })
+    }
+
+    /// Refuses what would only fail later or be a risk.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |field, problem| Err(ConfigError::Field { field, problem });
+        if self.simulated_clock && !self.dev {
+            return refuse("simulated_clock", "needs dev = true");
+        }
+        if self.dev && !self.listen.ip().is_loopback() {
+            return refuse("listen", "a development server listens on the loopback address only");
+        }
+        if !(1..=65_536).contains(&self.cache_mib) {
+            return refuse("cache_mib", "1 to 65536");
+        }
+        if !(1..=300).contains(&self.shutdown_s) {
+            return refuse("shutdown_s", "1 to 300");
+        }
+        if self.auth.issuers.is_empty() {
+            return refuse("auth.issuers", "at least one issuer is needed, or nobody could call");
+        }
+        Ok(())
+    }
+}

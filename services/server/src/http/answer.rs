@@ -1,0 +1,131 @@
+//! Successful answers: commands recorded, states read.
+
+use actix_web::HttpResponse;
+use actix_web::http::{StatusCode, header};
+use bytes::Bytes;
+use eventlog::{Position, Revision};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::problem::Problem;
+use crate::command::{Handled, Preview};
+
+pub type Answer = Result<HttpResponse, Problem>;
+
+/// What a command made or changed: its new state, and where it is read again.
+pub struct View {
+    pub body: Bytes,
+    pub location: String,
+}
+
+impl View {
+    pub fn new(body: &impl Serialize, location: String) -> Result<Self, Problem> {
+        Ok(Self { body: json(body)?, location })
+    }
+}
+
+/// What a dry run would have recorded.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DryRunAnswer {
+    pub dry_run: bool,
+    /// The events that were decided, in order.
+    #[schema(max_items = 512)]
+    pub events: Vec<DryRunEvent>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DryRunEvent {
+    #[serde(rename = "type")]
+    pub event_type: &'static str,
+    pub schema: u32,
+    /// The event's data.
+    #[schema(value_type = Object)]
+    pub data: Box<serde_json::value::RawValue>,
+}
+
+pub fn json(body: &impl Serialize) -> Result<Bytes, Problem> {
+    serde_json::to_vec(body).map(Bytes::from).map_err(|error| Problem::internal(&error))
+}
+
+/// The answer of a command, the same now and at every repetition.
+pub fn recorded(handled: Handled<Result<View, Problem>>, status: StatusCode) -> Answer {
+    let outcome = match handled {
+        Handled::Preview(preview) => return dry_run(preview),
+        Handled::Recorded(outcome) => outcome,
+    };
+    let view = outcome.answer?;
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((header::CONTENT_TYPE, "application/json"))
+        .insert_header((header::ETAG, etag(outcome.revision)))
+        .insert_header((header::LOCATION, view.location))
+        .insert_header(("Shiplog-Position", outcome.position.to_string()));
+    if outcome.replayed {
+        response.insert_header(("Idempotent-Replayed", "true"));
+    }
+    Ok(response.body(view.body))
+}
+
+fn dry_run(preview: Preview) -> Answer {
+    let events = preview
+        .events
+        .into_iter()
+        .map(|(event_type, schema, data)| {
+            let data = String::from_utf8(data).map_err(|error| Problem::internal(&error))?;
+            let data = serde_json::value::RawValue::from_string(data);
+            Ok(DryRunEvent { event_type, schema, data: data.map_err(|error| Problem::internal(&error))? })
+        })
+        .collect::<Result<_, Problem>>()?;
+    let body = json(&DryRunAnswer { dry_run: true, events })?;
+    Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(body))
+}
+
+/// How a read may be kept by the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// Revalidated by ETag at every use.
+    Live,
+    /// A state of the past: the same bytes for ever.
+    Past,
+}
+
+/// A state at a revision; 304 when the reader has these bytes.
+pub fn state(
+    body: Bytes,
+    revision: Revision,
+    position: Option<Position>,
+    freshness: Freshness,
+    if_none_match: Option<&str>,
+) -> HttpResponse {
+    let tag = etag(revision);
+    let known =
+        if_none_match.is_some_and(|known| known.split(',').any(|one| one.trim() == tag || one.trim() == "*"));
+    let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::build(StatusCode::OK) };
+    response.insert_header((header::ETAG, tag));
+    let caching = match freshness {
+        Freshness::Live => "private, no-cache",
+        Freshness::Past => "private, immutable, max-age=31536000",
+    };
+    response.insert_header((header::CACHE_CONTROL, caching));
+    if let Some(position) = position {
+        response.insert_header(("Shiplog-Position", position.to_string()));
+    }
+    if known {
+        return response.finish();
+    }
+    response.insert_header((header::CONTENT_TYPE, "application/json")).body(body)
+}
+
+pub fn etag(revision: Revision) -> String {
+    format!("\"r{revision}\"")
+}
+
+/// A view of an aggregate as it is now.
+pub fn committed<A>(
+    aggregate: &crate::streams::Committed<A>,
+    view: &impl Serialize,
+    if_none_match: Option<&str>,
+) -> Answer {
+    let revision = aggregate.revision.unwrap_or(Revision(0));
+    Ok(state(json(view)?, revision, aggregate.position, Freshness::Live, if_none_match))
+}

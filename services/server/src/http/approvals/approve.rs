@@ -1,0 +1,36 @@
+//! `POST /v1/releases/{release}/approvals/requests/{request}/approve`
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use release::Command;
+use release::command::GrantApproval;
+use release::release::Approval;
+use release::value::ReleaseId;
+use uuid::Uuid;
+
+use super::view;
+use crate::app::App;
+use crate::http::answer::Answer;
+use crate::http::call::{Call, DryRun, Json};
+use crate::http::releases::record;
+
+/// Approve
+///
+/// Signs the request with a meaning; `basis` is the hash of the rows the caller saw, 412 when they changed since.
+/// The quorum of the change class closes item 4.4. Role: `approver`, not who requested, tagged or deploys.
+#[utoipa::path(
+    post,
+    path = "/v1/releases/{release}/approvals/requests/{request}/approve",
+    operation_id = "approve",
+    tag = "Approvals",
+    request_body(content = GrantApproval, example = json!({"meaning": "approved", "comment": "risk understood"})),
+    responses((status = 200, description = "The request after it", body = Approval)),
+)]
+pub async fn handler(app: Data<App>, call: Call<(ReleaseId, Uuid), Json<GrantApproval>, DryRun>) -> Answer {
+    let (id, request) = call.path;
+    let command = Command::GrantApproval { request, body: call.body.0 };
+    record(&app, &call.caller, "approve", &id, command, StatusCode::OK, |state, _, _| {
+        view(&id, state, Some(request))
+    })
+    .await
+}

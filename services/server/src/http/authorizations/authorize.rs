@@ -1,0 +1,39 @@
+//! `POST /v1/releases/{release}/authorize`
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use release::Command;
+use release::command::AuthorizeProduction;
+use release::release::Authorization;
+use release::value::ReleaseId;
+
+use super::view;
+use crate::app::App;
+use crate::http::answer::Answer;
+use crate::http::call::{Call, DryRun, OptionalJson};
+use crate::http::releases::record;
+
+/// Authorize production
+///
+/// The Go: every item of steps 1 to 4 is closed, the window is open, no freeze is in force, the approval is given and
+/// unused, and every role of the roll-call says go. Reserves the production environments first; of two releases
+/// one gets them. Single use, until the window ends. Role: `release_manager`.
+#[utoipa::path(
+    post,
+    path = "/v1/releases/{release}/authorize",
+    operation_id = "authorizeProduction",
+    tag = "Approvals",
+    request_body(content = AuthorizeProduction, example = json!({})),
+    responses((status = 201, description = "The authorization", body = Authorization)),
+)]
+pub async fn handler(
+    app: Data<App>,
+    call: Call<ReleaseId, OptionalJson<AuthorizeProduction>, DryRun>,
+) -> Answer {
+    let id = call.path;
+    let command = Command::AuthorizeProduction(call.body.0);
+    record(&app, &call.caller, "authorizeProduction", &id, command, StatusCode::CREATED, |state, _, _| {
+        view(&id, state, None)
+    })
+    .await
+}

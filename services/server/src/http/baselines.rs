@@ -1,0 +1,32 @@
+//! Metrics before the deployment, for comparison after it.
+
+pub mod capture;
+pub mod get;
+pub mod list;
+
+use release::Release;
+use release::release::Baseline;
+use release::value::ReleaseId;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::answer::View;
+use super::problem::{Code, Problem};
+
+#[derive(Serialize, ToSchema)]
+pub struct BaselineList<'a> {
+    /// Oldest first.
+    #[schema(max_items = 9000)]
+    pub baselines: &'a [Baseline],
+}
+
+/// The one with this id, or the one recorded last.
+fn view(id: &ReleaseId, state: &Release, baseline: Option<Uuid>) -> Result<View, Problem> {
+    let found = match baseline {
+        Some(baseline) => state.baselines.iter().find(|known| known.baseline == baseline),
+        None => state.baselines.last(),
+    };
+    let found = found.ok_or_else(|| Problem::new(Code::NotFound, "the release has no such baseline"))?;
+    View::new(found, format!("/v1/releases/{id}/baselines/{}", found.baseline))
+}

@@ -1,0 +1,460 @@
+//! One extractor for every endpoint: authenticate, then path, query, headers and body, in that order,
+//! so that nobody learns anything before they are known.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::web::{Bytes, BytesMut, Data};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use eventlog::Revision;
+use futures_util::StreamExt;
+use release::value::{ActorId, ItemNumber, Name, ReleaseId};
+use release::{Actor, ActorKind, Role};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use super::problem::{Code, Problem};
+use crate::app::App;
+use crate::auth::{AuthError, Principal, PrincipalKind};
+use crate::command::Envelope;
+
+/// Largest body of an ordinary request.
+pub const BODY_LIMIT: usize = 1024 * 1024;
+/// Largest body of a batch of metric samples.
+pub const SAMPLES_LIMIT: usize = 8 * 1024 * 1024;
+/// A body that has not arrived by then is given up.
+const BODY_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A request by somebody known: path `P`, body `B`, query `Q`.
+pub struct Call<P = (), B = NoBody, Q = NoQuery> {
+    pub caller: Caller,
+    pub path: P,
+    pub body: B,
+    pub query: Q,
+}
+
+/// Who calls, and what the headers say of repetition and preconditions.
+pub struct Caller {
+    pub principal: Arc<Principal>,
+    pub idempotency_key: Option<String>,
+    pub if_match: Option<Revision>,
+    pub if_none_match: Option<String>,
+    pub dry_run: bool,
+    pub path: String,
+    pub request_id: Option<String>,
+    pub trace: Option<String>,
+}
+
+/// For endpoints that take no query parameters: any is refused.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoQuery {}
+
+/// Query of every command.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DryRun {
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What a query string is made of.
+pub trait FromQuery: DeserializeOwned + 'static {
+    /// Whether the command is only to be decided.
+    fn dry_run(&self) -> bool {
+        false
+    }
+}
+
+impl FromQuery for NoQuery {}
+
+impl FromQuery for DryRun {
+    fn dry_run(&self) -> bool {
+        self.dry_run
+    }
+}
+
+/// What a body is made of.
+pub trait FromBody: Sized + 'static {
+    const LIMIT: usize = BODY_LIMIT;
+    fn from_body(content_type: Option<&str>, bytes: &[u8]) -> Result<Self, Problem>;
+}
+
+/// For endpoints that take no body; an empty one, or an empty object, is accepted.
+pub struct NoBody;
+
+impl FromBody for NoBody {
+    fn from_body(_: Option<&str>, bytes: &[u8]) -> Result<Self, Problem> {
+        match bytes.trim_ascii() {
+            b"" | b"{}" => Ok(Self),
+            _ => Err(Problem::field(Code::InvalidBody, "", "this operation takes no body")),
+        }
+    }
+}
+
+/// A JSON body.
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromBody for Json<T> {
+    fn from_body(content_type: Option<&str>, bytes: &[u8]) -> Result<Self, Problem> {
+        json_content(content_type)?;
+        parse_json(bytes).map(Json)
+    }
+}
+
+/// A JSON body that may be left out when every member is optional.
+pub struct OptionalJson<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromBody for OptionalJson<T> {
+    fn from_body(content_type: Option<&str>, bytes: &[u8]) -> Result<Self, Problem> {
+        if bytes.trim_ascii().is_empty() {
+            return parse_json(b"{}").map(OptionalJson);
+        }
+        json_content(content_type)?;
+        parse_json(bytes).map(OptionalJson)
+    }
+}
+
+/// A JSON body that may be as large as a batch of metric samples.
+pub struct Samples<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromBody for Samples<T> {
+    const LIMIT: usize = SAMPLES_LIMIT;
+    fn from_body(content_type: Option<&str>, bytes: &[u8]) -> Result<Self, Problem> {
+        Json::from_body(content_type, bytes).map(|Json(body)| Self(body))
+    }
+}
+
+fn json_content(content_type: Option<&str>) -> Result<(), Problem> {
+    let media_type = content_type.unwrap_or("application/json").split(';').next().unwrap_or_default();
+    if media_type.trim().eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Problem::new(Code::UnsupportedMediaType, format!("{media_type} is not application/json")))
+}
+
+/// Strict JSON: types bound their own content, unknown and duplicate members and trailing data are
+/// refused, and the error points at the member.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let pointer = json_pointer(error.path());
+        let inner = error.into_inner();
+        match inner.classify() {
+            serde_json::error::Category::Data => {
+                Problem::field(Code::InvalidBody, pointer, without_place(&inner.to_string()))
+            }
+            _ => Problem::field(Code::MalformedJson, "", inner.to_string()),
+        }
+    })?;
+    json.end().map_err(|error| Problem::field(Code::MalformedJson, "", error.to_string()))?;
+    Ok(value)
+}
+
+/// serde_json appends a place in the text, which the pointer says better.
+fn without_place(message: &str) -> &str {
+    message.rsplit_once(" at line ").map_or(message, |(message, _)| message)
+}
+
+fn json_pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// What a path's variables name.
+pub trait FromPath: Sized + 'static {
+    fn from_path(request: &HttpRequest) -> Result<Self, Problem>;
+}
+
+impl FromPath for () {
+    fn from_path(_: &HttpRequest) -> Result<Self, Problem> {
+        Ok(())
+    }
+}
+
+fn segment<'r>(request: &'r HttpRequest, name: &str) -> &'r str {
+    request.match_info().get(name).unwrap_or_default()
+}
+
+fn not_found(what: &str) -> Problem {
+    Problem::new(Code::NotFound, what.to_owned())
+}
+
+impl FromPath for ReleaseId {
+    fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
+        Self::new(segment(request, "release")).map_err(|error| not_found(error.0))
+    }
+}
+
+impl FromPath for Name {
+    fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
+        let name = request.match_info().iter().next().map_or("", |(_, value)| value);
+        Self::new(name).map_err(|error| not_found(error.0))
+    }
+}
+
+impl FromPath for (ReleaseId, ItemNumber) {
+    fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
+        let item = ItemNumber::new(segment(request, "item")).map_err(|error| not_found(error.0))?;
+        Ok((ReleaseId::from_path(request)?, item))
+    }
+}
+
+impl FromPath for (ReleaseId, ItemNumber, Uuid) {
+    fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
+        let (release, item) = FromPath::from_path(request)?;
+        Ok((release, item, uuid(request)?))
+    }
+}
+
+impl FromPath for (ReleaseId, Uuid) {
+    fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
+        Ok((ReleaseId::from_path(request)?, uuid(request)?))
+    }
+}
+
+impl FromPath for (ReleaseId, u32) {
+    fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
+        Ok((ReleaseId::from_path(request)?, number(request, "number")?))
+    }
+}
+
+impl FromPath for (Name, Name) {
+    fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
+        let environment = Name::new(segment(request, "environment")).map_err(|error| not_found(error.0))?;
+        Ok((Name::from_path(request)?, environment))
+    }
+}
+
+impl FromPath for Uuid {
+    fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
+        uuid(request)
+    }
+}
+
+impl FromPath for (Name, u32) {
+    fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
+        Ok((Name::from_path(request)?, number(request, "number")?))
+    }
+}
+
+/// The last variable of the path, as an id this service gave.
+fn uuid(request: &HttpRequest) -> Result<Uuid, Problem> {
+    let text = request.match_info().iter().last().map_or("", |(_, value)| value);
+    Uuid::try_parse(text).map_err(|_| not_found("an id is a UUID"))
+}
+
+fn number(request: &HttpRequest, name: &str) -> Result<u32, Problem> {
+    segment(request, name).parse().map_err(|_| not_found("a number from 1"))
+}
+
+impl<P: FromPath, B: FromBody, Q: FromQuery> FromRequest for Call<P, B, Q> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = payload.take();
+        Box::pin(async move {
+            let read = async {
+                let mut caller = authenticate(&request).await?;
+                let path = P::from_path(&request)?;
+                let query: Q = query(&request)?;
+                caller.dry_run = query.dry_run();
+                let content_type =
+                    request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
+                let bytes = body(&request, payload, B::LIMIT).await?;
+                let body = B::from_body(content_type, &bytes)?;
+                Ok(Self { caller, path, body, query })
+            };
+            read.await.map_err(|problem: Problem| problem.at(&request))
+        })
+    }
+}
+
+/// For endpoints that read no body and check no path: just who calls.
+async fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
+    let app = request
+        .app_data::<Data<App>>()
+        .ok_or_else(|| Problem::new(Code::Internal, "the service is not set up"))?;
+    let token = bearer(request)?;
+    let now = app.clock.real();
+    let principal = match app.verifier.cached(token, now) {
+        Some(principal) => principal,
+        None => app.verifier.verify(token, now).await.map_err(|error| match error {
+            AuthError::KeysUnavailable => Problem::new(Code::KeysUnavailable, error.to_string()),
+            error => Problem::new(Code::Unauthenticated, error.to_string()),
+        })?,
+    };
+    request.extensions_mut().insert(Arc::clone(&principal));
+    Ok(Caller {
+        principal,
+        idempotency_key: idempotency_key(request)?,
+        if_match: if_match(request)?,
+        if_none_match: text_header(request, header::IF_NONE_MATCH.as_str(), 200)?.map(str::to_owned),
+        dry_run: false,
+        path: request.path().to_owned(),
+        request_id: text_header(request, "request-id", 128)?.map(str::to_owned),
+        trace: text_header(request, "traceparent", 512)?.and_then(trace_id),
+    })
+}
+
+fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
+    let missing = || Problem::new(Code::Unauthenticated, "send Authorization: Bearer and a token");
+    let value = request.headers().get(header::AUTHORIZATION).ok_or_else(missing)?;
+    let (scheme, token) = value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or_else(missing)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(missing()) }
+}
+
+fn text_header<'r>(request: &'r HttpRequest, name: &str, max: usize) -> Result<Option<&'r str>, Problem> {
+    let Some(value) = request.headers().get(name) else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) if (1..=max).contains(&text.len()) => Ok(Some(text)),
+        _ => Err(Problem::field(Code::InvalidHeader, name, format!("1 to {max} visible ASCII characters"))),
+    }
+}
+
+/// Bare, or quoted as a structured-field string.
+fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Problem> {
+    let Some(text) = text_header(request, "idempotency-key", 255)? else { return Ok(None) };
+    let key = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    if key.is_empty() || key.contains('"') {
+        return Err(Problem::field(
+            Code::InvalidHeader,
+            "idempotency-key",
+            "a key, bare or in double quotes",
+        ));
+    }
+    Ok(Some(key.to_owned()))
+}
+
+fn if_match(request: &HttpRequest) -> Result<Option<Revision>, Problem> {
+    let Some(text) = text_header(request, "if-match", 64)? else { return Ok(None) };
+    let revision = text.strip_prefix("\"r").and_then(|rest| rest.strip_suffix('"')).map(str::parse);
+    match revision {
+        Some(Ok(revision)) => Ok(Some(Revision(revision))),
+        _ => {
+            Err(Problem::field(Code::InvalidHeader, "if-match", "one ETag of this service, \"r<revision>\""))
+        }
+    }
+}
+
+/// The trace id of a W3C `traceparent`; one that is not well-formed is ignored, as the standard asks.
+fn trace_id(traceparent: &str) -> Option<String> {
+    let id = traceparent.split('-').nth(1)?;
+    let hex = id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    (id.len() == 32 && hex && id.bytes().any(|b| b != b'0')).then(|| id.to_owned())
+}
+
+fn query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<Q, Problem> {
+    actix_web::web::Query::<Q>::from_query(request.query_string())
+        .map(actix_web::web::Query::into_inner)
+        .map_err(|error| Problem::field(Code::InvalidParameter, "query", error.to_string()))
+}
+
+async fn body(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(Code::BodyTooLarge, format!("at most {limit} bytes"));
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|length| length.parse::<usize>().ok())
+        .unwrap_or(0);
+    if announced > limit {
+        return Err(too_large());
+    }
+    let read = async {
+        let mut bytes = BytesMut::with_capacity(announced);
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|error| Problem::new(Code::MalformedJson, error.to_string()))?;
+            if bytes.len() + chunk.len() > limit {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes.freeze())
+    };
+    tokio::time::timeout(BODY_DEADLINE, read)
+        .await
+        .unwrap_or_else(|_| Err(Problem::new(Code::BodyTooSlow, "the body did not arrive in time")))
+}
+
+impl Caller {
+    /// The caller with the roles that hold for one product.
+    pub fn actor(&self, product: Option<&str>) -> Result<Actor, Problem> {
+        Ok(Actor {
+            id: ActorId::new(&self.principal.id)
+                .map_err(|error| Problem::new(Code::Unauthenticated, error.to_string()))?,
+            kind: match self.principal.kind {
+                PrincipalKind::Person => ActorKind::Person,
+                PrincipalKind::Machine => ActorKind::Machine,
+            },
+            roles: self.principal.roles_for(product),
+            author_keys: Vec::new(),
+        })
+    }
+
+    /// Everybody with a role for the product reads it.
+    pub fn may_read(&self, product: Option<&str>) -> Result<(), Problem> {
+        if self.principal.roles_for(product).is_empty() {
+            let detail = format!("any role: {}", Role::ALL.map(Role::as_str).join(", "));
+            return Err(release::Refusal::new(release::RefusalCode::RoleMissing, detail).into());
+        }
+        Ok(())
+    }
+
+    pub fn tenant(&self) -> &str {
+        &self.principal.tenant
+    }
+
+    /// The envelope of a command on a stream of `product`.
+    pub fn envelope(&self, operation: &'static str, product: Option<&str>) -> Result<Envelope, Problem> {
+        if self.principal.ci.is_some() {
+            self.require_idempotency_key()?;
+        }
+        Ok(Envelope {
+            actor: self.actor(product)?,
+            auth: Some(eventlog::header::Auth {
+                issuer: self.principal.issuer.clone(),
+                kid: self.principal.kid.clone(),
+                jti_sha256: self.principal.jti_sha256.clone(),
+                amr: self.principal.amr.clone(),
+                auth_time: self.principal.auth_time,
+            }),
+            via: self.principal.via.clone(),
+            operation,
+            path: self.path.clone(),
+            idempotency_key: self.idempotency_key.clone(),
+            if_match: self.if_match,
+            dry_run: self.dry_run,
+            correlation: self.request_id.clone(),
+            trace: self.trace.clone(),
+        })
+    }
+
+    pub fn require_idempotency_key(&self) -> Result<(), Problem> {
+        if self.idempotency_key.is_some() {
+            return Ok(());
+        }
+        Err(Problem::field(
+            Code::IdempotencyKeyRequired,
+            "idempotency-key",
+            "creation and CI tokens need an Idempotency-Key",
+        ))
+    }
+}

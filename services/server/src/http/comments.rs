@@ -1,0 +1,29 @@
+//! Comments on a release.
+
+pub mod add;
+pub mod get;
+pub mod list;
+
+use release::release::Comment;
+use release::value::ReleaseId;
+use release::{Refusal, RefusalCode, Release};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::answer::View;
+use super::problem::Problem;
+
+#[derive(Serialize, ToSchema)]
+pub struct CommentList<'a> {
+    /// Oldest first.
+    #[schema(max_items = 9000)]
+    pub comments: &'a [Comment],
+}
+
+fn view(id: &ReleaseId, state: &Release, comment: Option<Uuid>) -> Result<View, Problem> {
+    let comment = comment
+        .and_then(|comment| state.comments.iter().find(|known| known.comment == comment))
+        .ok_or_else(|| Refusal::new(RefusalCode::CommentUnknown, "the release has no such comment"))?;
+    View::new(comment, format!("/v1/releases/{id}/comments/{}", comment.comment))
+}

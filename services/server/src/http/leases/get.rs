@@ -1,0 +1,31 @@
+//! `GET /v1/releases/{release}/leases/{lease}`
+
+use actix_web::web::Data;
+use release::release::RollbackLease;
+use release::value::ReleaseId;
+use uuid::Uuid;
+
+use super::view;
+use crate::app::App;
+use crate::http::answer::Answer;
+use crate::http::call::{Call, NoBody};
+use crate::http::releases::{AsOf, read};
+
+/// Read a lease
+///
+/// One lease with its probes.
+#[utoipa::path(
+    get,
+    path = "/v1/releases/{release}/leases/{lease}",
+    operation_id = "getLease",
+    tag = "Deployments",
+    params(AsOf),
+    responses((status = 200, description = "What was recorded", body = RollbackLease)),
+)]
+pub async fn handler(app: Data<App>, call: Call<(ReleaseId, Uuid), NoBody, AsOf>) -> Answer {
+    let (id, lease) = &call.path;
+    let snapshot = read(&app, &call.caller, id, &call.query).await?;
+    let found = view(id, &snapshot.release.state, Some(*lease));
+    let body = found.map_err(|problem| problem.on(&call.caller.path))?.body;
+    Ok(snapshot.answer(&call.caller, body))
+}

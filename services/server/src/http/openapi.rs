@@ -1,0 +1,389 @@
+//! The OpenAPI 3.1 document: each endpoint describes itself, and what all share is added here once.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi;
+
+use super::{
+    approvals, authorizations, baselines, candidates, comments, deployments, environments, evidence, freezes,
+    items, leases, operations, people, products, releases, roll_call, rollback_proposals, rollback_triggers,
+    rollbacks, waivers, window,
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        releases::open::handler,
+        releases::get::handler,
+        releases::checklist::handler,
+        releases::events::handler,
+        releases::amend::handler,
+        releases::hold::handler,
+        releases::resume::handler,
+        releases::abort::handler,
+        releases::reopen::handler,
+        releases::complete::handler,
+        releases::close::handler,
+        candidates::tag::handler,
+        candidates::list::handler,
+        candidates::get::handler,
+        candidates::bind::handler,
+        candidates::reject::handler,
+        evidence::record::handler,
+        evidence::list::handler,
+        evidence::get::handler,
+        evidence::retract::handler,
+        evidence::record_for_item::handler,
+        items::get::handler,
+        items::attest::handler,
+        items::reaffirm::handler,
+        items::retract::handler,
+        items::assign::handler,
+        items::claim::handler,
+        items::not_applicable::handler,
+        items::confirm_not_applicable::handler,
+        waivers::request::handler,
+        waivers::list::handler,
+        waivers::get::handler,
+        waivers::grant::handler,
+        waivers::deny::handler,
+        comments::add::handler,
+        comments::list::handler,
+        comments::get::handler,
+        window::set::handler,
+        window::get::handler,
+        approvals::request::handler,
+        approvals::list::handler,
+        approvals::get::handler,
+        approvals::approve::handler,
+        approvals::reject::handler,
+        approvals::withdraw::handler,
+        roll_call::answer::handler,
+        roll_call::list::handler,
+        authorizations::authorize::handler,
+        authorizations::list::handler,
+        authorizations::get::handler,
+        authorizations::revoke::handler,
+        deployments::start::handler,
+        deployments::list::handler,
+        deployments::get::handler,
+        deployments::finish::handler,
+        deployments::traffic::handler,
+        deployments::samples::handler,
+        deployments::probes::handler,
+        deployments::migrations::handler,
+        deployments::proceed::handler,
+        deployments::timers::handler,
+        baselines::capture::handler,
+        baselines::list::handler,
+        baselines::get::handler,
+        leases::list::handler,
+        leases::get::handler,
+        leases::probe::handler,
+        leases::extend::handler,
+        leases::release_lease::handler,
+        leases::break_lease::handler,
+        rollback_triggers::trigger::handler,
+        rollback_triggers::list::handler,
+        rollback_triggers::get::handler,
+        rollback_proposals::propose::handler,
+        rollback_proposals::list::handler,
+        rollback_proposals::get::handler,
+        rollback_proposals::decide::handler,
+        rollbacks::start::handler,
+        rollbacks::list::handler,
+        rollbacks::get::handler,
+        rollbacks::observe::handler,
+        rollbacks::verify::handler,
+        rollbacks::fail::handler,
+        rollbacks::complete::handler,
+        products::register::handler,
+        products::get::handler,
+        products::publish_settings::handler,
+        products::list_versions::handler,
+        products::get_version::handler,
+        environments::get::handler,
+        environments::record_running::handler,
+        environments::hand_over::handler,
+        freezes::declare::handler,
+        freezes::list::handler,
+        freezes::get::handler,
+        freezes::lift::handler,
+        people::link::handler,
+        people::list::handler,
+        people::unlink::handler,
+        operations::whoami::handler,
+        operations::health::live,
+        operations::health::ready,
+        operations::version::handler,
+        operations::openapi::handler,
+        operations::problems::handler,
+    ),
+    components(schemas(super::problem::Details, super::answer::DryRunAnswer))
+)]
+struct Described;
+
+/// The document as it is served and checked in: pretty-printed, members sorted.
+pub fn document_bytes() -> Bytes {
+    static BYTES: OnceLock<Bytes> = OnceLock::new();
+    BYTES
+        .get_or_init(|| {
+            let mut text = serde_json::to_vec_pretty(&document()).unwrap_or_default();
+            text.push(b'\n');
+            Bytes::from(text)
+        })
+        .clone()
+}
+
+fn document() -> Value {
+    let mut document = serde_json::to_value(Described::openapi()).unwrap_or_default();
+    document["openapi"] = json!("3.1.0");
+    document["info"] = json!({
+        "title": "Shiplog",
+        "version": env!("CARGO_PKG_VERSION"),
+        "summary": "The system of record for software releases",
+        "description": "Every release action is recorded as an immutable event; checklists and reports are \
+            projections of that log. A command is a POST: it records at least one event, all or nothing, and \
+            answers with the new state, its revision as `ETag` and its place in the log as \
+            `Shiplog-Position`. Send an `Idempotency-Key` and it is safe to repeat for ever. Errors are \
+            RFC 9457 problem details.",
+        "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        "contact": {"name": "Shiplog maintainers", "url": "https://shiplog.example"},
+    });
+    document["servers"] = json!([{"url": "/", "description": "This service"}]);
+    document["security"] = json!([{"bearer": []}]);
+    document["tags"] = tags();
+    let components = &mut document["components"];
+    components["securitySchemes"] = json!({
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+                   "description": "A JWT of a configured issuer with role claims."},
+    });
+    components["responses"] = shared_responses();
+    components["parameters"] = shared_parameters();
+    components["headers"] = shared_headers();
+    bound_integers(&mut components["schemas"]);
+    if let Some(paths) = document["paths"].as_object_mut() {
+        for (path, methods) in paths {
+            for (method, operation) in methods.as_object_mut().into_iter().flatten() {
+                share(path, method, operation);
+            }
+        }
+    }
+    document
+}
+
+fn tags() -> Value {
+    let tag = |name: &str, description: &str| json!({"name": name, "description": description});
+    json!([
+        tag("Releases", "A release from opened to closed."),
+        tag("Candidates", "Tagged commits that may become the release."),
+        tag("Items", "The items of the checklist: sign, reaffirm, retract, assign."),
+        tag("Evidence", "Typed facts that items rest on."),
+        tag("Waivers", "Items that count as closed for a while, with two people's knowledge."),
+        tag("Approvals", "Window, approvals, roll-call and the authorization of production."),
+        tag("Deployments", "Deployments in staging and production, and what is observed of them."),
+        tag("Rollback", "Triggers, proposals and rollbacks; nothing blocks a rollback."),
+        tag("Comments", "Notes on releases and items."),
+        tag("Events", "The log itself."),
+        tag(
+            "Products",
+            "What releases are made of: environments, targets, procedures, as numbered settings."
+        ),
+        tag("Environments", "What runs where, and which release holds an environment."),
+        tag("Calendar", "Freezes of products and environments."),
+        tag("People", "Which accounts and author keys belong to one person."),
+        tag("Operations", "The process, its version, its API description."),
+    ])
+}
+
+fn shared_responses() -> Value {
+    let problem = |description: &str| {
+        json!({
+            "description": description,
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        })
+    };
+    json!({
+        "Problem": problem("The request was not carried out; nothing was recorded. `code` names the rule, \
+            `errors` the fields, `rows` what the rule read."),
+        "Unavailable": problem("Not now; repeat the request after `Retry-After` seconds."),
+    })
+}
+
+fn shared_parameters() -> Value {
+    json!({
+        "IdempotencyKey": {
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "description": "Bare or in double quotes. The same key and body again give the first answer again, \
+                for ever; another body is refused. Required for creation and for CI tokens.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]([ !#-~]*[!#-~])?$"},
+            "example": "open-checkout-2.4.0",
+        },
+        "RequiredIdempotencyKey": {
+            "name": "Idempotency-Key", "in": "header", "required": true,
+            "description": "Bare or in double quotes. The same key and body again give the first answer again, \
+                for ever; another body is refused.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]([ !#-~]*[!#-~])?$"},
+            "example": "open-checkout-2.4.0",
+        },
+        "IfMatch": {
+            "name": "If-Match", "in": "header", "required": false,
+            "description": "The ETag of the state the caller decided on; 412 when a decision was recorded since. \
+                Telemetry and comments do not count.",
+            "schema": {"type": "string", "maxLength": 24, "pattern": "^\"r(0|[1-9][0-9]{0,15})\"$"},
+            "example": "\"r12\"",
+        },
+        "IfNoneMatch": {
+            "name": "If-None-Match", "in": "header", "required": false,
+            "description": "ETags the caller holds; 304 when the state is one of them.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+            "example": "\"r12\"",
+        },
+        "DryRun": {
+            "name": "dry_run", "in": "query", "required": false,
+            "description": "Decide and answer what would be recorded, recording nothing.",
+            "schema": {"type": "boolean", "default": false},
+        },
+    })
+}
+
+fn shared_headers() -> Value {
+    let position = json!({"type": "string", "pattern": "^[0-9]{1,16}$", "maxLength": 16});
+    json!({
+        "ETag": {"description": "The revision of the answer, `\"r<revision>\"`.",
+                 "schema": {"type": "string", "pattern": "^\"r[0-9]{1,16}\"$", "maxLength": 19}},
+        "Location": {"description": "Where the new state is read.",
+                     "schema": {"type": "string", "format": "uri-reference", "maxLength": 500}},
+        "Position": {"description": "Place in the log of the last event behind the answer.", "schema": position},
+        "Replayed": {"description": "`true` when this is the first answer to the same Idempotency-Key again.",
+                     "schema": {"type": "string", "enum": ["true"]}},
+    })
+}
+
+/// What every operation has: path variables, headers, problems.
+fn share(path: &str, method: &str, operation: &mut Value) {
+    let mut parameters = Vec::new();
+    for name in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+        parameters.push(path_variable(name));
+    }
+    let reference = |kind: &str, name: &str| json!({"$ref": format!("#/components/{kind}/{name}")});
+    let is_state = ["/v1/releases/", "/v1/products/"].iter().any(|of| path.starts_with(of))
+        && !path.ends_with("/events");
+    if method == "post" {
+        let creates = path == "/v1/releases" || path == "/v1/products";
+        let key = if creates { "RequiredIdempotencyKey" } else { "IdempotencyKey" };
+        parameters.push(reference("parameters", key));
+        parameters.push(reference("parameters", "IfMatch"));
+        parameters.push(reference("parameters", "DryRun"));
+    } else if is_state {
+        parameters.push(reference("parameters", "IfNoneMatch"));
+    }
+    if let Some(own) = operation["parameters"].as_array() {
+        parameters.extend(own.iter().cloned());
+    }
+    if !parameters.is_empty() {
+        operation["parameters"] = Value::Array(parameters);
+    }
+    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    for (status, response) in responses.iter_mut() {
+        if status.starts_with('2') && (method == "post" || is_state) {
+            let mut headers = Map::new();
+            headers.insert("ETag".into(), reference("headers", "ETag"));
+            headers.insert("Shiplog-Position".into(), reference("headers", "Position"));
+            if method == "post" {
+                headers.insert("Location".into(), reference("headers", "Location"));
+                headers.insert("Idempotent-Replayed".into(), reference("headers", "Replayed"));
+            }
+            response["headers"] = Value::Object(headers);
+        }
+    }
+    if method == "post" {
+        dry_run_answer(responses);
+    } else if is_state {
+        responses.insert("304".into(), json!({"description": "The caller holds these bytes."}));
+    }
+    responses.insert("4XX".into(), reference("responses", "Problem"));
+    responses.insert("503".into(), reference("responses", "Unavailable"));
+}
+
+/// With `dry_run` a command answers 200 and the events it would record.
+fn dry_run_answer(responses: &mut Map<String, Value>) {
+    let dry_run = json!({"$ref": "#/components/schemas/DryRunAnswer"});
+    match responses.get_mut("200") {
+        Some(ok) => {
+            let schema = &mut ok["content"]["application/json"]["schema"];
+            *schema = json!({"anyOf": [schema.take(), dry_run]});
+        }
+        None => {
+            responses.insert(
+                "200".into(),
+                json!({
+                    "description": "With `dry_run`: what would be recorded.",
+                    "content": {"application/json": {"schema": dry_run}},
+                }),
+            );
+        }
+    }
+}
+
+fn path_variable(name: &str) -> Value {
+    let (description, schema, example) = match name {
+        "release" => (
+            "Product and version: `{product}-{X.Y.Z}`.",
+            json!({"type": "string", "minLength": 7, "maxLength": 96,
+                   "pattern": "^[a-z0-9][a-z0-9-]{0,62}-(0|[1-9][0-9]{0,8})(\\.(0|[1-9][0-9]{0,8})){2}$"}),
+            json!("checkout-2.4.0"),
+        ),
+        "item" => (
+            "The number of the item in the procedure.",
+            json!({"type": "string", "minLength": 3, "maxLength": 7, "pattern": "^[1-9][0-9]{0,2}\\.[1-9][0-9]{0,2}$"}),
+            json!("2.2"),
+        ),
+        "number" => (
+            "N of `-rc.N`, or the version's number.",
+            json!({"type": "integer", "format": "int32", "minimum": 1, "maximum": 999_999}),
+            json!(1),
+        ),
+        "product" | "name" | "environment" => (
+            "A name: a-z, 0-9 and -.",
+            json!({"type": "string", "minLength": 1, "maxLength": 63, "pattern": "^[a-z0-9][a-z0-9-]{0,62}$"}),
+            json!("checkout"),
+        ),
+        "code" => (
+            "The code of a problem.",
+            json!({"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[a-z_]{1,64}$"}),
+            json!("gate_closed"),
+        ),
+        _ => (
+            "An id this service gave.",
+            json!({"type": "string", "format": "uuid", "minLength": 36, "maxLength": 36}),
+            json!("0198c0de-7a3b-7000-8000-000000000001"),
+        ),
+    };
+    json!({"name": name, "in": "path", "required": true, "description": description, "schema": schema,
+           "example": example})
+}
+
+/// JSON numbers are exact up to 2^53 - 1; every integer says its bounds.
+fn bound_integers(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            let integer = members.get("type").is_some_and(|kind| {
+                kind == "integer" || kind.as_array().is_some_and(|kinds| kinds.contains(&json!("integer")))
+            });
+            if integer {
+                let most = match members.get("format").and_then(Value::as_str) {
+                    Some("int32") => json!(u32::MAX),
+                    _ => json!(9_007_199_254_740_991_u64),
+                };
+                members.entry("minimum").or_insert(json!(0));
+                members.entry("maximum").or_insert(most);
+            }
+            members.values_mut().for_each(bound_integers);
+        }
+        Value::Array(entries) => entries.iter_mut().for_each(bound_integers),
+        _ => {}
+    }
+}

@@ -1,0 +1,41 @@
+//! `POST /dev/clock`: moves a simulated clock. Not part of the API, and absent unless the process was
+//! started for development with a simulated clock.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::http::answer::Answer;
+use crate::http::call::{Call, Json};
+use crate::http::problem::{Code, Problem};
+
+/// The answer waits for what became due, so that a simulation reads what it caused.
+const SETTLES: Duration = Duration::from_secs(10);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Advance {
+    pub advance_s: u32,
+}
+
+#[derive(Serialize)]
+struct Now {
+    now: jiff::Timestamp,
+}
+
+pub async fn handler(app: Data<App>, call: Call<(), Json<Advance>>) -> Answer {
+    let advanced = app.config.dev.then(|| app.clock.advance(call.body.0.advance_s)).flatten();
+    let Some(now) = advanced else {
+        return Err(Problem::new(Code::NotFound, "there is nothing at this path"));
+    };
+    let head = app.store.head();
+    let mut reactor = app.reactor.subscribe();
+    let settled = reactor.wait_for(|seen| seen.time >= now && seen.position >= head);
+    if tokio::time::timeout(SETTLES, settled).await.is_err() {
+        return Err(Problem::new(Code::Internal, "what was due at that time is not done yet"));
+    }
+    Ok(HttpResponse::Ok().json(Now { now }))
+}

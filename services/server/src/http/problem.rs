@@ -1,0 +1,447 @@
+//! Every answer that is not a success: RFC 9457 problem details. The only file that knows status
+//! codes of refusals.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use release::verdict::Row;
+use release::{Refusal, RefusalClass, RefusalCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::command::CommandError;
+use crate::reserve::ReserveError;
+use crate::streams::LoadError;
+use crate::surroundings::SurroundingsError;
+
+/// Problem details, `application/problem+json` (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem, title = "Problem", example = json!({
+    "type": "/problems/gate_closed",
+    "title": "Gate is closed",
+    "status": 409,
+    "detail": "step 2 opens when 1 earlier items are closed",
+    "code": "gate_closed",
+    "rows": [{"rule": "gate", "target": "default", "input": "item/1.3", "expected": "closed",
+              "observed": "pending", "ok": false, "cause": "absent"}]
+}))]
+pub struct Details {
+    /// A page of this service that explains the problem.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub title: Cow<'static, str>,
+    pub status: u16,
+    pub detail: String,
+    /// The path of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// The stable name of the problem: for a refusal the name of the rule.
+    pub code: &'static str,
+    /// Found again in the server's log and traces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// For bad input: where it is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+    /// For a refusal: what the rule read, row by row.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 5000)]
+    pub rows: Vec<Row>,
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub headers: Vec<(header::HeaderName, String)>,
+}
+
+/// An answer that is not a success; boxed, so that results stay small.
+#[derive(Debug)]
+pub struct Problem(Box<Details>);
+
+impl Deref for Problem {
+    type Target = Details;
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
+impl DerefMut for Problem {
+    fn deref_mut(&mut self) -> &mut Details {
+        &mut self.0
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FieldError {
+    /// RFC 6901 JSON Pointer into the body, or the name of a parameter or header.
+    pub pointer: String,
+    pub code: &'static str,
+    pub detail: String,
+}
+
+/// Problems of the edge, beside the domain's refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    MalformedJson,
+    InvalidBody,
+    InvalidParameter,
+    InvalidHeader,
+    IdempotencyKeyRequired,
+    IdempotencyKeyReused,
+    IdempotencyInProgress,
+    PreconditionFailed,
+    Unauthenticated,
+    KeysUnavailable,
+    NotFound,
+    MethodNotAllowed,
+    NotAcceptable,
+    BodyTooLarge,
+    BodyTooSlow,
+    UnsupportedMediaType,
+    RateLimited,
+    Contended,
+    Busy,
+    OutcomeUnknown,
+    ShuttingDown,
+    PositionNotReached,
+    ViewsCatchingUp,
+    Internal,
+}
+
+impl Code {
+    pub const ALL: &'static [Self] = &[
+        Self::MalformedJson,
+        Self::InvalidBody,
+        Self::InvalidParameter,
+        Self::InvalidHeader,
+        Self::IdempotencyKeyRequired,
+        Self::IdempotencyKeyReused,
+        Self::IdempotencyInProgress,
+        Self::PreconditionFailed,
+        Self::Unauthenticated,
+        Self::KeysUnavailable,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::NotAcceptable,
+        Self::BodyTooLarge,
+        Self::BodyTooSlow,
+        Self::UnsupportedMediaType,
+        Self::RateLimited,
+        Self::Contended,
+        Self::Busy,
+        Self::OutcomeUnknown,
+        Self::ShuttingDown,
+        Self::PositionNotReached,
+        Self::ViewsCatchingUp,
+        Self::Internal,
+    ];
+
+    /// Name, status, title, explanation.
+    pub fn entry(self) -> (&'static str, u16, &'static str, &'static str) {
+        match self {
+            Self::MalformedJson => (
+                "malformed_json",
+                400,
+                "Body is not JSON",
+                "The body could not be parsed. The error names line and column; trailing data and duplicate members are refused too.",
+            ),
+            Self::InvalidBody => (
+                "invalid_body",
+                422,
+                "Body does not fit the schema",
+                "The body is JSON but a member is missing, unknown, of the wrong type or out of bounds. Each error points at the member.",
+            ),
+            Self::InvalidParameter => (
+                "invalid_parameter",
+                400,
+                "Parameter is not valid",
+                "A query or path parameter is unknown, repeated, or out of bounds. Each error names it.",
+            ),
+            Self::InvalidHeader => (
+                "invalid_header",
+                400,
+                "Header is not valid",
+                "A header this service reads has a value it cannot take. Each error names the header.",
+            ),
+            Self::IdempotencyKeyRequired => (
+                "idempotency_key_required",
+                400,
+                "Idempotency-Key is required",
+                "Creation, and every write with a CI token, needs an Idempotency-Key header so that it is safe to repeat.",
+            ),
+            Self::IdempotencyKeyReused => (
+                "idempotency_key_reused",
+                422,
+                "Idempotency-Key was used before",
+                "The key was recorded with another request by the same caller on the same stream. Use a new key for a new request.",
+            ),
+            Self::IdempotencyInProgress => (
+                "idempotency_in_progress",
+                409,
+                "The same request is being recorded",
+                "Another request with this key is still on its way to the log. Repeat it in a moment to get its answer.",
+            ),
+            Self::PreconditionFailed => (
+                "precondition_failed",
+                412,
+                "The release changed",
+                "If-Match names a revision older than the last decision, or one that does not exist. Read the release and decide again.",
+            ),
+            Self::Unauthenticated => (
+                "unauthenticated",
+                401,
+                "Not authenticated",
+                "The request carries no bearer token that this service can verify. The detail names the rule that failed.",
+            ),
+            Self::KeysUnavailable => (
+                "keys_unavailable",
+                503,
+                "Signing keys are not available",
+                "The issuer's keys could not be read, so no token of it can be verified now. Repeat the request later.",
+            ),
+            Self::NotFound => (
+                "not_found",
+                404,
+                "Not found",
+                "There is nothing at this path, or it does not exist at the position or time asked for.",
+            ),
+            Self::MethodNotAllowed => (
+                "method_not_allowed",
+                405,
+                "Method not allowed",
+                "The resource does not take this method. The Allow header lists those it takes.",
+            ),
+            Self::NotAcceptable => (
+                "not_acceptable",
+                406,
+                "Not acceptable",
+                "The resource is not available in a media type the Accept header allows.",
+            ),
+            Self::BodyTooLarge => (
+                "body_too_large",
+                413,
+                "Body is too large",
+                "The body exceeds the limit of the resource: 1 MiB, 8 MiB for samples.",
+            ),
+            Self::BodyTooSlow => {
+                ("body_too_slow", 408, "Body came too slowly", "The body did not arrive within 30 seconds.")
+            }
+            Self::UnsupportedMediaType => (
+                "unsupported_media_type",
+                415,
+                "Unsupported media type",
+                "The body must be application/json in UTF-8.",
+            ),
+            Self::RateLimited => (
+                "rate_limited",
+                429,
+                "Too many requests",
+                "The caller's share is used up. Retry-After says when the next request is taken.",
+            ),
+            Self::Contended => (
+                "contended",
+                503,
+                "Too many writers",
+                "The stream changed under every attempt to decide. Nothing was recorded; repeat the request.",
+            ),
+            Self::Busy => (
+                "busy",
+                503,
+                "The log is busy",
+                "The writer's queue is full. Nothing was recorded; repeat the request after Retry-After.",
+            ),
+            Self::OutcomeUnknown => (
+                "outcome_unknown",
+                503,
+                "Outcome unknown",
+                "It is not known whether the request was recorded. Repeat it with the same Idempotency-Key to find out and to finish it.",
+            ),
+            Self::ShuttingDown => (
+                "shutting_down",
+                503,
+                "Shutting down",
+                "This node is stopping. Nothing was recorded; repeat the request on another node or in a moment.",
+            ),
+            Self::PositionNotReached => (
+                "position_not_reached",
+                503,
+                "Position not reached",
+                "This node has not read the log up to min_position yet. Repeat the request.",
+            ),
+            Self::ViewsCatchingUp => (
+                "views_catching_up",
+                503,
+                "Lists are being rebuilt",
+                "The read models have not caught up with the log since this node started. Single releases can be read.",
+            ),
+            Self::Internal => (
+                "internal",
+                500,
+                "Internal error",
+                "Something failed that should not. The trace id finds it in the server's log.",
+            ),
+        }
+    }
+}
+
+impl Problem {
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let (name, status, title, _) = code.entry();
+        Self(Box::new(Details {
+            kind: format!("/problems/{name}"),
+            title: title.into(),
+            status,
+            detail: detail.into(),
+            instance: None,
+            code: name,
+            trace_id: None,
+            errors: Vec::new(),
+            rows: Vec::new(),
+            headers: if status == 503 { vec![(header::RETRY_AFTER, "1".to_owned())] } else { Vec::new() },
+        }))
+    }
+
+    pub fn field(code: Code, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        let mut problem = Self::new(code, detail.clone());
+        let code = problem.code;
+        problem.errors.push(FieldError { pointer: pointer.into(), code, detail });
+        problem
+    }
+
+    pub fn with_header(mut self, name: header::HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The same problem, saying which request it answers.
+    pub fn at(mut self, request: &HttpRequest) -> Self {
+        self.instance = Some(request.path().to_owned());
+        self
+    }
+
+    pub fn on(mut self, path: &str) -> Self {
+        self.instance = Some(path.to_owned());
+        self
+    }
+
+    pub fn internal(error: &dyn fmt::Display) -> Self {
+        tracing::error!(%error, "a request failed inside");
+        Self::new(Code::Internal, "see the server's log")
+    }
+}
+
+/// The status code of every refusal; the domain knows only what kind of no it is.
+pub fn status(refusal: RefusalCode) -> StatusCode {
+    match refusal.class() {
+        RefusalClass::Unknown => StatusCode::NOT_FOUND,
+        RefusalClass::Forbidden => StatusCode::FORBIDDEN,
+        RefusalClass::State => StatusCode::CONFLICT,
+        RefusalClass::Content => StatusCode::UNPROCESSABLE_ENTITY,
+        RefusalClass::Precondition => StatusCode::PRECONDITION_FAILED,
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self(Box::new(Details {
+            kind: format!("/problems/{}", refusal.code),
+            title: refusal.code.title().into(),
+            status: status(refusal.code).as_u16(),
+            detail: refusal.detail,
+            instance: None,
+            code: refusal.code.as_str(),
+            trace_id: None,
+            errors: Vec::new(),
+            rows: refusal.rows,
+            headers: Vec::new(),
+        }))
+    }
+}
+
+impl From<LoadError> for Problem {
+    fn from(error: LoadError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<SurroundingsError> for Problem {
+    fn from(error: SurroundingsError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<ReserveError> for Problem {
+    fn from(error: ReserveError) -> Self {
+        match error {
+            ReserveError::Command(error) => error.into(),
+            ReserveError::Surroundings(error) => error.into(),
+        }
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Refused(refusal) => refusal.into(),
+            CommandError::PreconditionFailed { current, given } => {
+                let current = current.map_or_else(|| "none".to_owned(), |revision| format!("r{revision}"));
+                Self::new(
+                    Code::PreconditionFailed,
+                    format!("If-Match says r{given}; the last decision is {current}"),
+                )
+                .with_header(header::ETAG, format!("\"{current}\""))
+            }
+            CommandError::KeyReused => {
+                Self::new(Code::IdempotencyKeyReused, "the key was recorded with another request")
+            }
+            CommandError::DuplicateInFlight => {
+                Self::new(Code::IdempotencyInProgress, "the first request is still being recorded")
+                    .with_header(header::RETRY_AFTER, "1")
+            }
+            CommandError::Contended => Self::new(Code::Contended, "decided 8 times against a moving stream"),
+            CommandError::Busy => Self::new(Code::Busy, "the writer's queue is full"),
+            CommandError::OutcomeUnknown(reason) => {
+                tracing::error!(%reason, "an append ended with unknown outcome");
+                Self::new(Code::OutcomeUnknown, "the log did not confirm the request")
+            }
+            CommandError::Closed => Self::new(Code::ShuttingDown, "the log is closed"),
+            CommandError::Load(error) => error.into(),
+            CommandError::Unwritable(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.status, self.code, self.detail)
+    }
+}
+
+/// The code of the problem an answer says, for whoever sees only the answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Said(pub &'static str);
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        for (name, value) in &self.headers {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                response.insert_header((name.clone(), value));
+            }
+        }
+        if self.status == StatusCode::UNAUTHORIZED.as_u16() {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        response.extensions_mut().insert(Said(self.code));
+        // Nothing in a problem fails to serialise; an empty body still carries the status.
+        response.body(serde_json::to_vec(&self.0).unwrap_or_default())
+    }
+}

@@ -1,0 +1,177 @@
+//! What the endpoints of a release share: recording a command on it and reading its state.
+
+pub mod abort;
+pub mod amend;
+pub mod checklist;
+pub mod close;
+pub mod complete;
+pub mod events;
+pub mod get;
+pub mod hold;
+pub mod open;
+pub mod reopen;
+pub mod resume;
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use bytes::Bytes;
+use eventlog::{Position, Revision, StreamId};
+use jiff::{SignedDuration, Timestamp};
+use release::checklist::summary;
+use release::value::ReleaseId;
+use release::{Command, Procedure, Refusal, RefusalCode, Release};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::answer::{self, Answer, Freshness, View};
+use super::call::{Caller, FromQuery};
+use super::problem::{Code, Problem};
+use crate::app::App;
+use crate::command::handle;
+use crate::streams::{Committed, Until};
+use crate::{names, reserve, surroundings};
+
+/// Records a command on an opened release and answers with `view` of the state it led to.
+pub async fn record(
+    app: &App,
+    caller: &Caller,
+    operation: &'static str,
+    id: &ReleaseId,
+    command: Command,
+    status: StatusCode,
+    view: impl Fn(&Release, &Procedure, &[Uuid]) -> Result<View, Problem>,
+) -> Answer {
+    let record = async {
+        let stream = stream(caller, id)?;
+        let release = app.releases.load(&stream).await?.committed();
+        let opened = release.state.opened.as_ref().ok_or_else(|| unknown(id))?;
+        let envelope = caller.envelope(operation, Some(id.product()))?;
+        if matches!(command, Command::AuthorizeProduction(_) | Command::StartDeployment(_)) && !caller.dry_run
+        {
+            reserve::for_command(app, caller.tenant(), id, opened, &envelope, &command).await?;
+        }
+        let around = surroundings::of(app, caller.tenant(), opened, &command).await?;
+        let procedure = Arc::clone(&around.procedure);
+        let handled = handle(app, &app.releases, &stream, &envelope, &command, &around, |state, created| {
+            view(state, &procedure, created)
+        })
+        .await?;
+        answer::recorded(handled, status)
+    };
+    record.await.map_err(|problem: Problem| problem.on(&caller.path))
+}
+
+pub fn stream(caller: &Caller, id: &ReleaseId) -> Result<StreamId, Problem> {
+    names::release(caller.tenant(), id).map_err(|error| Problem::internal(&error))
+}
+
+/// The release's life changed: answers with its summary.
+pub async fn change_life(
+    app: &App,
+    caller: &Caller,
+    operation: &'static str,
+    id: &ReleaseId,
+    command: Command,
+) -> Answer {
+    record(app, caller, operation, id, command, StatusCode::OK, |state, procedure, _| {
+        summary_view(id, state, procedure)
+    })
+    .await
+}
+
+pub fn summary_view(id: &ReleaseId, state: &Release, procedure: &Procedure) -> Result<View, Problem> {
+    let summary = summary(state, procedure, &id.to_string()).ok_or_else(|| unknown(id))?;
+    View::new(&summary, format!("/v1/releases/{id}"))
+}
+
+pub fn unknown(id: &ReleaseId) -> Problem {
+    Refusal::new(RefusalCode::ReleaseUnknown, format!("no release {id} was opened")).into()
+}
+
+/// When a release is read: now, or as it was.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct AsOf {
+    /// The state by events recorded at or before this time (RFC 3339).
+    #[param(example = "2026-11-22T12:00:00Z")]
+    pub as_of: Option<Timestamp>,
+    /// The state by events up to this position of the log.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    pub at_position: Option<u64>,
+    /// The state by events up to this revision of the release.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    pub at_revision: Option<u64>,
+}
+
+impl FromQuery for AsOf {}
+
+/// A release as it is or was, and how long the answer holds.
+pub struct Snapshot {
+    pub release: Arc<Committed<Release>>,
+    pub procedure: Arc<Procedure>,
+    pub revision: Revision,
+    pub position: Option<Position>,
+    pub freshness: Freshness,
+}
+
+impl Snapshot {
+    pub fn answer(&self, caller: &Caller, body: Bytes) -> HttpResponse {
+        let known = caller.if_none_match.as_deref();
+        answer::state(body, self.revision, self.position, self.freshness, known)
+    }
+}
+
+/// The state of a release for a reader.
+pub async fn read(app: &App, caller: &Caller, id: &ReleaseId, when: &AsOf) -> Result<Snapshot, Problem> {
+    let read = async {
+        caller.may_read(Some(id.product()))?;
+        let stream = stream(caller, id)?;
+        let (until, freshness) = moment(app, when)?;
+        let release = match until {
+            Until::End => app.releases.load(&stream).await?.committed(),
+            until => {
+                // A release nobody opened is unknown; one opened later is not found at that time.
+                let now = app.releases.load(&stream).await?.committed();
+                now.revision.ok_or_else(|| unknown(id))?;
+                Arc::new(app.releases.fold(&stream, until).await?.into_committed())
+            }
+        };
+        let Some(revision) = release.revision else {
+            return Err(match until {
+                Until::End => unknown(id),
+                _ => Problem::new(Code::NotFound, format!("{id} was not opened at that time")),
+            });
+        };
+        let opened = release.state.opened.as_ref().ok_or_else(|| unknown(id))?;
+        let procedure = surroundings::procedure(app, opened)?;
+        let position = release.position;
+        Ok(Snapshot { release, procedure, revision, position, freshness })
+    };
+    read.await.map_err(|problem: Problem| problem.on(&caller.path))
+}
+
+/// A time of the last minute may still gain events of the same instant, so only older ones are kept.
+fn moment(app: &App, when: &AsOf) -> Result<(Until, Freshness), Problem> {
+    match (when.as_of, when.at_position, when.at_revision) {
+        (None, None, None) => Ok((Until::End, Freshness::Live)),
+        (Some(time), None, None) => {
+            let settled = app.clock.now().duration_since(time) > SignedDuration::from_secs(60);
+            Ok((Until::Time(time), if settled { Freshness::Past } else { Freshness::Live }))
+        }
+        (None, Some(position), None) => {
+            let reached = app.store.head().is_some_and(|head| head.0 >= position);
+            let freshness = if reached { Freshness::Past } else { Freshness::Live };
+            Ok((Until::Position(Position(position)), freshness))
+        }
+        (None, None, Some(revision)) => Ok((Until::Revision(Revision(revision)), Freshness::Past)),
+        _ => Err(Problem::field(
+            Code::InvalidParameter,
+            "as_of",
+            "give one of as_of, at_position and at_revision",
+        )),
+    }
+}

@@ -1,0 +1,104 @@
+//! `GET /v1/releases/{release}/events`
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::Data;
+use eventlog::{Recorded, Revision};
+use release::value::ReleaseId;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{stream, unknown};
+use crate::app::App;
+use crate::http::answer::{Answer, json};
+use crate::http::call::{Call, FromQuery, NoBody};
+use crate::http::problem::{Code, Problem};
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// The first revision to read; 0 when absent.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    pub from_revision: Option<u64>,
+    /// How many events at most; 100 when absent.
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+}
+
+impl FromQuery for History {}
+
+#[derive(Serialize, ToSchema)]
+pub struct EventPage {
+    #[schema(max_items = 200)]
+    pub events: Vec<EventView>,
+    /// Where the next page starts; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_from_revision: Option<u64>,
+}
+
+/// An event with its header and data exactly as stored, and its place in the log.
+#[derive(Serialize, ToSchema)]
+pub struct EventView {
+    pub position: u64,
+    /// Event id, stream, revision, type, times, actor, request: the bytes that are hashed.
+    #[schema(value_type = Object)]
+    pub header: Box<RawValue>,
+    /// What happened, with a random `salt`.
+    #[schema(value_type = Object)]
+    pub data: Box<RawValue>,
+}
+
+impl EventView {
+    pub fn of(recorded: &Recorded) -> Result<Self, Problem> {
+        let raw = |bytes: &[u8]| {
+            let text = std::str::from_utf8(bytes).map_err(|error| Problem::internal(&error))?;
+            RawValue::from_string(text.to_owned()).map_err(|error| Problem::internal(&error))
+        };
+        Ok(Self { position: recorded.position.0, header: raw(&recorded.header)?, data: raw(&recorded.data)? })
+    }
+}
+
+/// Read the history of a release
+///
+/// Every event of the release in the order it was recorded, byte for byte as stored. Fold them from revision
+/// 0 and you have the release's state.
+#[utoipa::path(
+    get,
+    path = "/v1/releases/{release}/events",
+    operation_id = "listReleaseEvents",
+    tag = "Events",
+    params(History),
+    responses((status = 200, description = "A page of events", body = EventPage)),
+)]
+pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, History>) -> Answer {
+    let page = page(&app, &call).await.map_err(|problem| problem.on(&call.caller.path))?;
+    let body = json(&page)?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "application/json"))
+        .insert_header((header::CACHE_CONTROL, "private, no-cache"))
+        .body(body))
+}
+
+async fn page(app: &App, call: &Call<ReleaseId, NoBody, History>) -> Result<EventPage, Problem> {
+    call.caller.may_read(Some(call.path.product()))?;
+    let limit = call.query.limit.unwrap_or(100);
+    if !(1..=200).contains(&limit) {
+        return Err(Problem::field(Code::InvalidParameter, "limit", "1 to 200"));
+    }
+    let from = call.query.from_revision.unwrap_or(0);
+    let stream = stream(&call.caller, &call.path)?;
+    let limit = usize::try_from(limit).unwrap_or(200);
+    let recorded = app
+        .store
+        .read_stream(&stream, Revision(from), limit)
+        .await
+        .map_err(|error| Problem::internal(&error))?;
+    if recorded.is_empty() && app.releases.load(&stream).await?.committed().revision.is_none() {
+        return Err(unknown(&call.path));
+    }
+    let next = (recorded.len() == limit).then_some(from + limit as u64);
+    let events = recorded.iter().map(EventView::of).collect::<Result<_, _>>()?;
+    Ok(EventPage { events, next_from_revision: next })
+}

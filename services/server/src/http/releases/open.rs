@@ -1,0 +1,95 @@
+//! `POST /v1/releases`
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use release::checklist::Summary;
+use release::command::OpenRelease;
+use release::decide::{Around, Opening, Snapshots};
+use release::event::EnvironmentPurpose;
+use release::value::ReleaseId;
+use release::{Command, Refusal, RefusalCode};
+
+use super::{stream, summary_view};
+use crate::app::App;
+use crate::command::handle;
+use crate::http::answer::{Answer, recorded};
+use crate::http::call::{Call, Caller, DryRun, Json};
+use crate::http::problem::Problem;
+use crate::http::products;
+use crate::names;
+use crate::surroundings::input;
+
+/// Open a release
+///
+/// Product, version and reason; the rest has defaults: `previous` is what runs in production, `class` is
+/// `normal`, the procedure is the product's. The release's id is `{product}-{version}`, so each version of a
+/// product is opened once. Role: `release_manager`.
+#[utoipa::path(
+    post,
+    path = "/v1/releases",
+    operation_id = "openRelease",
+    tag = "Releases",
+    request_body(content = OpenRelease, example = json!({
+        "product": "checkout", "version": "2.4.0", "reason": "New payment methods and 14 fixes"
+    })),
+    responses((status = 201, description = "The release", body = Summary)),
+)]
+pub async fn handler(app: Data<App>, call: Call<(), Json<OpenRelease>, DryRun>) -> Answer {
+    let caller = &call.caller;
+    open(&app, caller, call.body.0).await.map_err(|problem: Problem| problem.on(&caller.path))
+}
+
+async fn open(app: &App, caller: &Caller, body: OpenRelease) -> Answer {
+    caller.require_idempotency_key()?;
+    let id = ReleaseId::of(&body.product, &body.version);
+    let stream = stream(caller, &id)?;
+    let around = surroundings(app, caller, &body).await?;
+    let envelope = caller.envelope("openRelease", Some(id.product()))?;
+    let procedure = Arc::clone(&around.procedure);
+    let command = Command::Open(body);
+    let handled = handle(app, &app.releases, &stream, &envelope, &command, &around, |state, _| {
+        summary_view(&id, state, &procedure)
+    })
+    .await?;
+    recorded(handled, StatusCode::CREATED)
+}
+
+/// The product's settings and procedure, and what runs in its production environments.
+async fn surroundings(app: &App, caller: &Caller, body: &OpenRelease) -> Result<Around, Problem> {
+    let product_stream = products::stream(caller, &body.product)?;
+    let product = app.products.load(&product_stream).await?.committed();
+    let settings = product.state.current().ok_or_else(|| products::unknown(&body.product))?;
+    let (name, version) = match &body.procedure {
+        Some(chosen) => (&chosen.name, Some(chosen.version)),
+        None => (&settings.settings.procedure.name, settings.settings.procedure.version),
+    };
+    let procedure = app.procedures.find(name, version).ok_or_else(|| {
+        let version = version.map_or_else(String::new, |version| format!(" version {version}"));
+        Refusal::new(RefusalCode::ProcedureUnknown, format!("no procedure {name}{version}"))
+    })?;
+    let mut inputs = vec![input(&product_stream, product.revision)];
+    let mut in_production = None;
+    let production =
+        settings.settings.environments.iter().filter(|e| e.purpose == EnvironmentPurpose::Production);
+    for environment in production {
+        let stream = names::environment(caller.tenant(), &body.product, &environment.name)
+            .map_err(|error| Problem::internal(&error))?;
+        let state = app.environments.load(&stream).await?.committed();
+        inputs.push(input(&stream, state.revision));
+        in_production = in_production
+            .or_else(|| state.state.running.as_ref().and_then(|running| running.release_version()));
+    }
+    Ok(Around {
+        procedure: Arc::clone(&procedure.procedure),
+        opening: Some(Opening {
+            procedure: procedure.reference.clone(),
+            settings: settings.reference(),
+            targets: settings.settings.targets.to_vec(),
+            in_production,
+            inputs,
+        }),
+        snapshots: Snapshots::default(),
+    })
+}

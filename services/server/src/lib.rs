@@ -1,0 +1,24 @@
+//! The service as a library: configuration in, a running process out.
+//!
+//! A command lives in three frames: an endpoint under [`http`], [`command::handle`], and the store's
+//! append. A query lives in two: an endpoint and [`streams::Streams`].
+
+pub mod access;
+pub mod app;
+pub mod auth;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod http;
+pub mod ids;
+pub mod names;
+pub mod procedures;
+pub mod reactor;
+pub mod reserve;
+pub mod service;
+pub mod streams;
+pub mod surroundings;
+
+pub use app::App;
+pub use config::Config;
+pub use service::{Service, StartError, start};

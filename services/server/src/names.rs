@@ -1,0 +1,40 @@
+//! The names of streams.
+
+use eventlog::{InvalidStreamId, StreamId};
+use release::value::{Name, ReleaseId};
+
+pub fn release(tenant: &str, id: &ReleaseId) -> Result<StreamId, InvalidStreamId> {
+    StreamId::new(&format!("release-{tenant}.{id}"))
+}
+
+/// The tenant and the release that a stream is of; `None` for every other stream.
+pub fn as_release(stream: &StreamId) -> Option<(&str, ReleaseId)> {
+    let (tenant, id) = stream.as_str().strip_prefix("release-")?.split_once('.')?;
+    Some((tenant, ReleaseId::new(id).ok()?))
+}
+
+pub fn product(tenant: &str, product: &Name) -> Result<StreamId, InvalidStreamId> {
+    StreamId::new(&format!("product-{tenant}.{product}"))
+}
+
+pub fn environment(tenant: &str, product: &Name, environment: &Name) -> Result<StreamId, InvalidStreamId> {
+    StreamId::new(&format!("environment-{tenant}.{product}.{environment}"))
+}
+
+pub fn calendar(tenant: &str) -> Result<StreamId, InvalidStreamId> {
+    StreamId::new(&format!("calendar-{tenant}"))
+}
+
+pub fn directory(tenant: &str) -> Result<StreamId, InvalidStreamId> {
+    StreamId::new(&format!("directory-{tenant}"))
+}
+
+pub fn installation() -> Result<StreamId, InvalidStreamId> {
+    StreamId::new("installation")
+}
+
+/// One stream a month, so that none grows for ever.
+pub fn access(tenant: &str, at: jiff::Timestamp) -> Result<StreamId, InvalidStreamId> {
+    let month = at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m").to_string();
+    StreamId::new(&format!("access-{tenant}-{month}"))
+}

@@ -1,0 +1,216 @@
+//! Who acts on time and on other streams. It tails the log, keeps the instants at which something
+//! becomes due, and sends what is due through the one command loop as the server itself. Each command's
+//! key names its cause, so any number of nodes may do this and each cause takes effect once.
+
+mod agenda;
+mod effects;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventlog::{Header, Position, Recorded, StreamId};
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use release::due::{due, next_due};
+use release::environment::{EnvironmentAround, EnvironmentCommand, ExpireReservation};
+use release::value::ReleaseId;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::command::{CommandError, Envelope, handle};
+use crate::names;
+use crate::surroundings::{self, SurroundingsError};
+use agenda::Agenda;
+
+/// How long after a failure the same is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+/// How often before it is left to the next start.
+const TRIES: u32 = 20;
+
+/// How far the reactor has come: every event up to a position, everything due at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    pub position: Option<Position>,
+    pub time: Timestamp,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ReactorError {
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error(transparent)]
+    Surroundings(#[from] SurroundingsError),
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+/// The one member of a header that tells whether an event matters here.
+#[derive(Deserialize)]
+struct Kind<'a> {
+    #[serde(rename = "type", borrow)]
+    event_type: &'a str,
+}
+
+/// Event types after which a release's or environment's next due instant may be another.
+const RESCHEDULES: [&str; 14] = [
+    "item.waiver_requested",
+    "item.waiver_granted",
+    "window.set",
+    "approval.requested",
+    "production.authorized",
+    "timer.started",
+    "lease.opened",
+    "lease.extended",
+    "release.reopened",
+    "deployment.started",
+    "deployment.finished",
+    "environment.reserved",
+    "environment.handed_over",
+    "environment.reservation_confirmed",
+];
+
+/// Runs until the service stops.
+pub async fn run(app: Arc<App>, stop: CancellationToken) {
+    let mut agenda = Agenda::default();
+    let mut position = None;
+    loop {
+        let mut feed = app.store.subscribe(position);
+        loop {
+            while let Some(stream) = agenda.take_due(app.clock.now()) {
+                attend(&app, &mut agenda, &stream).await;
+            }
+            app.reactor.send_replace(Progress { position, time: app.clock.now() });
+            let next = agenda.next();
+            let event = tokio::select! {
+                () = stop.cancelled() => return,
+                () = app.clock.reached(next) => continue,
+                event = feed.next() => event,
+            };
+            match event {
+                Some(Ok(recorded)) => {
+                    react(&app, &mut agenda, &recorded).await;
+                    position = Some(recorded.position);
+                }
+                Some(Err(error)) => {
+                    tracing::error!(%error, "the reactor could not read the log and starts over");
+                    break;
+                }
+                None => return,
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(RETRY) => {}
+        }
+    }
+}
+
+/// One event: what it makes necessary elsewhere, and when its own stream is next to be looked at.
+async fn react(app: &App, agenda: &mut Agenda, recorded: &Recorded) {
+    let Ok(kind) = serde_json::from_slice::<Kind<'_>>(&recorded.header) else {
+        tracing::error!(position = %recorded.position, "a header could not be read");
+        return;
+    };
+    let effects = effects::of(kind.event_type);
+    if effects.is_some() || kind.event_type == "freeze.declared" || RESCHEDULES.contains(&kind.event_type) {
+        if let Some(effect) = effects {
+            insistently(|| effects::carry_out(app, effect, recorded)).await;
+        }
+        if kind.event_type == "freeze.declared" {
+            // Every release that waits for something may have an authorization to lose.
+            agenda.all_now(app.clock.now());
+        } else {
+            schedule(app, agenda, &recorded.stream).await;
+        }
+    }
+}
+
+/// Something may be due on a stream: send it, and note when to look again.
+async fn attend(app: &App, agenda: &mut Agenda, stream: &StreamId) {
+    insistently(|| send_due(app, stream)).await;
+    schedule(app, agenda, stream).await;
+}
+
+async fn send_due(app: &App, stream: &StreamId) -> Result<(), ReactorError> {
+    let now = app.clock.now();
+    if let Some((tenant, _)) = names::as_release(stream) {
+        let slot = app.releases.load(stream).await.map_err(CommandError::from)?;
+        let release = slot.committed();
+        let Some(opened) = &release.state.opened else { return Ok(()) };
+        let around = surroundings::whole(app, tenant, opened).await?;
+        for due in due(&release.state, now, &around) {
+            let key = format!("{}:{}:{}", due.rule, due.cause, due.at);
+            let envelope = envelope(due.rule, stream, key)?;
+            settle(handle(app, &app.releases, stream, &envelope, &due.command, &around, |_, _| ()).await)?;
+        }
+    } else if let Some(lapsing) = lapsing(app, stream).await?.filter(|(at, _)| *at <= now) {
+        let (at, release) = lapsing;
+        let envelope = envelope("reservation_expiry", stream, format!("reservation_expiry:{release}:{at}"))?;
+        let command = EnvironmentCommand::ExpireReservation(ExpireReservation { release });
+        let around = EnvironmentAround::default();
+        settle(handle(app, &app.environments, stream, &envelope, &command, &around, |_, _| ()).await)?;
+    }
+    Ok(())
+}
+
+async fn schedule(app: &App, agenda: &mut Agenda, stream: &StreamId) {
+    match next(app, stream).await {
+        // What is still due was refused or failed just now; looking again at once would spin.
+        Ok(Some(at)) => agenda.put(stream, at.max(agenda.earliest_retry(app.clock.now(), at))),
+        Ok(None) => agenda.remove(stream),
+        Err(error) => tracing::error!(%error, %stream, "the next due instant could not be found"),
+    }
+}
+
+async fn next(app: &App, stream: &StreamId) -> Result<Option<Timestamp>, ReactorError> {
+    if let Some((tenant, _)) = names::as_release(stream) {
+        let release = app.releases.load(stream).await.map_err(CommandError::from)?.committed();
+        let Some(opened) = &release.state.opened else { return Ok(None) };
+        let around = surroundings::whole(app, tenant, opened).await?;
+        return Ok(next_due(&release.state, &around));
+    }
+    Ok(lapsing(app, stream).await?.map(|(at, _)| at))
+}
+
+/// When an environment's unconfirmed reservation lapses, and whose it is.
+async fn lapsing(app: &App, stream: &StreamId) -> Result<Option<(Timestamp, ReleaseId)>, ReactorError> {
+    if !stream.as_str().starts_with("environment-") {
+        return Ok(None);
+    }
+    let environment = app.environments.load(stream).await.map_err(CommandError::from)?.committed();
+    let lease = environment.state.lease.as_ref().filter(|lease| lease.confirmed_at.is_none());
+    Ok(lease.map(|lease| (lease.expires_at, lease.release.clone())))
+}
+
+fn envelope(rule: &'static str, stream: &StreamId, key: String) -> Result<Envelope, ReactorError> {
+    Envelope::system(rule, stream, key).map_err(|error| ReactorError::Unreadable(error.to_string()))
+}
+
+fn header(recorded: &Recorded) -> Result<Header, ReactorError> {
+    Header::parse(&recorded.header).map_err(|error| ReactorError::Unreadable(error.to_string()))
+}
+
+/// A refusal means that somebody else did it, or that it is no longer necessary.
+fn settle<T>(handled: Result<T, CommandError>) -> Result<(), ReactorError> {
+    match handled {
+        Ok(_) => Ok(()),
+        Err(CommandError::Refused(refusal)) => {
+            tracing::debug!(%refusal, "not necessary");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Tries again what failed for a passing reason, a bounded number of times.
+async fn insistently<F: Future<Output = Result<(), ReactorError>>>(attempt: impl Fn() -> F) {
+    for tried in 1..=TRIES {
+        match attempt().await {
+            Ok(()) | Err(ReactorError::Command(CommandError::Closed)) => return,
+            Err(error) => tracing::warn!(%error, tried, "the reactor could not act"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+    tracing::error!("the reactor gave up on an action until the next start");
+}

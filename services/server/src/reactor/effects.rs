@@ -1,0 +1,177 @@
+//! What an event of a release means for the environments of its product.
+
+use eventlog::Recorded;
+use release::environment::{
+    ConfirmReservation, EnvironmentAround, EnvironmentCommand, RecordRunning, ReleaseReservation,
+};
+use release::event::{DeploymentOutcome, EnvironmentPurpose, ReleaseOpened};
+use release::product::settings::EnvironmentSettings;
+use release::release::Release as State;
+use release::value::{Line, List, Name, ReleaseId};
+use release::{ReleaseEvent, wire};
+
+use super::{ReactorError, envelope, header, settle};
+use crate::app::App;
+use crate::command::{CommandError, handle};
+use crate::names;
+use crate::surroundings::{self, SurroundingsError};
+
+/// What kind of event it is, as far as environments care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// The release recorded what it holds an environment for.
+    Holds,
+    /// Something else runs now.
+    Runs,
+    /// The release no longer needs what it held.
+    LetsGo,
+}
+
+pub fn of(event_type: &str) -> Option<Effect> {
+    match event_type {
+        "production.authorized" | "deployment.started" => Some(Effect::Holds),
+        "deployment.finished" | "rollback.completed" => Some(Effect::Runs),
+        "authorization.revoked"
+        | "authorization.expired"
+        | "release.completed"
+        | "release.closed"
+        | "release.aborted" => Some(Effect::LetsGo),
+        _ => None,
+    }
+}
+
+pub async fn carry_out(app: &App, effect: Effect, recorded: &Recorded) -> Result<(), ReactorError> {
+    let Some((tenant, id)) = names::as_release(&recorded.stream) else { return Ok(()) };
+    let slot = app.releases.load(&recorded.stream).await.map_err(CommandError::from)?;
+    let release = slot.committed();
+    let Some(opened) = &release.state.opened else { return Ok(()) };
+    let environments = surroundings::environments(app, tenant, opened).await?;
+    let cause = Cause { app, tenant, id: &id, opened, recorded };
+    match effect {
+        Effect::Holds => cause.hold(&environments, &event(recorded)?).await,
+        Effect::Runs => cause.runs(&release.state, &event(recorded)?).await,
+        Effect::LetsGo => cause.let_go(&environments, &release.state).await,
+    }
+}
+
+fn event(recorded: &Recorded) -> Result<ReleaseEvent, ReactorError> {
+    let header = header(recorded)?;
+    wire::decode(&header.event_type, header.schema, &recorded.data)
+        .map_err(|error| ReactorError::Unreadable(error.to_string()))
+}
+
+/// The event that makes something necessary, and where.
+struct Cause<'a> {
+    app: &'a App,
+    tenant: &'a str,
+    id: &'a ReleaseId,
+    opened: &'a ReleaseOpened,
+    recorded: &'a Recorded,
+}
+
+impl Cause<'_> {
+    /// The reservation no longer lapses; production takes over from staging.
+    async fn hold(
+        &self,
+        environments: &[EnvironmentSettings],
+        event: &ReleaseEvent,
+    ) -> Result<(), ReactorError> {
+        let expires_at = match event {
+            ReleaseEvent::ProductionAuthorized(authorized) => Some(authorized.expires_at),
+            _ => None,
+        };
+        for environment in environments {
+            let (holds, leaves) = match event {
+                ReleaseEvent::ProductionAuthorized(_) => {
+                    (environment.purpose == EnvironmentPurpose::Production, false)
+                }
+                ReleaseEvent::DeploymentStarted(started) => (
+                    environment.name == started.environment,
+                    started.purpose == EnvironmentPurpose::Production
+                        && environment.purpose == EnvironmentPurpose::Staging,
+                ),
+                _ => (false, false),
+            };
+            if holds {
+                let command = ConfirmReservation { release: self.id.clone(), expires_at };
+                self.send(
+                    &environment.name,
+                    "reservation_confirmed",
+                    EnvironmentCommand::ConfirmReservation(command),
+                )
+                .await?;
+            }
+            if leaves {
+                self.give_back(&environment.name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn runs(&self, state: &State, event: &ReleaseEvent) -> Result<(), ReactorError> {
+        let (deployment, version, from_candidate) = match event {
+            ReleaseEvent::DeploymentFinished(finished)
+                if finished.outcome == DeploymentOutcome::Succeeded =>
+            {
+                (finished.deployment, self.opened.version.to_string(), true)
+            }
+            ReleaseEvent::RollbackCompleted(completed) => {
+                let Some(rollback) = state.rollback(completed.rollback) else { return Ok(()) };
+                let Some(to) = &rollback.to else { return Ok(()) };
+                (rollback.deployment, to.to_string(), false)
+            }
+            _ => return Ok(()),
+        };
+        let Some(deployment) = state.deployment(deployment) else { return Ok(()) };
+        let line = |text: &str| Line::new(text).map_err(|error| ReactorError::Unreadable(error.to_string()));
+        let candidate = deployment.candidate.and_then(|number| state.candidate(number));
+        // In staging it is still a candidate that runs.
+        let version = match candidate {
+            Some(candidate) if deployment.purpose == EnvironmentPurpose::Staging => candidate.tag.to_string(),
+            _ => version,
+        };
+        let artifacts = if from_candidate { deployment.artifacts.clone() } else { Vec::new() };
+        let command = RecordRunning {
+            version: line(&version)?,
+            commit_sha: candidate.filter(|_| from_candidate).map(|candidate| candidate.commit_sha.clone()),
+            release: from_candidate.then(|| self.id.clone()),
+            deployment: from_candidate.then_some(deployment.deployment),
+            observed_at: None,
+            artifacts: List::new(artifacts).map_err(|error| ReactorError::Unreadable(error.to_string()))?,
+            verified: false,
+        };
+        self.send(&deployment.environment, "running_recorded", EnvironmentCommand::RecordRunning(command))
+            .await
+    }
+
+    /// What is deployed at this moment is kept until it has ended.
+    async fn let_go(&self, environments: &[EnvironmentSettings], state: &State) -> Result<(), ReactorError> {
+        for environment in environments {
+            let busy = state.deployments.iter().any(|d| d.environment == environment.name && d.in_progress());
+            if !busy {
+                self.give_back(&environment.name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn give_back(&self, environment: &Name) -> Result<(), ReactorError> {
+        let command = ReleaseReservation { release: self.id.clone(), reason: None };
+        self.send(environment, "reservation_released", EnvironmentCommand::ReleaseReservation(command)).await
+    }
+
+    async fn send(
+        &self,
+        environment: &Name,
+        rule: &'static str,
+        command: EnvironmentCommand,
+    ) -> Result<(), ReactorError> {
+        let stream = names::environment(self.tenant, &self.opened.product, environment)
+            .map_err(SurroundingsError::from)?;
+        let envelope = envelope(rule, &stream, format!("{rule}:{}", self.recorded.id))?;
+        let around = EnvironmentAround::default();
+        settle(
+            handle(self.app, &self.app.environments, &stream, &envelope, &command, &around, |_, _| ()).await,
+        )
+    }
+}

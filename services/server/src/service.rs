@@ -1,0 +1,164 @@
+//! Starting and stopping.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::Data;
+use actix_web::{App as ActixApp, HttpServer};
+use eventlog::EventStore;
+use eventlog::{Embedded, EmbeddedOptions};
+use release::installation::InstallationCommand;
+
+use crate::access;
+use crate::app::App;
+use crate::auth::{AuthConfigError, Verifier};
+use crate::clock::Clock;
+use crate::command::{self, Envelope};
+use crate::config::{Config, ConfigError};
+use crate::http;
+use crate::names;
+use crate::procedures::Procedures;
+use crate::reactor;
+
+/// How often signing keys are looked at; each source decides itself whether it is due.
+const KEYS_CHECKED_EVERY: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("configuration: {0}")]
+    Config(#[from] ConfigError),
+    #[error("configuration: {}: {}", .0.field, .0.problem)]
+    Auth(AuthConfigError),
+    #[error("the log could not be opened: {0}")]
+    Store(String),
+    #[error("the built-in procedure is damaged: {0}")]
+    Procedure(#[from] serde_json::Error),
+    #[error("the log could not be read: {0}")]
+    Read(String),
+    #[error("{0}")]
+    Simulation(&'static str),
+    #[error("listening on {addr}: {source}")]
+    Listen { addr: SocketAddr, source: std::io::Error },
+}
+
+/// A running service.
+pub struct Service {
+    pub app: Arc<App>,
+    pub addr: SocketAddr,
+    server: ServerHandle,
+    background: tokio_util::sync::CancellationToken,
+    reactor: tokio::task::JoinHandle<()>,
+    denials: tokio::task::JoinHandle<()>,
+    finished: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+/// Opens the log, binds the address and serves; returns once requests are taken.
+pub async fn start(config: Config) -> Result<Service, StartError> {
+    config.check()?;
+    let clock = if config.simulated_clock { Clock::simulated(Clock::System.now()) } else { Clock::System };
+    let verifier = Verifier::new(&config.auth, clock.real()).map_err(StartError::Auth)?;
+    let data = config.data.clone();
+    let store = tokio::task::spawn_blocking(move || Embedded::open(&data, EmbeddedOptions::default()))
+        .await
+        .map_err(|error| StartError::Store(error.to_string()))?
+        .map_err(|error| StartError::Store(error.to_string()))?;
+    let store: Arc<dyn EventStore> = Arc::new(store);
+    let app = Arc::new(App::new(config, store, clock, verifier, Procedures::built_in()?));
+    keep_simulations_apart(&app).await?;
+    serve(app).await
+}
+
+/// A log of a simulation says so in its first event, and is never served with the machine's clock; a
+/// log without that event is never served with a simulated one.
+async fn keep_simulations_apart(app: &App) -> Result<(), StartError> {
+    let read = |error: &dyn std::fmt::Display| StartError::Read(error.to_string());
+    let stream = names::installation().map_err(|error| read(&error))?;
+    let installation = app.installation.load(&stream).await.map_err(|error| read(&error))?.committed();
+    match (app.clock.is_simulated(), installation.state.simulated_from, app.store.head()) {
+        (false, None, _) => Ok(()),
+        (true, None, None) => {
+            let envelope = Envelope::system("simulateClock", &stream, "simulate-clock".to_owned())
+                .map_err(|error| read(&error))?;
+            let command = InstallationCommand::SimulateClock;
+            command::handle(app, &app.installation, &stream, &envelope, &command, &(), |_, _| ())
+                .await
+                .map_err(|error| read(&error))?;
+            Ok(())
+        }
+        (true, Some(_), Some(head)) => {
+            let before = head.0.checked_sub(1).map(eventlog::Position);
+            let last = app.store.read_all(before, 1).await.map_err(|error| read(&error))?;
+            for recorded in &last {
+                let header = eventlog::Header::parse(&recorded.header).map_err(|error| read(&error))?;
+                app.clock.not_before(header.recorded_at);
+            }
+            Ok(())
+        }
+        (true, ..) => Err(StartError::Simulation(
+            "the log holds real events: a simulated clock needs a new, empty data directory",
+        )),
+        (false, Some(_), _) => Err(StartError::Simulation(
+            "the log is that of a simulation: it is served with --dev --simulated-clock only",
+        )),
+    }
+}
+
+async fn serve(app: Arc<App>) -> Result<Service, StartError> {
+    let shared = Data::from(Arc::clone(&app));
+    let listen = |source| StartError::Listen { addr: app.config.listen, source };
+    let mut server = HttpServer::new(move || {
+        ActixApp::new().app_data(shared.clone()).wrap(http::headers::Always).configure(http::routes)
+    })
+    .max_connections(app.config.max_connections)
+    .shutdown_timeout(app.config.shutdown_s)
+    .disable_signals();
+    if app.config.workers > 0 {
+        server = server.workers(app.config.workers);
+    }
+    let server = server.bind(app.config.listen).map_err(listen)?;
+    let addr = server.addrs().first().copied().unwrap_or(app.config.listen);
+    let server = server.run();
+    let handle = server.handle();
+    let background = tokio_util::sync::CancellationToken::new();
+    tokio::spawn(keep_keys_fresh(Arc::clone(&app), background.clone()));
+    let reactor = tokio::spawn(reactor::run(Arc::clone(&app), background.clone()));
+    let denials = tokio::spawn(access::record(Arc::clone(&app), background.clone()));
+    let finished = tokio::spawn(server);
+    tracing::info!(%addr, "Shiplog serves on http://{addr}");
+    Ok(Service { app, addr, server: handle, background, reactor, denials, finished })
+}
+
+async fn keep_keys_fresh(app: Arc<App>, stop: tokio_util::sync::CancellationToken) {
+    loop {
+        app.verifier.refresh(app.clock.real()).await;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(KEYS_CHECKED_EVERY) => {}
+        }
+    }
+}
+
+impl Service {
+    /// Takes no new request, answers those in flight, and closes the log.
+    pub async fn stop(self) {
+        self.server.stop(true).await;
+        self.background.cancel();
+        // Both write, so the log is closed after them.
+        for (task, handle) in [("reactor", self.reactor), ("recorder of denials", self.denials)] {
+            if handle.await.is_err() {
+                tracing::error!(task, "a background task ended with a panic");
+            }
+        }
+        self.app.store.close().await;
+        if let Ok(Err(error)) = self.finished.await {
+            tracing::error!(%error, "the HTTP server ended with an error");
+        }
+    }
+
+    /// Resolves when the log can no longer be written; the process must end then.
+    pub async fn failed(&self) -> String {
+        self.app.store.failed().await
+    }
+}

@@ -1,0 +1,410 @@
+//! Aggregates kept in memory: each the fold of its stream, current to the last durable event.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use eventlog::{EventStore, ExpectedRevision, Header, Position, ReadError, Recorded, Revision, StreamId};
+use jiff::Timestamp;
+use release::event::Signatory;
+use release::value::ActorId;
+use release::wire::{self, WireError};
+use release::{ActorKind, Aggregate, EventData, Fact, Role};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+/// How many events one read of a stream asks for.
+const PAGE: usize = 1024;
+/// What a slot takes before its first event.
+const EMPTY: u64 = 16 * 1024;
+/// Two states and the command index come to about twice the stored bytes.
+const MEMORY_PER_BYTE: u64 = 2;
+
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("event {revision} of {stream}: {error}")]
+    Event { stream: StreamId, revision: Revision, error: WireError },
+    #[error("event {revision} of {stream}: header: {error}")]
+    Header { stream: StreamId, revision: Revision, error: String },
+}
+
+/// All streams of one kind of aggregate.
+pub struct Streams<A: Aggregate> {
+    store: Arc<dyn EventStore>,
+    slots: quick_cache::sync::Cache<StreamId, Arc<Slot<A>>, ByBytes>,
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl<A: Aggregate> quick_cache::Weighter<StreamId, Arc<Slot<A>>> for ByBytes {
+    fn weight(&self, _: &StreamId, slot: &Arc<Slot<A>>) -> u64 {
+        slot.weight.load(Ordering::Relaxed)
+    }
+}
+
+/// One stream's aggregate: what is durable, and what the next command is decided against.
+pub struct Slot<A: Aggregate> {
+    pub stream: StreamId,
+    /// Held for the length of one decision or one copy of an `Arc`, never across an await.
+    inner: Mutex<Inner<A>>,
+    /// Woken whenever `committed` advances or the slot is given up.
+    advanced: Notify,
+    /// About how much memory it takes, and what the cache was last told.
+    weight: AtomicU64,
+    weighed: AtomicU64,
+}
+
+pub struct Inner<A: Aggregate> {
+    /// Durable; what every reader sees.
+    committed: Arc<Committed<A>>,
+    /// Includes what is on its way to the log; private to the command loop.
+    pub head: Head<A>,
+    /// Facts on their way, oldest first.
+    in_flight: VecDeque<(Revision, Vec<Fact<A::Event>>)>,
+    /// An append failed: `head` may hold what was never stored, so everyone loads the stream again.
+    pub given_up: bool,
+}
+
+/// A durable state with the answers that were made from it.
+pub struct Committed<A> {
+    pub state: A,
+    pub revision: Option<Revision>,
+    pub position: Option<Position>,
+    pub decision_revision: Option<Revision>,
+    pub recorded_at: Option<Timestamp>,
+    pub answers: Answers,
+}
+
+/// Bytes of hot answers, made at most once per revision.
+#[derive(Default)]
+pub struct Answers {
+    pub summary: OnceLock<Bytes>,
+    pub checklist: OnceLock<Bytes>,
+}
+
+#[derive(Clone)]
+pub struct Head<A> {
+    pub state: A,
+    pub revision: Option<Revision>,
+    pub decision_revision: Option<Revision>,
+    pub recorded_at: Option<Timestamp>,
+    /// Every command ever recorded on the stream, by the id of its first event.
+    pub commands: HashMap<Uuid, CommandRecord>,
+}
+
+/// Where a command's events are, and what it asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandRecord {
+    pub first: Revision,
+    pub last: Revision,
+    pub fingerprint: String,
+}
+
+/// How far a fold goes. A bound inside a command's events reaches to the command's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    End,
+    Revision(Revision),
+    Position(Position),
+    /// The last event recorded at or before this instant.
+    Time(Timestamp),
+}
+
+impl Until {
+    fn includes(self, recorded: &Recorded, recorded_at: Timestamp) -> bool {
+        match self {
+            Self::End => true,
+            Self::Revision(last) => recorded.revision <= last,
+            Self::Position(last) => recorded.position <= last,
+            Self::Time(instant) => recorded_at <= instant,
+        }
+    }
+}
+
+/// A stream folded up to some point.
+pub struct Folded<A> {
+    pub head: Head<A>,
+    pub position: Option<Position>,
+    bytes: u64,
+}
+
+impl<A: Aggregate> Default for Head<A> {
+    fn default() -> Self {
+        Self {
+            state: A::default(),
+            revision: None,
+            decision_revision: None,
+            recorded_at: None,
+            commands: HashMap::new(),
+        }
+    }
+}
+
+impl<A: Aggregate> Folded<A> {
+    pub fn into_committed(self) -> Committed<A> {
+        Committed {
+            state: self.head.state,
+            revision: self.head.revision,
+            position: self.position,
+            decision_revision: self.head.decision_revision,
+            recorded_at: self.head.recorded_at,
+            answers: Answers::default(),
+        }
+    }
+}
+
+impl<A: Aggregate> Head<A> {
+    pub fn expected(&self) -> ExpectedRevision {
+        ExpectedRevision::of(self.revision)
+    }
+
+    pub fn evolve(&mut self, fact: &Fact<A::Event>) {
+        self.state.evolve(fact);
+        self.revision = Some(Revision(fact.revision));
+        if !fact.event.is_telemetry() {
+            self.decision_revision = self.revision;
+        }
+        self.recorded_at = Some(fact.recorded_at);
+    }
+}
+
+impl<A: Aggregate> Streams<A> {
+    /// Keeps aggregates of together about `memory` bytes.
+    pub fn new(store: Arc<dyn EventStore>, memory: u64) -> Self {
+        // An average small aggregate takes about 16 KiB.
+        let estimated = usize::try_from(memory / 16_384).unwrap_or(1024).max(16);
+        // A slot must fit its shard, and a full release takes tens of megabytes.
+        let shards = usize::try_from(memory / (64 * 1024 * 1024)).unwrap_or(1).max(1);
+        let options = quick_cache::OptionsBuilder::new()
+            .estimated_items_capacity(estimated)
+            .weight_capacity(memory)
+            .shards(shards)
+            .build();
+        let slots = match options {
+            Ok(options) => quick_cache::sync::Cache::with_options(
+                options,
+                ByBytes,
+                quick_cache::DefaultHashBuilder::default(),
+                quick_cache::sync::DefaultLifecycle::default(),
+            ),
+            // All of the builder's fields are set above.
+            Err(_) => quick_cache::sync::Cache::with_weighter(estimated, memory, ByBytes),
+        };
+        Self { store, slots }
+    }
+
+    /// The aggregate of a stream, folded on first use; one that was never written is empty.
+    pub async fn load(&self, stream: &StreamId) -> Result<Arc<Slot<A>>, LoadError> {
+        if let Some(slot) = self.slots.get(stream) {
+            return Ok(slot);
+        }
+        self.slots
+            .get_or_insert_async(stream, async {
+                let folded = self.fold(stream, Until::End).await?;
+                Ok(Arc::new(Slot::new(stream.clone(), folded)))
+            })
+            .await
+    }
+
+    /// Folds a stream from the log as far as `until` reaches; a command's events stay together.
+    pub async fn fold(&self, stream: &StreamId, until: Until) -> Result<Folded<A>, LoadError> {
+        let mut folded = Folded { head: Head::default(), position: None, bytes: 0 };
+        let mut inside_command = false;
+        loop {
+            let page = self.store.read_stream(stream, folded.head.expected().next(), PAGE).await?;
+            for recorded in &page {
+                let (fact, header) = fact::<A::Event>(recorded)?;
+                if !inside_command && !until.includes(recorded, header.recorded_at) {
+                    return Ok(folded);
+                }
+                inside_command = header.request.index + 1 < header.request.count;
+                folded.head.evolve(&fact);
+                remember(&mut folded.head.commands, recorded.id, recorded.revision, &header);
+                folded.position = Some(recorded.position);
+                folded.bytes += (recorded.header.len() + recorded.data.len()) as u64;
+            }
+            if page.len() < PAGE {
+                return Ok(folded);
+            }
+        }
+    }
+
+    /// Tells the cache that a slot has grown, once it has by half.
+    pub fn grown(&self, slot: &Arc<Slot<A>>, stored_bytes: u64) {
+        let added = MEMORY_PER_BYTE * stored_bytes;
+        let weight = slot.weight.fetch_add(added, Ordering::Relaxed) + added;
+        let weighed = slot.weighed.load(Ordering::Relaxed);
+        if weight > weighed + weighed / 2 && !slot.lock().given_up {
+            slot.weighed.store(weight, Ordering::Relaxed);
+            // Refused when the slot was evicted meanwhile, which is as well.
+            drop(self.slots.replace(slot.stream.clone(), Arc::clone(slot), true));
+        }
+    }
+
+    /// Drops a slot, so that the next use folds the stream again.
+    pub fn give_up(&self, slot: &Arc<Slot<A>>) {
+        slot.lock().given_up = true;
+        self.slots.remove_if(&slot.stream, |kept| Arc::ptr_eq(kept, slot));
+        slot.advanced.notify_waiters();
+    }
+}
+
+impl<A: Aggregate> Slot<A> {
+    fn new(stream: StreamId, folded: Folded<A>) -> Self {
+        let head = folded.head.clone();
+        let bytes = folded.bytes;
+        let committed = folded.into_committed();
+        Self {
+            stream,
+            inner: Mutex::new(Inner {
+                committed: Arc::new(committed),
+                head,
+                in_flight: VecDeque::new(),
+                given_up: false,
+            }),
+            advanced: Notify::new(),
+            weight: AtomicU64::new(EMPTY + MEMORY_PER_BYTE * bytes),
+            weighed: AtomicU64::new(EMPTY + MEMORY_PER_BYTE * bytes),
+        }
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Inner<A>> {
+        // A panic while the lock was held is caught per request; the state is still only facts.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The durable state.
+    pub fn committed(&self) -> Arc<Committed<A>> {
+        Arc::clone(&self.lock().committed)
+    }
+
+    /// Waits until `revision` is durable; `false` when the slot was given up meanwhile.
+    pub async fn durable(&self, revision: Revision) -> bool {
+        loop {
+            let advanced = self.advanced.notified();
+            tokio::pin!(advanced);
+            // Registered before looking, so that no wake-up is missed.
+            advanced.as_mut().enable();
+            {
+                let inner = self.lock();
+                if inner.committed.revision.is_some_and(|durable| durable >= revision) {
+                    return true;
+                }
+                if inner.given_up {
+                    return false;
+                }
+            }
+            advanced.await;
+        }
+    }
+
+    /// Everything up to `last` is durable: readers see it from here on.
+    pub fn commit(&self, last: Revision, position: Position) {
+        {
+            let mut inner = self.lock();
+            let inner = &mut *inner;
+            if inner.committed.revision.is_some_and(|durable| durable >= last) {
+                return;
+            }
+            let before = inner.committed.revision;
+            // Copied only while a reader still holds the state before this one.
+            let committed = Arc::make_mut(&mut inner.committed);
+            while let Some((revision, facts)) = inner.in_flight.front() {
+                if *revision > last {
+                    break;
+                }
+                for fact in facts {
+                    committed.state.evolve(fact);
+                    if !fact.event.is_telemetry() {
+                        committed.decision_revision = Some(Revision(fact.revision));
+                    }
+                    committed.recorded_at = Some(fact.recorded_at);
+                }
+                committed.revision = Some(*revision);
+                inner.in_flight.pop_front();
+            }
+            if committed.revision == before {
+                return;
+            }
+            committed.position = Some(position);
+            committed.answers = Answers::default();
+        }
+        self.advanced.notify_waiters();
+    }
+}
+
+impl<A: Aggregate> Inner<A> {
+    pub fn committed(&self) -> &Arc<Committed<A>> {
+        &self.committed
+    }
+
+    /// Takes facts that were just handed to the store into `head`.
+    pub fn take_in(&mut self, facts: Vec<Fact<A::Event>>, first_id: Uuid, record: CommandRecord) {
+        for fact in &facts {
+            self.head.evolve(fact);
+        }
+        self.in_flight.push_back((record.last, facts));
+        self.head.commands.insert(first_id, record);
+    }
+}
+
+impl<A: Aggregate> Clone for Committed<A> {
+    fn clone(&self) -> Self {
+        Self {
+            state: self.state.clone(),
+            revision: self.revision,
+            position: self.position,
+            decision_revision: self.decision_revision,
+            recorded_at: self.recorded_at,
+            answers: Answers::default(),
+        }
+    }
+}
+
+/// A stored event as the fold takes it.
+pub fn fact<E: EventData>(recorded: &Recorded) -> Result<(Fact<E>, Header), LoadError> {
+    let header = |error: String| LoadError::Header {
+        stream: recorded.stream.clone(),
+        revision: recorded.revision,
+        error,
+    };
+    let parsed = Header::parse(&recorded.header).map_err(|error| header(error.to_string()))?;
+    let event = wire::decode(&parsed.event_type, parsed.schema, &recorded.data).map_err(|error| {
+        LoadError::Event { stream: recorded.stream.clone(), revision: recorded.revision, error }
+    })?;
+    let fact = Fact {
+        id: recorded.id,
+        revision: recorded.revision.0,
+        recorded_at: parsed.recorded_at,
+        occurred_at: parsed.occurred_at,
+        by: signatory(&parsed.actor).map_err(header)?,
+        event,
+    };
+    Ok((fact, parsed))
+}
+
+fn signatory(actor: &eventlog::header::Actor) -> Result<Signatory, String> {
+    let kind = match actor.kind.as_str() {
+        "person" => ActorKind::Person,
+        "machine" => ActorKind::Machine,
+        "system" => ActorKind::System,
+        other => return Err(format!("actor kind {other} is not known")),
+    };
+    Ok(Signatory {
+        id: ActorId::new(&actor.id).map_err(|error| error.to_string())?,
+        kind,
+        roles: actor.roles.iter().filter_map(|role| Role::parse(role)).collect(),
+    })
+}
+
+fn remember(commands: &mut HashMap<Uuid, CommandRecord>, id: Uuid, revision: Revision, header: &Header) {
+    if header.request.index == 0 {
+        let last = Revision(revision.0 + u64::from(header.request.count.max(1)) - 1);
+        let fingerprint = header.request.fingerprint.clone();
+        commands.insert(id, CommandRecord { first: revision, last, fingerprint });
+    }
+}

@@ -1,0 +1,125 @@
+//! What a decision on a release reads besides the release: its procedure, and snapshots of other
+//! streams with their revisions.
+
+use std::sync::Arc;
+
+use eventlog::{InvalidStreamId, Revision, StreamId};
+use release::command::Command;
+use release::decide::{Around, EnvironmentSnapshot, FreezeSnapshot, Snapshots};
+use release::event::{EnvironmentPurpose, Input, Interval, ReleaseOpened};
+use release::product::settings::EnvironmentSettings;
+use release::value::{Name, ReleaseId};
+use release::{Procedure, Release};
+
+use crate::app::App;
+use crate::names;
+use crate::streams::LoadError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SurroundingsError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Name(#[from] InvalidStreamId),
+    #[error("procedure {name} version {version} is gone")]
+    ProcedureGone { name: Name, version: u32 },
+    #[error("settings version {version} of {product} are gone")]
+    SettingsGone { product: Name, version: u32 },
+}
+
+/// The procedure an opened release is pinned to.
+pub fn procedure(app: &App, opened: &ReleaseOpened) -> Result<Arc<Procedure>, SurroundingsError> {
+    let pinned =
+        app.procedures.pinned(&opened.procedure).ok_or_else(|| SurroundingsError::ProcedureGone {
+            name: opened.procedure.name.clone(),
+            version: opened.procedure.version,
+        })?;
+    Ok(Arc::clone(&pinned.procedure))
+}
+
+/// What a command on an opened release reads; snapshots only for commands that look at them.
+pub async fn of(
+    app: &App,
+    tenant: &str,
+    opened: &ReleaseOpened,
+    command: &Command,
+) -> Result<Around, SurroundingsError> {
+    let snapshots =
+        if reads_snapshots(command) { snapshots(app, tenant, opened).await? } else { Snapshots::default() };
+    Ok(Around { procedure: procedure(app, opened)?, opening: None, snapshots })
+}
+
+/// Everything a decision may read, for whoever does not know yet which command it is about.
+pub async fn whole(app: &App, tenant: &str, opened: &ReleaseOpened) -> Result<Around, SurroundingsError> {
+    let snapshots = snapshots(app, tenant, opened).await?;
+    Ok(Around { procedure: procedure(app, opened)?, opening: None, snapshots })
+}
+
+/// Going to production reads the calendar and the environments; nothing else does.
+fn reads_snapshots(command: &Command) -> bool {
+    match command {
+        Command::RequestApproval(_)
+        | Command::GrantApproval { .. }
+        | Command::AuthorizeProduction(_)
+        | Command::RevokeAuthorization { .. }
+        | Command::StartDeployment(_)
+        | Command::DecideProceed { .. }
+        | Command::StartRollback(_) => true,
+        Command::Batch { commands } => commands.iter().any(reads_snapshots),
+        _ => false,
+    }
+}
+
+async fn snapshots(app: &App, tenant: &str, opened: &ReleaseOpened) -> Result<Snapshots, SurroundingsError> {
+    let mut snapshots = Snapshots::default();
+    let stream = names::calendar(tenant)?;
+    let calendar = app.calendars.load(&stream).await?.committed();
+    snapshots.inputs.push(input(&stream, calendar.revision));
+    for environment in environments(app, tenant, opened).await? {
+        let stream = names::environment(tenant, &opened.product, &environment.name)?;
+        let state = app.environments.load(&stream).await?.committed();
+        snapshots.inputs.push(input(&stream, state.revision));
+        let now = app.clock.now();
+        snapshots.environments.push(EnvironmentSnapshot {
+            name: environment.name.clone(),
+            purpose: environment.purpose,
+            held_by: state.state.held_at(now).map(|lease| lease.release.clone()),
+        });
+        if environment.purpose != EnvironmentPurpose::Production {
+            continue;
+        }
+        let end = jiff::Timestamp::MAX;
+        for freeze in calendar.state.overlapping(&opened.product, &environment.name, now, end) {
+            if snapshots.freezes.iter().all(|known| known.freeze != freeze.freeze) {
+                snapshots.freezes.push(FreezeSnapshot {
+                    freeze: freeze.freeze,
+                    span: Interval { from: freeze.from, to: freeze.ends() },
+                    exceptions_allowed: freeze.exceptions_allowed,
+                });
+            }
+        }
+    }
+    Ok(snapshots)
+}
+
+/// The environments in the settings version the release is pinned to.
+pub async fn environments(
+    app: &App,
+    tenant: &str,
+    opened: &ReleaseOpened,
+) -> Result<Vec<EnvironmentSettings>, SurroundingsError> {
+    let product = app.products.load(&names::product(tenant, &opened.product)?).await?.committed();
+    let pinned = product.state.version(opened.settings.version).ok_or_else(|| {
+        SurroundingsError::SettingsGone { product: opened.product.clone(), version: opened.settings.version }
+    })?;
+    Ok(pinned.settings.environments.to_vec())
+}
+
+/// The id of an opened release.
+pub fn id(release: &Release) -> Option<ReleaseId> {
+    release.opened.as_ref().map(|opened| ReleaseId::of(&opened.product, &opened.version))
+}
+
+pub fn input(stream: &StreamId, revision: Option<Revision>) -> Input {
+    Input { stream: stream.to_string(), revision: revision.map(|revision| revision.0) }
+}
