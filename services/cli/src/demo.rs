@@ -118,7 +118,8 @@ async fn keep_serving(service: &Service, screen: Screen, base: &str, token: &str
     screen.say("A viewer's token, good for eight hours, and how to use it:")?;
     screen.blank()?;
     screen.plain(&format!("TOKEN={token}"))?;
-    screen.plain(&format!("curl -H \"Authorization: Bearer $TOKEN\" {base}/v1/releases/{RELEASE}/checklist"))?;
+    screen
+        .plain(&format!("curl -H \"Authorization: Bearer $TOKEN\" {base}/v1/releases/{RELEASE}/checklist"))?;
     tokio::select! {
         () = interrupted() => Ok(()),
         reason = service.failed() => Err(format!("the log can no longer be written: {reason}").into()),

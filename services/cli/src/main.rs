@@ -1,6 +1,9 @@
 //! `shiplog`: the front door. One file per command.
 
 mod clock;
+mod demo;
+mod openapi;
+mod procedure;
 mod serve;
 mod token;
 
@@ -23,8 +26,15 @@ struct Cli {
 enum Command {
     /// Serve the API.
     Serve(serve::Serve),
+    /// Print the OpenAPI document.
+    #[command(name = "openapi")]
+    OpenApi(openapi::OpenApi),
+    /// Check or print procedures.
+    Procedure(procedure::ProcedureArgs),
     /// Print a token of the local issuer, for development and tests.
     Token(token::Token),
+    /// Play a whole release against a service of its own, and check what it recorded.
+    Demo(demo::Demo),
 }
 
 /// What a command ends with: a message for standard error and exit code 1.
@@ -33,7 +43,10 @@ pub type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(serve) => run(serve.run()),
+        Command::OpenApi(openapi) => openapi.run(),
+        Command::Procedure(procedure) => procedure.run(),
         Command::Token(token) => token.run(),
+        Command::Demo(demo) => run(demo.run()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -20,6 +20,7 @@ pub use production::*;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Checklist {
     pub procedure: ProcedureRef,
+    #[cfg_attr(feature = "openapi", schema(value_type = Line))]
     pub title: String,
     /// How many items there are, and how many are closed.
     pub total: u32,
@@ -27,6 +28,7 @@ pub struct Checklist {
     /// The first step with an open item; absent when every item is closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_step: Option<u32>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 20))]
     pub steps: Vec<StepView>,
 }
 
@@ -34,14 +36,19 @@ pub struct Checklist {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StepView {
     pub number: u32,
+    #[cfg_attr(feature = "openapi", schema(value_type = Name))]
     pub key: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = Line))]
     pub name: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = Prose))]
     pub expected_output: String,
+    #[cfg_attr(feature = "openapi", schema(max_items = 12))]
     pub owners: Vec<Role>,
     /// Every earlier item is closed, so that items of this step can be signed.
     pub open: bool,
     pub total: u32,
     pub closed: u32,
+    #[cfg_attr(feature = "openapi", schema(max_items = 50))]
     pub items: Vec<ItemView>,
 }
 
@@ -49,7 +56,9 @@ pub struct StepView {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ItemView {
     pub number: ItemNumber,
+    #[cfg_attr(feature = "openapi", schema(value_type = Name))]
     pub key: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = Line))]
     pub name: String,
     #[serde(flatten)]
     pub status: ItemStatus,
@@ -76,16 +85,22 @@ pub struct ItemView {
 pub struct ItemDetail {
     #[serde(flatten)]
     pub item: ItemView,
+    #[cfg_attr(feature = "openapi", schema(value_type = Prose))]
     pub true_when: String,
+    #[cfg_attr(feature = "openapi", schema(max_items = 29))]
     pub accepts: Vec<EvidenceKind>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 12))]
     pub roles: Vec<Role>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub second: Vec<Role>,
     pub waiver_code: crate::procedure::WaiverCode,
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub attestations: Vec<Attestation>,
     /// Ids of all evidence recorded for it, retracted or not, oldest first.
+    #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
     pub evidence: Vec<Uuid>,
     /// Ids of all waivers ever requested for it, oldest first.
+    #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
     pub waivers: Vec<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
@@ -109,21 +124,29 @@ pub struct ItemHistory {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Summary {
+    #[cfg_attr(feature = "openapi", schema(value_type = ReleaseId))]
     pub id: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = Name))]
     pub product: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = Version))]
     pub version: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Version>))]
     pub previous: Option<String>,
     pub class: crate::event::ChangeClass,
+    #[cfg_attr(feature = "openapi", schema(value_type = Prose))]
     pub reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Prose>))]
     pub security_impact: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Link>))]
     pub ticket: Option<String>,
     pub life: Life,
     pub attempt: u32,
     pub procedure: ProcedureRef,
     pub settings: crate::event::SettingsRef,
+    #[cfg_attr(feature = "openapi", schema(max_items = 20, value_type = Vec<Name>))]
     pub targets: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opened_at: Option<Timestamp>,
@@ -144,6 +167,7 @@ pub struct Summary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<crate::event::Outcome>,
     pub production: Production,
+    #[cfg_attr(feature = "openapi", schema(max_items = 100))]
     pub next_actions: Vec<NextAction>,
 }
 
@@ -152,9 +176,11 @@ pub struct Summary {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NextAction {
     /// The operation to call: `attestItem`, `completeRelease`.
+    #[cfg_attr(feature = "openapi", schema(max_length = 64))]
     pub operation: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item: Option<ItemNumber>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 12))]
     pub roles: Vec<Role>,
 }
 

@@ -14,6 +14,7 @@ mod life;
 mod monitoring;
 mod rollback;
 mod waiver;
+mod window;
 
 use std::sync::Arc;
 
@@ -119,8 +120,8 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
         Command::MarkNotApplicable { item, body } => item::mark_not_applicable(release, *item, body, ctx),
         Command::ConfirmNotApplicable { item } => item::confirm_not_applicable(release, *item, ctx),
         Command::Comment(body) => comment::add(release, body, ctx),
-        Command::SetWindow(body) => approval::set_window(release, body, ctx),
-        Command::CloseWindow => approval::close_window(release, ctx),
+        Command::SetWindow(body) => window::set(release, body, ctx),
+        Command::CloseWindow => window::close(release, ctx),
         Command::RequestApproval(body) => approval::request(release, body, ctx),
         Command::GrantApproval { request, body } => approval::grant(release, *request, body, ctx),
         Command::RejectApproval { request, body } => approval::reject(release, *request, body, ctx),

@@ -58,6 +58,7 @@ pub struct Directory {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Identity {
+    #[cfg_attr(feature = "openapi", schema(max_items = 50))]
     pub keys: BTreeSet<AuthorKey>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory_ref: Option<Uuid>,

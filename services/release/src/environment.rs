@@ -107,6 +107,7 @@ pub struct Environment {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running: Option<Running>,
     /// What ran before, oldest first.
+    #[cfg_attr(feature = "openapi", schema(max_items = 50))]
     pub history: Vec<Running>,
     /// How many events the stream holds.
     pub events: u64,
@@ -144,6 +145,7 @@ pub struct Running {
     pub version: Line,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit_sha: Option<GitSha>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 100))]
     pub artifacts: Vec<Artifact>,
     pub since: Timestamp,
     /// When something else began to run; absent while it runs, or when the end is not known.

@@ -380,6 +380,7 @@ data! {
     EvidenceRecorded {
         evidence: Uuid,
         /// The items it speaks to.
+        #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
         items: Vec<ItemNumber>,
         facts: Facts,
         subject: Subject,
@@ -480,5 +481,6 @@ pub struct Fact<E> {
 pub struct Signatory {
     pub id: ActorId,
     pub kind: crate::actor::ActorKind,
+    #[cfg_attr(feature = "openapi", schema(max_items = 12))]
     pub roles: Vec<Role>,
 }

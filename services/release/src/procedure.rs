@@ -23,7 +23,9 @@ pub struct Procedure {
     /// Approvals needed for 4.4 by change class.
     pub approval_quorum: ApprovalQuorum,
     /// Roles that answer the roll-call before production is authorized.
+    #[cfg_attr(feature = "openapi", schema(max_items = 12))]
     pub roll_call: Vec<Role>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 20))]
     pub steps: Vec<Step>,
 }
 
@@ -94,7 +96,9 @@ pub struct Step {
     pub instructions: Prose,
     pub expected_output: Prose,
     /// Roles that own the step.
+    #[cfg_attr(feature = "openapi", schema(max_items = 12))]
     pub owners: Vec<Role>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 50))]
     pub items: Vec<Item>,
 }
 
@@ -113,8 +117,10 @@ pub struct Item {
     /// possible.
     pub machine: bool,
     /// Evidence kinds that may close it; at least one piece of one of these is required.
+    #[cfg_attr(feature = "openapi", schema(max_items = 29))]
     pub evidence: Vec<EvidenceKind>,
     /// Roles that may attest it.
+    #[cfg_attr(feature = "openapi", schema(max_items = 12))]
     pub roles: Vec<Role>,
     /// Roles of whom a second, different person must attest too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -122,6 +128,7 @@ pub struct Item {
     pub waiver: WaiverCode,
     /// How it may be declared not applicable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 2))]
     pub not_applicable: Vec<NotApplicableProof>,
     /// Closes only on a candidate whose artifacts are bound.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -197,6 +204,7 @@ pub enum CandidateEffect {
     Unaffected,
     /// One effect while the named digests are equal, stale otherwise.
     Conditional {
+        #[cfg_attr(feature = "openapi", schema(max_items = 3))]
         equal: Vec<CandidateDigest>,
         then: EqualEffect,
     },

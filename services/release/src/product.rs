@@ -57,6 +57,7 @@ pub struct Product {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
     /// Oldest first; the last one is what new releases pin.
+    #[cfg_attr(feature = "openapi", schema(max_items = 500))]
     pub versions: Vec<SettingsVersion>,
     pub rejected_digests: BTreeMap<Digest, DigestRejection>,
     /// How many events the stream holds.

@@ -224,6 +224,8 @@ refusals! {
         "A batch has 1 to 100 commands and holds no other batch.";
     ProcedureUnknown = "procedure_unknown", Unknown, "No such procedure",
         "No procedure of this name and version exists.";
+    ProcedureNotAllowed = "procedure_not_allowed", Content, "Product does not allow the procedure",
+        "The product's settings name the procedures its releases may use and the weakest policy they may have. Choose one of them, or publish new settings.";
     ProductUnknown = "product_unknown", Unknown, "No such product",
         "No product of this name is registered.";
     ProductExists = "product_exists", State, "Product exists",

@@ -61,7 +61,7 @@ pub struct Release {
     pub authorizations: Vec<Authorization>,
     pub deployments: Vec<Deployment>,
     pub baselines: Vec<Baseline>,
-    pub timers: Vec<Timer>,
+    pub timers: Vec<DeploymentTimer>,
     pub leases: Vec<RollbackLease>,
     pub triggers: Vec<Trigger>,
     pub proposals: Vec<Proposal>,
@@ -120,6 +120,7 @@ pub struct Comment {
     pub at: Timestamp,
     pub by: ActorId,
     pub text: Prose,
+    #[cfg_attr(feature = "openapi", schema(max_items = 20))]
     pub mentions: Vec<ActorId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item: Option<ItemNumber>,

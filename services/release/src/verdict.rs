@@ -8,9 +8,11 @@ use crate::value::Name;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Verdict {
+    #[cfg_attr(feature = "openapi", schema(max_length = 64))]
     pub rule: String,
     pub rule_version: u32,
     pub satisfied: bool,
+    #[cfg_attr(feature = "openapi", schema(max_items = 5000))]
     pub rows: Vec<Row>,
 }
 
@@ -18,11 +20,15 @@ pub struct Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Row {
+    #[cfg_attr(feature = "openapi", schema(max_length = 64))]
     pub rule: String,
     pub target: Name,
     /// What was read: `item/1.3`, `evidence/{id}/facts/failed`.
+    #[cfg_attr(feature = "openapi", schema(max_length = 16_384))]
     pub input: String,
+    #[cfg_attr(feature = "openapi", schema(max_length = 16_384))]
     pub expected: String,
+    #[cfg_attr(feature = "openapi", schema(max_length = 16_384))]
     pub observed: String,
     pub ok: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,11 @@
 //! What time makes necessary, and several commands in one decision.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "the clippy exception for tests covers only test functions"
+)]
+
 use jiff::{SignedDuration, Timestamp};
 use release::command::{FinishDeployment, GrantWaiver, RequestWaiver};
 use release::decide::{FreezeSnapshot, decide_all};

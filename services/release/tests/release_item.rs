@@ -1,5 +1,7 @@
 //! Signing items: attest, reaffirm, retract, not applicable, assign and claim.
 
+#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
+
 use jiff::SignedDuration;
 use release::command::{AssignItem, AttestItem, MarkNotApplicable, ReaffirmItem, RetractItem};
 use release::event::{Assurance, ItemNotApplicableProposed, ReleaseEvent};
@@ -334,4 +336,16 @@ fn given_an_item_when_assigned_or_claimed_it_has_an_owner() {
     let story = story.when(dave(), claim(), &around()).accepted();
     assert_eq!(story.state.items[&item("2.3")].assignee, Some(dave().id));
     story.when(dave(), claim(), &around()).then_refused(No::NothingChanged);
+}
+
+#[test]
+fn given_a_strict_procedure_when_a_person_attests_what_a_machine_can_prove_then_refused() {
+    let mut strict = around();
+    let mut procedure = (*strict.procedure).clone();
+    procedure.policy = release::procedure::Policy::Strict;
+    strict.procedure = std::sync::Arc::new(procedure);
+    let story = tagged().when(bob(), attest("1.2"), &strict).then_refused(No::MachineRequired).story;
+    let story = story.when(robot(), attest("1.2"), &strict).accepted();
+    // What no machine can prove stays with people.
+    story.when(bob(), attest("1.4"), &strict).accepted();
 }

@@ -10,6 +10,7 @@ use release::calendar::Calendar;
 use release::directory::Directory;
 use release::environment::Environment;
 use release::installation::Installation;
+use release::procedures::Procedures;
 use release::product::Product;
 use tokio::sync::watch;
 
@@ -17,7 +18,7 @@ use crate::access::Denials;
 use crate::auth::Verifier;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::procedures::Procedures;
+use crate::procedures::Catalogue;
 use crate::reactor::Progress;
 use crate::streams::Streams;
 
@@ -26,11 +27,12 @@ pub struct App {
     pub store: Arc<dyn EventStore>,
     pub clock: Clock,
     pub verifier: Verifier,
-    pub procedures: Procedures,
+    pub catalogue: Catalogue,
     pub releases: Streams<Release>,
     pub products: Streams<Product>,
     pub environments: Streams<Environment>,
     pub calendars: Streams<Calendar>,
+    pub procedures: Streams<Procedures>,
     pub directories: Streams<Directory>,
     pub installation: Streams<Installation>,
     pub access: Streams<Access>,
@@ -48,7 +50,7 @@ impl App {
         store: Arc<dyn EventStore>,
         clock: Clock,
         verifier: Verifier,
-        procedures: Procedures,
+        catalogue: Catalogue,
     ) -> Self {
         let releases = config.cache_mib * 1024 * 1024;
         Self {
@@ -56,6 +58,7 @@ impl App {
             products: Streams::new(Arc::clone(&store), SMALL_CACHE),
             environments: Streams::new(Arc::clone(&store), SMALL_CACHE),
             calendars: Streams::new(Arc::clone(&store), SMALL_CACHE),
+            procedures: Streams::new(Arc::clone(&store), SMALL_CACHE),
             directories: Streams::new(Arc::clone(&store), SMALL_CACHE),
             installation: Streams::new(Arc::clone(&store), SMALL_CACHE),
             access: Streams::new(Arc::clone(&store), SMALL_CACHE),
@@ -65,7 +68,7 @@ impl App {
             store,
             clock,
             verifier,
-            procedures,
+            catalogue,
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod openapi;
 pub mod operations;
 pub mod people;
 pub mod problem;
+pub mod procedures;
 pub mod products;
 pub mod releases;
 pub mod roll_call;
@@ -145,6 +146,15 @@ pub fn routes(config: &mut ServiceConfig) {
         .post(products::publish_settings::handler)
         .get(products::list_versions::handler));
     add(At::new("/v1/products/{product}/versions/{number}").get(products::get_version::handler));
+
+    add(At::new("/v1/procedures/schema").get(procedures::schema::handler));
+    let procedure = "/v1/procedures/{name}";
+    add(At::new(&format!("{procedure}/versions"))
+        .post(procedures::publish::handler)
+        .get(procedures::list_versions::handler));
+    add(At::new(&format!("{procedure}/versions/{{number}}")).get(procedures::get_version::handler));
+    add(At::new(&format!("{procedure}/versions/{{number}}/activate")).post(procedures::activate::handler));
+    add(At::new(&format!("{procedure}/retire")).post(procedures::retire::handler));
 
     let environment = "/v1/environments/{product}/{environment}";
     add(At::new(environment).get(environments::get::handler));

@@ -18,6 +18,7 @@ pub mod reserve;
 pub mod service;
 pub mod streams;
 pub mod surroundings;
+pub mod yaml;
 
 pub use app::App;
 pub use config::Config;

@@ -38,3 +38,7 @@ pub fn access(tenant: &str, at: jiff::Timestamp) -> Result<StreamId, InvalidStre
     let month = at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m").to_string();
     StreamId::new(&format!("access-{tenant}-{month}"))
 }
+
+pub fn procedure(tenant: &str, name: &Name) -> Result<StreamId, InvalidStreamId> {
+    StreamId::new(&format!("procedure-{tenant}.{name}"))
+}

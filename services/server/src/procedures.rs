@@ -1,27 +1,45 @@
-//! Procedure versions by name and number: those built in, each with its hash.
+//! Procedure versions: those built in, and those published in a tenant's registry. A version never
+//! changes, so each is parsed once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use eventlog::StreamId;
+use release::event::Input;
 use release::procedure::{self, Procedure, ProcedureRef};
 use release::procedures::BUILT_IN;
 use release::value::Name;
+use release::{Refusal, RefusalCode};
 
-/// A version with the reference a release pins.
-#[derive(Debug, Clone)]
-pub struct Version {
+use crate::app::App;
+use crate::names;
+use crate::surroundings::{SurroundingsError, input};
+
+/// How many published versions are kept parsed.
+const PARSED: usize = 200;
+
+pub struct Catalogue {
+    built_in: BTreeMap<(Name, u32), BuiltIn>,
+    parsed: quick_cache::sync::Cache<(StreamId, u32), Arc<Procedure>>,
+}
+
+/// A version that comes with the program.
+pub struct BuiltIn {
     pub procedure: Arc<Procedure>,
     pub reference: ProcedureRef,
     /// The bytes that were hashed.
     pub bytes: &'static [u8],
 }
 
-pub struct Procedures {
-    built_in: BTreeMap<(Name, u32), Version>,
+/// What a new release pins, and where that was read.
+pub struct Pinned {
+    pub procedure: Arc<Procedure>,
+    pub reference: ProcedureRef,
+    pub input: Input,
 }
 
-impl Procedures {
-    pub fn built_in() -> Result<Self, serde_json::Error> {
+impl Catalogue {
+    pub fn new() -> Result<Self, serde_json::Error> {
         let mut built_in = BTreeMap::new();
         for (_, bytes) in BUILT_IN.iter().copied() {
             let procedure: Procedure = serde_json::from_slice(bytes)?;
@@ -31,25 +49,57 @@ impl Procedures {
                 hash: procedure::hash(bytes),
             };
             let key = (procedure.name.clone(), procedure.version);
-            built_in.insert(key, Version { procedure: Arc::new(procedure), reference, bytes });
+            built_in.insert(key, BuiltIn { procedure: Arc::new(procedure), reference, bytes });
         }
-        Ok(Self { built_in })
+        Ok(Self { built_in, parsed: quick_cache::sync::Cache::new(PARSED) })
     }
 
-    /// The version a release is pinned to.
-    pub fn pinned(&self, reference: &ProcedureRef) -> Option<&Version> {
-        self.built_in.get(&(reference.name.clone(), reference.version))
+    pub fn built_in(&self, name: &Name) -> impl Iterator<Item = &BuiltIn> {
+        self.built_in.values().filter(move |known| known.reference.name == *name)
     }
+}
 
-    /// A version by number, or the newest.
-    pub fn find(&self, name: &Name, version: Option<u32>) -> Option<&Version> {
-        match version {
-            Some(version) => self.built_in.get(&(name.clone(), version)),
-            None => self.all().filter(|known| known.reference.name == *name).last(),
-        }
+/// The version a release is pinned to.
+pub async fn pinned(
+    app: &App,
+    tenant: &str,
+    reference: &ProcedureRef,
+) -> Result<Arc<Procedure>, SurroundingsError> {
+    let ProcedureRef { name, version, .. } = reference;
+    if let Some(known) = app.catalogue.built_in.get(&(name.clone(), *version)) {
+        return Ok(Arc::clone(&known.procedure));
     }
+    let stream = names::procedure(tenant, name)?;
+    let key = (stream.clone(), *version);
+    if let Some(parsed) = app.catalogue.parsed.get(&key) {
+        return Ok(parsed);
+    }
+    let gone = || SurroundingsError::ProcedureGone { name: name.clone(), version: *version };
+    let registry = app.procedures.load(&stream).await?.committed();
+    let published = registry.state.version(*version).ok_or_else(gone)?;
+    let parsed: Procedure = serde_json::from_str(published.procedure.as_str()).map_err(|_| gone())?;
+    let parsed = Arc::new(parsed);
+    app.catalogue.parsed.insert(key, Arc::clone(&parsed));
+    Ok(parsed)
+}
 
-    pub fn all(&self) -> impl Iterator<Item = &Version> {
-        self.built_in.values()
-    }
+/// The version a new release pins: the one asked for, else the one in force.
+pub async fn pin(
+    app: &App,
+    tenant: &str,
+    name: &Name,
+    version: Option<u32>,
+) -> Result<Result<Pinned, Refusal>, SurroundingsError> {
+    let stream = names::procedure(tenant, name)?;
+    let registry = app.procedures.load(&stream).await?.committed();
+    let reference = match registry.state.pin(name, version) {
+        Ok(reference) => reference,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let procedure = pinned(app, tenant, &reference).await?;
+    Ok(Ok(Pinned { procedure, reference, input: input(&stream, registry.revision) }))
+}
+
+pub fn unknown(name: &Name) -> Refusal {
+    Refusal::new(RefusalCode::ProcedureUnknown, format!("no procedure {name} is built in or published"))
 }

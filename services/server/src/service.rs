@@ -19,7 +19,7 @@ use crate::command::{self, Envelope};
 use crate::config::{Config, ConfigError};
 use crate::http;
 use crate::names;
-use crate::procedures::Procedures;
+use crate::procedures::Catalogue;
 use crate::reactor;
 
 /// How often signing keys are looked at; each source decides itself whether it is due.
@@ -65,7 +65,7 @@ pub async fn start(config: Config) -> Result<Service, StartError> {
         .map_err(|error| StartError::Store(error.to_string()))?
         .map_err(|error| StartError::Store(error.to_string()))?;
     let store: Arc<dyn EventStore> = Arc::new(store);
-    let app = Arc::new(App::new(config, store, clock, verifier, Procedures::built_in()?));
+    let app = Arc::new(App::new(config, store, clock, verifier, Catalogue::new()?));
     keep_simulations_apart(&app).await?;
     serve(app).await
 }

@@ -34,15 +34,28 @@ pub enum LoadError {
 /// All streams of one kind of aggregate.
 pub struct Streams<A: Aggregate> {
     store: Arc<dyn EventStore>,
-    slots: quick_cache::sync::Cache<StreamId, Arc<Slot<A>>, ByBytes>,
+    slots: quick_cache::sync::Cache<StreamId, Kept<A>, ByBytes>,
+}
+
+/// A slot as the cache holds it. The cache adds and subtracts weights, so an entry's never changes; a
+/// slot that has grown is entered again.
+struct Kept<A: Aggregate> {
+    slot: Arc<Slot<A>>,
+    weight: u64,
+}
+
+impl<A: Aggregate> Clone for Kept<A> {
+    fn clone(&self) -> Self {
+        Self { slot: Arc::clone(&self.slot), weight: self.weight }
+    }
 }
 
 #[derive(Clone)]
 struct ByBytes;
 
-impl<A: Aggregate> quick_cache::Weighter<StreamId, Arc<Slot<A>>> for ByBytes {
-    fn weight(&self, _: &StreamId, slot: &Arc<Slot<A>>) -> u64 {
-        slot.weight.load(Ordering::Relaxed)
+impl<A: Aggregate> quick_cache::Weighter<StreamId, Kept<A>> for ByBytes {
+    fn weight(&self, _: &StreamId, kept: &Kept<A>) -> u64 {
+        kept.weight
     }
 }
 
@@ -199,15 +212,19 @@ impl<A: Aggregate> Streams<A> {
 
     /// The aggregate of a stream, folded on first use; one that was never written is empty.
     pub async fn load(&self, stream: &StreamId) -> Result<Arc<Slot<A>>, LoadError> {
-        if let Some(slot) = self.slots.get(stream) {
-            return Ok(slot);
+        if let Some(kept) = self.slots.get(stream) {
+            return Ok(kept.slot);
         }
-        self.slots
+        let kept = self
+            .slots
             .get_or_insert_async(stream, async {
                 let folded = self.fold(stream, Until::End).await?;
-                Ok(Arc::new(Slot::new(stream.clone(), folded)))
+                let slot = Arc::new(Slot::new(stream.clone(), folded));
+                let weight = slot.weight.load(Ordering::Relaxed);
+                Ok::<_, LoadError>(Kept { slot, weight })
             })
-            .await
+            .await?;
+        Ok(kept.slot)
     }
 
     /// Folds a stream from the log as far as `until` reaches; a command's events stay together.
@@ -241,14 +258,15 @@ impl<A: Aggregate> Streams<A> {
         if weight > weighed + weighed / 2 && !slot.lock().given_up {
             slot.weighed.store(weight, Ordering::Relaxed);
             // Refused when the slot was evicted meanwhile, which is as well.
-            drop(self.slots.replace(slot.stream.clone(), Arc::clone(slot), true));
+            let kept = Kept { slot: Arc::clone(slot), weight };
+            drop(self.slots.replace(slot.stream.clone(), kept, true));
         }
     }
 
     /// Drops a slot, so that the next use folds the stream again.
     pub fn give_up(&self, slot: &Arc<Slot<A>>) {
         slot.lock().given_up = true;
-        self.slots.remove_if(&slot.stream, |kept| Arc::ptr_eq(kept, slot));
+        self.slots.remove_if(&slot.stream, |kept| Arc::ptr_eq(&kept.slot, slot));
         slot.advanced.notify_waiters();
     }
 }

@@ -1,19 +1,16 @@
 //! What a decision on a release reads besides the release: its procedure, and snapshots of other
 //! streams with their revisions.
 
-use std::sync::Arc;
-
 use eventlog::{InvalidStreamId, Revision, StreamId};
 use release::command::Command;
 use release::decide::{Around, EnvironmentSnapshot, FreezeSnapshot, Snapshots};
 use release::event::{EnvironmentPurpose, Input, Interval, ReleaseOpened};
 use release::product::settings::EnvironmentSettings;
-use release::value::{Name, ReleaseId};
-use release::{Procedure, Release};
+use release::value::Name;
 
 use crate::app::App;
-use crate::names;
 use crate::streams::LoadError;
+use crate::{names, procedures};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SurroundingsError {
@@ -27,16 +24,6 @@ pub enum SurroundingsError {
     SettingsGone { product: Name, version: u32 },
 }
 
-/// The procedure an opened release is pinned to.
-pub fn procedure(app: &App, opened: &ReleaseOpened) -> Result<Arc<Procedure>, SurroundingsError> {
-    let pinned =
-        app.procedures.pinned(&opened.procedure).ok_or_else(|| SurroundingsError::ProcedureGone {
-            name: opened.procedure.name.clone(),
-            version: opened.procedure.version,
-        })?;
-    Ok(Arc::clone(&pinned.procedure))
-}
-
 /// What a command on an opened release reads; snapshots only for commands that look at them.
 pub async fn of(
     app: &App,
@@ -46,13 +33,21 @@ pub async fn of(
 ) -> Result<Around, SurroundingsError> {
     let snapshots =
         if reads_snapshots(command) { snapshots(app, tenant, opened).await? } else { Snapshots::default() };
-    Ok(Around { procedure: procedure(app, opened)?, opening: None, snapshots })
+    Ok(Around {
+        procedure: procedures::pinned(app, tenant, &opened.procedure).await?,
+        opening: None,
+        snapshots,
+    })
 }
 
 /// Everything a decision may read, for whoever does not know yet which command it is about.
 pub async fn whole(app: &App, tenant: &str, opened: &ReleaseOpened) -> Result<Around, SurroundingsError> {
     let snapshots = snapshots(app, tenant, opened).await?;
-    Ok(Around { procedure: procedure(app, opened)?, opening: None, snapshots })
+    Ok(Around {
+        procedure: procedures::pinned(app, tenant, &opened.procedure).await?,
+        opening: None,
+        snapshots,
+    })
 }
 
 /// Going to production reads the calendar and the environments; nothing else does.
@@ -113,11 +108,6 @@ pub async fn environments(
         SurroundingsError::SettingsGone { product: opened.product.clone(), version: opened.settings.version }
     })?;
     Ok(pinned.settings.environments.to_vec())
-}
-
-/// The id of an opened release.
-pub fn id(release: &Release) -> Option<ReleaseId> {
-    release.opened.as_ref().map(|opened| ReleaseId::of(&opened.product, &opened.version))
 }
 
 pub fn input(stream: &StreamId, revision: Option<Revision>) -> Input {

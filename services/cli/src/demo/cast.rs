@@ -33,7 +33,8 @@ pub const PETRA: Who = Who { name: "Petra", role: "product" };
 pub const CI_BOT: Who = Who { name: "ci-bot", role: "" };
 pub const DEPLOY_BOT: Who = Who { name: "deploy-bot", role: "" };
 
-/// Petra also approves: she neither builds, tags nor deploys, so she is independent of all that.
+/// Petra also approves: she neither asks, tags nor deploys, so she is independent of all that. Rosa
+/// has the role as well, but never for what she asked for herself.
 pub const APPROVER: Who = Who { name: "Petra", role: "approver" };
 /// Omar also administers the installation, which gives him no say in any approval.
 pub const ADMIN: Who = Who { name: "Omar", role: "admin" };
@@ -64,7 +65,7 @@ const fn machine(name: &'static str) -> Member {
 }
 
 pub const MEMBERS: [Member; 8] = [
-    person(ROSA.name, "u-101", &["release_manager:checkout"]),
+    person(ROSA.name, "u-101", &["release_manager:checkout", "approver:checkout"]),
     person(EMIL.name, "u-102", &["engineer:checkout"]),
     person(QUINN.name, "u-103", &["qa:checkout"]),
     person(OMAR.name, "u-104", &["operator:checkout", "admin"]),

@@ -94,7 +94,11 @@ pub fn document(url: &str, title: &str, status: Option<&str>) -> Value {
 
 pub fn settings() -> Value {
     let environment = |name: &str| {
-        let host = if name == "production" { "checkout.example".to_owned() } else { format!("{name}.checkout.example") };
+        let host = if name == "production" {
+            "checkout.example".to_owned()
+        } else {
+            format!("{name}.checkout.example")
+        };
         json!({
             "name": name,
             "purpose": name,

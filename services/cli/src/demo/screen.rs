@@ -9,8 +9,8 @@ use super::cast::{MEMBERS, Who};
 
 /// Width of the longest of the cast, so that items stand below each other.
 const WHO: usize = 16;
-/// Width of the longest item's name.
-const ITEM: usize = 50;
+/// Width of the longest item, number and name.
+const ITEM: usize = 54;
 /// Where long lists wrap.
 const LINE: usize = 96;
 /// Where the second line of an act begins: below what was done.
@@ -62,7 +62,10 @@ impl Screen {
     /// Somebody did something else.
     pub fn act(self, at: Timestamp, who: Who, what: &str) -> io::Result<()> {
         let who = who.to_string();
-        self.plain(&format!("  {}  {who:<WHO$}  {what}", self.paint(DIM, &at.strftime("%a %H:%M").to_string())))
+        self.plain(&format!(
+            "  {}  {who:<WHO$}  {what}",
+            self.paint(DIM, &at.strftime("%a %H:%M").to_string())
+        ))
     }
 
     pub fn refused(self, at: Timestamp, who: Who, what: &str, refusal: &str, why: &str) -> io::Result<()> {
@@ -111,10 +114,11 @@ impl Screen {
 
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let full = lines.last().is_some_and(|line| {
-            !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width
-        });
+    // Not at every white space: what a no-break space joins stays together.
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let full = lines
+            .last()
+            .is_some_and(|line| !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width);
         if full {
             lines.push(String::new());
         }

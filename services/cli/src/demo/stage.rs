@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan, civil};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::cast::{Cast, EMIL, OMAR, ROSA, Who};
+use super::cast::{Cast, EMIL, OMAR, ROSA, Who, name_of};
 use super::facts::RELEASE;
 use super::screen::Screen;
 
@@ -66,7 +66,11 @@ impl Answer {
 
     /// The text at a JSON pointer.
     pub fn text(&self, pointer: &str) -> Played<String> {
-        self.body.pointer(pointer).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| self.without(pointer))
+        self.body
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .ok_or_else(|| self.without(pointer))
     }
 
     pub fn number(&self, pointer: &str) -> Played<u64> {
@@ -91,22 +95,37 @@ impl Answer {
             let of = |member: &str| error[member].as_str().unwrap_or_default().to_owned();
             text.push_str(&format!("\n  {}: {}", of("pointer"), of("detail")));
         }
-        for row in failing(&self.body) {
-            text.push_str(&format!("\n  {row}"));
+        for (input, observed) in failing(&self.body) {
+            text.push_str(&format!("\n  {input} is {observed}"));
         }
         text
     }
 }
 
-fn failing(problem: &Value) -> Vec<String> {
+/// The rows of a refusal that do not hold, each as input and what was observed.
+fn failing(problem: &Value) -> Vec<(String, String)> {
+    let of = |row: &Value, member: &str| row[member].as_str().unwrap_or_default().to_owned();
     let rows = problem["rows"].as_array().into_iter().flatten().filter(|row| row["ok"] == false);
-    rows.map(|row| {
-        let of = |member: &str| row[member].as_str().unwrap_or_default().to_owned();
-        let input = of("input");
-        let what = input.strip_prefix("item/").unwrap_or(&input);
-        format!("{what} is {}", of("observed"))
-    })
-    .collect()
+    rows.map(|row| (of(row, "input"), of(row, "observed"))).collect()
+}
+
+/// The detail of a refusal; where that only counts or names a rule, with what was read.
+fn reason(detail: &str, rows: &[(String, String)]) -> String {
+    let read: Vec<_> = rows
+        .iter()
+        .filter_map(|(input, observed)| {
+            if let Some(item) = input.strip_prefix("item/") {
+                return Some(format!("{item} is {observed}"));
+            }
+            let by = input.rsplit_once('/').filter(|(_, last)| last.ends_with("_by")).map(|(_, last)| last);
+            match by {
+                Some(by) => Some(format!("{} {}", by.replace('_', " "), name_of(observed))),
+                None if input == "actor/roles" => Some(format!("the caller is {observed}")),
+                None => None,
+            }
+        })
+        .collect();
+    if read.is_empty() { detail.to_owned() } else { format!("{detail}: {}", read.join(", ")) }
 }
 
 pub struct Stage {
@@ -188,9 +207,7 @@ impl Stage {
             return Err(DemoError::NotRefused { problem: answer.problem(), act: answer.act, expected });
         }
         let refusal = format!("{} {expected}", answer.status.as_u16());
-        let detail = answer.text("/detail")?;
-        let rows = failing(&answer.body).join(", ");
-        let why = if rows.is_empty() { detail } else { format!("{detail}: {rows}") };
+        let why = reason(&answer.text("/detail")?, &failing(&answer.body));
         Ok(self.screen.refused(self.now, who, what, &refusal, &why)?)
     }
 
@@ -209,12 +226,24 @@ impl Stage {
     }
 
     /// Signs an item with evidence given here.
-    pub async fn attest(&mut self, who: Who, item: &str, statement: &str, evidence: Vec<Value>) -> Played<Vec<Value>> {
+    pub async fn attest(
+        &mut self,
+        who: Who,
+        item: &str,
+        statement: &str,
+        evidence: Vec<Value>,
+    ) -> Played<Vec<Value>> {
         self.sign(who, item, &json!({"statement": statement, "new_evidence": evidence})).await
     }
 
     /// Signs an item with evidence that somebody recorded before.
-    pub async fn attest_with(&mut self, who: Who, item: &str, statement: &str, evidence: &[Value]) -> Played<Vec<Value>> {
+    pub async fn attest_with(
+        &mut self,
+        who: Who,
+        item: &str,
+        statement: &str,
+        evidence: &[Value],
+    ) -> Played<Vec<Value>> {
         self.sign(who, item, &json!({"statement": statement, "evidence": evidence})).await
     }
 
@@ -226,7 +255,8 @@ impl Stage {
             _ => "signed first, a second person follows",
         };
         self.screen.item(self.now, who, item, self.name(item), outcome)?;
-        let last = answer.list("/attestations")?.last().and_then(|signature| signature["evidence"].as_array());
+        let last =
+            answer.list("/attestations")?.last().and_then(|signature| signature["evidence"].as_array());
         Ok(last.cloned().unwrap_or_default())
     }
 
@@ -262,12 +292,11 @@ impl Stage {
         self.pass_seconds(60 * minutes).await
     }
 
+    /// To the second at or after the instant, so that no line shows the minute before it.
     pub async fn wait_until(&mut self, instant: Timestamp) -> Played {
-        let wait = instant.duration_since(self.now);
-        let seconds = u32::try_from(wait.max(SignedDuration::ZERO).as_secs()).unwrap_or(u32::MAX);
-        self.pass_seconds(seconds).await?;
-        // What is left of a second would show in every later time.
-        Ok(())
+        let wait = instant.duration_since(self.now).max(SignedDuration::ZERO);
+        let seconds = wait.as_secs() + i64::from(wait.subsec_nanos() > 0);
+        self.pass_seconds(u32::try_from(seconds).unwrap_or(u32::MAX)).await
     }
 
     async fn pass_seconds(&mut self, seconds: u32) -> Played {
@@ -277,7 +306,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Nine in the morning of the next day, or another time of it.
+    /// A time of the next day.
     pub fn tomorrow_at(&self, hour: i8, minute: i8) -> Played<Timestamp> {
         let tomorrow = self.now.to_zoned(TimeZone::UTC).date().checked_add(1.day())?;
         Ok(tomorrow.at(hour, minute, 0, 0).to_zoned(TimeZone::UTC)?.timestamp())
@@ -288,7 +317,9 @@ impl Stage {
     /// Learns the items' names, once there is a release to ask.
     pub async fn read_procedure(&mut self) -> Played {
         let checklist = self.get(ROSA, &self.path("checklist")).await?;
-        for item in checklist.list("/steps")?.iter().flat_map(|step| step["items"].as_array().into_iter().flatten()) {
+        for item in
+            checklist.list("/steps")?.iter().flat_map(|step| step["items"].as_array().into_iter().flatten())
+        {
             if let (Some(number), Some(name)) = (item["number"].as_str(), item["name"].as_str()) {
                 self.names.insert(number.to_owned(), name.to_owned());
             }

@@ -32,13 +32,18 @@ pub struct Production {
     /// The last authorization, and how it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization: Option<Authorization>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
     pub deployments: Vec<DeploymentSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
-    pub timers: Vec<Timer>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
+    pub timers: Vec<DeploymentTimer>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
     pub leases: Vec<RollbackLease>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
     pub rollbacks: Vec<Rollback>,
     /// What time will do unless something else happens first, soonest first.
+    #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
     pub due: Vec<DueView>,
 }
 
@@ -51,6 +56,7 @@ pub struct ApprovalSummary {
     pub window: Interval,
     pub basis: Sha256Hex,
     pub quorum: u32,
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub granted_by: Vec<ActorId>,
     pub requested_by: ActorId,
     pub requested_at: Timestamp,
@@ -64,7 +70,9 @@ pub struct ApprovalSummary {
 pub struct RollCallView {
     /// Every role said go, nobody said no-go, and two people took part.
     pub complete: bool,
+    #[cfg_attr(feature = "openapi", schema(max_items = 12))]
     pub roles: Vec<RoleAnswer>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
     pub answers: Vec<RollCallEntry>,
 }
 
@@ -96,7 +104,9 @@ pub struct DeploymentSummary {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DueView {
     pub at: Timestamp,
+    #[cfg_attr(feature = "openapi", schema(max_length = 64))]
     pub rule: String,
+    #[cfg_attr(feature = "openapi", schema(max_length = 200))]
     pub cause: String,
 }
 
@@ -107,6 +117,7 @@ pub struct Basis {
     pub basis: Sha256Hex,
     /// Every row holds.
     pub satisfied: bool,
+    #[cfg_attr(feature = "openapi", schema(max_items = 5000))]
     pub rows: Vec<Row>,
 }
 

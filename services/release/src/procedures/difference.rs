@@ -13,6 +13,7 @@ pub struct ProcedureDifference {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<u32>,
     /// Members that hold for the whole procedure, such as `policy` and `thresholds.canary_min_s`.
+    #[cfg_attr(feature = "openapi", schema(max_items = 20, value_type = Vec<Name>))]
     pub procedure: Vec<String>,
     pub steps: PartChanges,
     pub items: PartChanges,
@@ -21,8 +22,11 @@ pub struct ProcedureDifference {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PartChanges {
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub added: Vec<ProcedurePart>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub removed: Vec<ProcedurePart>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub changed: Vec<ChangedPart>,
 }
 
@@ -30,7 +34,9 @@ pub struct PartChanges {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProcedurePart {
+    #[cfg_attr(feature = "openapi", schema(max_length = 7))]
     pub number: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = Name))]
     pub key: String,
 }
 
@@ -38,9 +44,12 @@ pub struct ProcedurePart {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChangedPart {
     /// The number in the newer version.
+    #[cfg_attr(feature = "openapi", schema(max_length = 7))]
     pub number: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = Name))]
     pub key: String,
     /// The members that differ.
+    #[cfg_attr(feature = "openapi", schema(max_items = 20))]
     pub fields: Vec<String>,
 }
 

@@ -34,11 +34,13 @@ pub struct Approval {
     pub quorum: u32,
     /// The hash of the rows that are approved, and the rows.
     pub basis: Sha256Hex,
+    #[cfg_attr(feature = "openapi", schema(max_items = 5000))]
     pub rows: Vec<Row>,
     pub requested_by: ActorId,
     pub requested_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<Prose>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub grants: Vec<ApprovalGrant>,
     #[serde(flatten)]
     pub status: ApprovalStatus,
@@ -58,6 +60,7 @@ pub struct ApprovalGrant {
     pub at: Timestamp,
     pub meaning: Meaning,
     /// What was read to tell that the approver is independent.
+    #[cfg_attr(feature = "openapi", schema(max_items = 5000))]
     pub independence: Vec<Row>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Prose>,
@@ -114,6 +117,7 @@ pub struct Authorization {
     /// The approval it rests on.
     pub request: Uuid,
     pub candidate: u32,
+    #[cfg_attr(feature = "openapi", schema(max_items = 100))]
     pub artifacts: Vec<Artifact>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pipeline_digest: Option<Sha256Hex>,

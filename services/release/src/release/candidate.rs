@@ -15,6 +15,7 @@ pub struct Candidate {
     pub tag: CandidateTag,
     pub tag_object_sha: GitSha,
     pub commit_sha: GitSha,
+    #[cfg_attr(feature = "openapi", schema(max_items = 100))]
     pub artifacts: Vec<Artifact>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub migration_set_digest: Option<Sha256Hex>,
@@ -22,6 +23,7 @@ pub struct Candidate {
     pub config_schema_digest: Option<Sha256Hex>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pipeline_digest: Option<Sha256Hex>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 500, value_type = Vec<crate::value::Line>))]
     pub authors: Vec<String>,
     pub tagged_by: ActorId,
     pub tagged_at: Timestamp,

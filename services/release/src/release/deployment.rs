@@ -25,6 +25,7 @@ pub struct Deployment {
     /// Absent when it was found running and nobody knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub candidate: Option<u32>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 100))]
     pub artifacts: Vec<Artifact>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pipeline_digest: Option<Sha256Hex>,
@@ -47,7 +48,9 @@ pub struct Deployment {
     pub samples_not_aggregated: u64,
     pub version_probes: ProbeAggregate,
     pub health_probes: ProbeAggregate,
+    #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
     pub migrations: Vec<MigrationSummary>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
     pub decisions: Vec<ProceedRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<Prose>,

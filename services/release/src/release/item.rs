@@ -92,6 +92,7 @@ pub struct Attestation {
     pub by: Signatory,
     pub at: Timestamp,
     pub revision: u64,
+    #[cfg_attr(feature = "openapi", schema(max_items = 100))]
     pub evidence: Vec<Uuid>,
     pub assurance: Assurance,
     #[serde(skip_serializing_if = "Option::is_none")]

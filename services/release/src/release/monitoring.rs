@@ -19,13 +19,14 @@ pub struct Baseline {
     pub source: Line,
     pub from: Timestamp,
     pub to: Timestamp,
+    #[cfg_attr(feature = "openapi", schema(max_items = 100))]
     pub metrics: Vec<Metric>,
 }
 
 /// A time that has to pass.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Timer {
+pub struct DeploymentTimer {
     pub timer: Uuid,
     pub deployment: Uuid,
     pub item: ItemNumber,
@@ -96,7 +97,7 @@ impl LeaseStatus {
 }
 
 impl Release {
-    pub fn running_timers(&self) -> impl Iterator<Item = &Timer> {
+    pub fn running_timers(&self) -> impl Iterator<Item = &DeploymentTimer> {
         self.timers.iter().filter(|timer| timer.status == TimerStatus::Running)
     }
 
@@ -126,7 +127,7 @@ impl Release {
                 to: captured.to,
                 metrics: captured.metrics.clone(),
             }),
-            ReleaseEvent::TimerStarted(started) => self.timers.push(Timer {
+            ReleaseEvent::TimerStarted(started) => self.timers.push(DeploymentTimer {
                 timer: started.timer,
                 deployment: started.deployment,
                 item: started.item,

@@ -32,6 +32,7 @@ pub struct Proposal {
     pub reason: Prose,
     pub at: Timestamp,
     pub by: ActorId,
+    #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
     pub decisions: Vec<ProposalDecision>,
 }
 
@@ -67,6 +68,7 @@ pub struct Rollback {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub triggered_at: Option<Timestamp>,
     /// Which steps were reported, and when each was first.
+    #[cfg_attr(feature = "openapi", schema(max_items = 3))]
     pub steps: Vec<StepDone>,
     /// Data that a restored backup does not have, in seconds before the restore.
     #[serde(skip_serializing_if = "Option::is_none")]

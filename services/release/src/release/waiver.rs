@@ -23,6 +23,7 @@ pub struct Waiver {
     pub requested_by: ActorId,
     pub requested_at: Timestamp,
     pub expires_at: Timestamp,
+    #[cfg_attr(feature = "openapi", schema(max_items = 2))]
     pub grants: Vec<Grant>,
     pub status: WaiverStatus,
 }

@@ -30,7 +30,6 @@ pub trait Written<T> {
 macro_rules! written {
     ($($error:ty),*) => {$(
         impl<T> Written<T> for Result<T, $error> {
-            #[expect(clippy::panic, reason = "a story that is not valid fails its test here")]
             fn written(self) -> T {
                 match self {
                     Ok(value) => value,

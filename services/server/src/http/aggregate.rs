@@ -59,3 +59,17 @@ pub async fn read<A: Aggregate>(
     };
     read.await.map_err(|problem: Problem| problem.on(&caller.path))
 }
+
+/// The durable state of a stream that belongs to no product: anybody with any role reads it.
+pub async fn read_known_to_all<A: Aggregate>(
+    streams: &Streams<A>,
+    stream: Result<StreamId, InvalidStreamId>,
+    caller: &Caller,
+) -> Result<Arc<Committed<A>>, Problem> {
+    let read = async {
+        caller.has_any_role()?;
+        let stream = stream.map_err(|error| Problem::internal(&error))?;
+        Ok(streams.load(&stream).await?.committed())
+    };
+    read.await.map_err(|problem: Problem| problem.on(&caller.path))
+}

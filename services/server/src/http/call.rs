@@ -160,7 +160,8 @@ fn without_place(message: &str) -> &str {
     message.rsplit_once(" at line ").map_or(message, |(message, _)| message)
 }
 
-fn json_pointer(path: &serde_path_to_error::Path) -> String {
+/// RFC 6901 pointer to where deserialising failed.
+pub fn json_pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut pointer = String::new();
     for segment in path {
@@ -414,6 +415,14 @@ impl Caller {
         if self.principal.roles_for(product).is_empty() {
             let detail = format!("any role: {}", Role::ALL.map(Role::as_str).join(", "));
             return Err(release::Refusal::new(release::RefusalCode::RoleMissing, detail).into());
+        }
+        Ok(())
+    }
+
+    /// What belongs to no product is read by everybody with any role.
+    pub fn has_any_role(&self) -> Result<(), Problem> {
+        if self.principal.roles.is_empty() {
+            return Err(release::Refusal::new(release::RefusalCode::RoleMissing, "any role").into());
         }
         Ok(())
     }

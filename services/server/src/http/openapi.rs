@@ -8,8 +8,8 @@ use utoipa::OpenApi;
 
 use super::{
     approvals, authorizations, baselines, candidates, comments, deployments, environments, evidence, freezes,
-    items, leases, operations, people, products, releases, roll_call, rollback_proposals, rollback_triggers,
-    rollbacks, waivers, window,
+    items, leases, operations, people, procedures, products, releases, roll_call, rollback_proposals,
+    rollback_triggers, rollbacks, waivers, window,
 };
 
 #[derive(OpenApi)]
@@ -104,6 +104,12 @@ use super::{
         products::publish_settings::handler,
         products::list_versions::handler,
         products::get_version::handler,
+        procedures::publish::handler,
+        procedures::list_versions::handler,
+        procedures::get_version::handler,
+        procedures::activate::handler,
+        procedures::retire::handler,
+        procedures::schema::handler,
         environments::get::handler,
         environments::record_running::handler,
         environments::hand_over::handler,
@@ -191,6 +197,7 @@ fn tags() -> Value {
             "Products",
             "What releases are made of: environments, targets, procedures, as numbered settings."
         ),
+        tag("Procedures", "Steps and items as data, in immutable versions."),
         tag("Environments", "What runs where, and which release holds an environment."),
         tag("Calendar", "Freezes of products and environments."),
         tag("People", "Which accounts and author keys belong to one person."),

@@ -32,7 +32,7 @@ use super::problem::{Code, Problem};
 use crate::app::App;
 use crate::command::handle;
 use crate::streams::{Committed, Until};
-use crate::{names, reserve, surroundings};
+use crate::{names, procedures, reserve, surroundings};
 
 /// Records a command on an opened release and answers with `view` of the state it led to.
 pub async fn record(
@@ -147,7 +147,7 @@ pub async fn read(app: &App, caller: &Caller, id: &ReleaseId, when: &AsOf) -> Re
             });
         };
         let opened = release.state.opened.as_ref().ok_or_else(|| unknown(id))?;
-        let procedure = surroundings::procedure(app, opened)?;
+        let procedure = procedures::pinned(app, caller.tenant(), &opened.procedure).await?;
         let position = release.position;
         Ok(Snapshot { release, procedure, revision, position, freshness })
     };

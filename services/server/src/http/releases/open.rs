@@ -18,8 +18,8 @@ use crate::http::answer::{Answer, recorded};
 use crate::http::call::{Call, Caller, DryRun, Json};
 use crate::http::problem::Problem;
 use crate::http::products;
-use crate::names;
 use crate::surroundings::input;
+use crate::{names, procedures};
 
 /// Open a release
 ///
@@ -65,11 +65,16 @@ async fn surroundings(app: &App, caller: &Caller, body: &OpenRelease) -> Result<
         Some(chosen) => (&chosen.name, Some(chosen.version)),
         None => (&settings.settings.procedure.name, settings.settings.procedure.version),
     };
-    let procedure = app.procedures.find(name, version).ok_or_else(|| {
-        let version = version.map_or_else(String::new, |version| format!(" version {version}"));
-        Refusal::new(RefusalCode::ProcedureUnknown, format!("no procedure {name}{version}"))
-    })?;
-    let mut inputs = vec![input(&product_stream, product.revision)];
+    if !settings.settings.allows_procedure(name) {
+        let detail = format!("{} does not allow {name}", body.product);
+        return Err(Refusal::new(RefusalCode::ProcedureNotAllowed, detail).into());
+    }
+    let pinned = procedures::pin(app, caller.tenant(), name, version).await??;
+    if !settings.settings.allows_policy(pinned.procedure.policy) {
+        let detail = format!("{name} is less strict than {} asks for", body.product);
+        return Err(Refusal::new(RefusalCode::ProcedureNotAllowed, detail).into());
+    }
+    let mut inputs = vec![input(&product_stream, product.revision), pinned.input];
     let mut in_production = None;
     let production =
         settings.settings.environments.iter().filter(|e| e.purpose == EnvironmentPurpose::Production);
@@ -82,9 +87,9 @@ async fn surroundings(app: &App, caller: &Caller, body: &OpenRelease) -> Result<
             .or_else(|| state.state.running.as_ref().and_then(|running| running.release_version()));
     }
     Ok(Around {
-        procedure: Arc::clone(&procedure.procedure),
+        procedure: pinned.procedure,
         opening: Some(Opening {
-            procedure: procedure.reference.clone(),
+            procedure: pinned.reference,
             settings: settings.reference(),
             targets: settings.settings.targets.to_vec(),
             in_production,
