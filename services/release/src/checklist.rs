@@ -20,7 +20,7 @@ pub use production::*;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Checklist {
     pub procedure: ProcedureRef,
-    #[cfg_attr(feature = "openapi", schema(value_type = Line))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::value::Line))]
     pub title: String,
     /// How many items there are, and how many are closed.
     pub total: u32,
@@ -36,11 +36,11 @@ pub struct Checklist {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StepView {
     pub number: u32,
-    #[cfg_attr(feature = "openapi", schema(value_type = Name))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::value::Name))]
     pub key: String,
-    #[cfg_attr(feature = "openapi", schema(value_type = Line))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::value::Line))]
     pub name: String,
-    #[cfg_attr(feature = "openapi", schema(value_type = Prose))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::value::Prose))]
     pub expected_output: String,
     #[cfg_attr(feature = "openapi", schema(max_items = 12))]
     pub owners: Vec<Role>,
@@ -56,9 +56,9 @@ pub struct StepView {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ItemView {
     pub number: ItemNumber,
-    #[cfg_attr(feature = "openapi", schema(value_type = Name))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::value::Name))]
     pub key: String,
-    #[cfg_attr(feature = "openapi", schema(value_type = Line))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::value::Line))]
     pub name: String,
     #[serde(flatten)]
     pub status: ItemStatus,
@@ -85,12 +85,13 @@ pub struct ItemView {
 pub struct ItemDetail {
     #[serde(flatten)]
     pub item: ItemView,
-    #[cfg_attr(feature = "openapi", schema(value_type = Prose))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::value::Prose))]
     pub true_when: String,
     #[cfg_attr(feature = "openapi", schema(max_items = 29))]
     pub accepts: Vec<EvidenceKind>,
     #[cfg_attr(feature = "openapi", schema(max_items = 12))]
     pub roles: Vec<Role>,
+    #[cfg_attr(feature = "openapi", schema(max_items = 12))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub second: Vec<Role>,
     pub waiver_code: crate::procedure::WaiverCode,
@@ -124,29 +125,29 @@ pub struct ItemHistory {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Summary {
-    #[cfg_attr(feature = "openapi", schema(value_type = ReleaseId))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::value::ReleaseId))]
     pub id: String,
-    #[cfg_attr(feature = "openapi", schema(value_type = Name))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::value::Name))]
     pub product: String,
-    #[cfg_attr(feature = "openapi", schema(value_type = Version))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::value::Version))]
     pub version: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Version>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::value::Version>))]
     pub previous: Option<String>,
     pub class: crate::event::ChangeClass,
-    #[cfg_attr(feature = "openapi", schema(value_type = Prose))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::value::Prose))]
     pub reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Prose>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::value::Prose>))]
     pub security_impact: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Link>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::value::Link>))]
     pub ticket: Option<String>,
     pub life: Life,
     pub attempt: u32,
     pub procedure: ProcedureRef,
     pub settings: crate::event::SettingsRef,
-    #[cfg_attr(feature = "openapi", schema(max_items = 20, value_type = Vec<Name>))]
+    #[cfg_attr(feature = "openapi", schema(max_items = 20, value_type = Vec<crate::value::Name>))]
     pub targets: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opened_at: Option<Timestamp>,

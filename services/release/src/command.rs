@@ -267,6 +267,7 @@ commands! {
         statement: Prose,
     } defaulted {
         /// Evidence recorded before.
+        #[cfg_attr(feature = "openapi", schema(value_type = Vec<Uuid>, max_items = 50))]
         evidence: List<Uuid, 50>,
         /// Evidence recorded together with the attestation.
         new_evidence: List<NewEvidence, 20>,
@@ -287,6 +288,7 @@ commands! {
 
     /// A person gives a justification that a second person confirms; a machine gives evidence.
     MarkNotApplicable {} optional { justification: Prose, } defaulted {
+        #[cfg_attr(feature = "openapi", schema(value_type = Vec<Uuid>, max_items = 50))]
         evidence: List<Uuid, 50>,
     };
 

@@ -76,9 +76,10 @@ macro_rules! data {
     )*};
 }
 
-/// A closed set of words, each with the text it is stored as.
+/// A closed set of words, each with the text it is stored as. The text is taken as a token, because the
+/// OpenAPI derive does not see through a literal that a macro passes on.
 macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $word:ident = $text:literal,)* })*) => {$(
+    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $word:ident = $text:tt,)* })*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::{Digest, GitSha, Line, Link, List, Name, Prose, Sha256Hex};
 
-/// Declares the closed set of evidence kinds: the enum of kinds, and the facts tagged by `kind`.
+/// Declares the closed set of evidence kinds: the enum of kinds, and the facts tagged by `kind`. A name
+/// is taken as a token, because the OpenAPI derive does not see through a literal that a macro passes on.
 macro_rules! evidence_kinds {
-    ($($(#[$doc:meta])* $kind:ident($facts:ident) = $name:literal,)*) => {
+    ($($(#[$doc:meta])* $kind:ident($facts:ident) = $name:tt,)*) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum EvidenceKind {
@@ -30,7 +31,7 @@ macro_rules! evidence_kinds {
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[serde(tag = "kind")]
         pub enum Facts {
-            $(#[serde(rename = $name)] $kind($facts),)*
+            $($(#[$doc])* #[serde(rename = $name)] $kind($facts),)*
         }
 
         impl Facts {

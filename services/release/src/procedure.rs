@@ -123,6 +123,7 @@ pub struct Item {
     #[cfg_attr(feature = "openapi", schema(max_items = 12))]
     pub roles: Vec<Role>,
     /// Roles of whom a second, different person must attest too.
+    #[cfg_attr(feature = "openapi", schema(max_items = 12))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub second: Vec<Role>,
     pub waiver: WaiverCode,

@@ -61,7 +61,7 @@ pub struct Release {
     pub authorizations: Vec<Authorization>,
     pub deployments: Vec<Deployment>,
     pub baselines: Vec<Baseline>,
-    pub timers: Vec<DeploymentTimer>,
+    pub timers: Vec<Timer>,
     pub leases: Vec<RollbackLease>,
     pub triggers: Vec<Trigger>,
     pub proposals: Vec<Proposal>,

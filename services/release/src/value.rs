@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A value that is text with a rule of its own; `schema_facts` feeds the OpenAPI description.
+/// A value that is text with a rule of its own, counted in characters. The pattern says the same rule to
+/// readers of the OpenAPI document.
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident, $min:expr, $max:expr, $pattern:expr, $what:expr, $valid:expr) => {
         $(#[$doc])*
@@ -19,7 +20,7 @@ macro_rules! text_type {
 
             pub fn new(text: &str) -> Result<Self, InvalidValue> {
                 let valid: fn(&str) -> bool = $valid;
-                if (Self::MIN_LEN..=Self::MAX_LEN).contains(&text.len()) && valid(text) {
+                if (Self::MIN_LEN..=Self::MAX_LEN).contains(&text.chars().count()) && valid(text) {
                     Ok(Self(text.into()))
                 } else {
                     Err(InvalidValue($what))
@@ -105,7 +106,7 @@ text_type!(
 );
 text_type!(
     /// An absolute http or https URL.
-    Link, 8, 2048, "^https?://[^\\s]+$",
+    Link, 8, 2048, "^https?://[^/\\s\\u0000-\\u0020\\u007f][^\\s\\u0000-\\u0020\\u007f]*$",
     "an http or https URL of at most 2048 characters without spaces",
     |t| {
         let rest = t.strip_prefix("https://").or_else(|| t.strip_prefix("http://"));
@@ -129,7 +130,7 @@ text_type!(
 );
 text_type!(
     /// A person or machine: issuer and subject as one id.
-    ActorId, 3, 600, "^[^\\s]+#[^\\s].*$",
+    ActorId, 3, 600, "^[^#\\u0000-\\u001f\\u007f-\\u009f]+#[^\\u0000-\\u001f\\u007f-\\u009f]+$",
     "issuer, # and subject, at most 600 characters",
     |t| t.split_once('#').is_some_and(|(issuer, subject)| !issuer.is_empty() && !subject.is_empty())
         && !t.chars().any(char::is_control)
@@ -337,10 +338,15 @@ impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     }
 }
 
+/// Something to see in it, and no control character but newline and tab.
+#[cfg(feature = "openapi")]
+const TEXT_PATTERN: &str = "^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f]*$";
+
 #[cfg(feature = "openapi")]
 impl<const MAX: usize> utoipa::__dev::ComposeSchema for Text<MAX> {
     fn compose(_: Vec<openapi::AnySchema>) -> openapi::AnySchema {
-        openapi::text("Text without control characters other than newline and tab", 1, MAX, "\\S")
+        let what = format!("1 to {MAX} characters, without control characters other than newline and tab");
+        openapi::text(&what, 1, MAX, TEXT_PATTERN)
     }
 }
 
@@ -419,20 +425,22 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for List<T, MA
 }
 
 #[cfg(feature = "openapi")]
-impl<T: utoipa::__dev::ComposeSchema, const MAX: usize> utoipa::__dev::ComposeSchema for List<T, MAX> {
-    fn compose(mut entries: Vec<openapi::AnySchema>) -> openapi::AnySchema {
-        let entry = if entries.is_empty() { T::compose(Vec::new()) } else { entries.swap_remove(0) };
+impl<T: utoipa::ToSchema, const MAX: usize> utoipa::__dev::ComposeSchema for List<T, MAX> {
+    fn compose(_: Vec<openapi::AnySchema>) -> openapi::AnySchema {
+        let entry = utoipa::openapi::Ref::from_schema_name(T::name());
         utoipa::openapi::ArrayBuilder::new().items(entry).max_items(Some(MAX)).build().into()
     }
 }
 
+/// Lists of types that have a schema of their own; a list of UUIDs says so where it is used.
 #[cfg(feature = "openapi")]
-impl<T: utoipa::ToSchema + utoipa::__dev::ComposeSchema, const MAX: usize> utoipa::ToSchema for List<T, MAX> {
+impl<T: utoipa::ToSchema, const MAX: usize> utoipa::ToSchema for List<T, MAX> {
     fn name() -> std::borrow::Cow<'static, str> {
         format!("{}List{MAX}", T::name()).into()
     }
 
     fn schemas(schemas: &mut Vec<(String, openapi::AnySchema)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
         T::schemas(schemas);
     }
 }

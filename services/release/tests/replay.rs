@@ -23,10 +23,10 @@ use release::spec::release::{
     approved, around, attest, bind, deploy, deploying, evidence, line, list, open, opened, prose, ready, tag,
     tagged,
 };
-use release::spec::{Spec, nothing, system, who_is};
+use release::spec::{Spec, actor, nothing, system, who_is};
 use release::value::ItemNumber;
 use release::wire::{decode, encode};
-use release::{Actor, Command, EventData, Fact, ReleaseEvent, Role, checklist, fold};
+use release::{Actor, ActorKind, Command, EventData, Fact, ReleaseEvent, Role, checklist, fold};
 use uuid::Uuid;
 
 /// Numbers that pick: which command, who, which of the things that exist, and how much time passes.
@@ -34,7 +34,7 @@ type Pick = (usize, usize, usize, f64, u16);
 
 fn picks() -> impl Strategy<Value = Vec<Pick>> {
     let number = prop_oneof![0.0..100.0, any::<f64>().prop_filter("JSON has no other", |n| n.is_finite())];
-    prop::collection::vec((0..64usize, 0..13usize, any::<usize>(), number, 0..240u16), 1..40)
+    prop::collection::vec((0..64usize, 0..20usize, any::<usize>(), number, 0..240u16), 1..40)
 }
 
 fn start(n: usize) -> Spec<Release> {
@@ -48,8 +48,14 @@ fn start(n: usize) -> Spec<Release> {
     }
 }
 
+/// Mostly people who may do everything, so that what they do is refused for other reasons.
 fn actors(n: usize) -> Actor {
-    Role::ALL.get(n).map_or_else(system, |role| who_is(*role))
+    match n {
+        0..5 => actor(["ann", "ben", "cem"][n % 3], ActorKind::Person, &Role::ALL),
+        5 | 6 => actor("runner", ActorKind::Machine, &Role::ALL),
+        7 => system(),
+        _ => who_is(Role::ALL[n - 8]),
+    }
 }
 
 fn of<T: Copy>(existing: impl IntoIterator<Item = T>, n: usize) -> Option<T> {
@@ -62,7 +68,9 @@ fn command(story: &Spec<Release>, pick: &Pick) -> Command {
     let state = &story.state;
     let why = || prose("because");
     let numbers: Vec<ItemNumber> = around().procedure.items().map(|item| item.number).collect();
-    let item = numbers[n % numbers.len()];
+    // Half of the time one of the next that are open.
+    let next = || numbers.iter().copied().filter(|number| !state.status(*number).is_closed()).take(6);
+    let item = of(next(), n / 2).filter(|_| n % 2 == 0).unwrap_or(numbers[n % numbers.len()]);
     let some = |id: Option<Uuid>| id.unwrap_or(Uuid::nil());
     let waiver = some(of(state.waivers.keys().copied(), n));
     let known = some(of(state.evidence.keys().copied(), n));

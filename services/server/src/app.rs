@@ -13,6 +13,7 @@ use release::installation::Installation;
 use release::procedures::Procedures;
 use release::product::Product;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::access::Denials;
 use crate::auth::Verifier;
@@ -21,6 +22,7 @@ use crate::config::Config;
 use crate::procedures::Catalogue;
 use crate::reactor::Progress;
 use crate::streams::Streams;
+use crate::views::Views;
 
 pub struct App {
     pub config: Config,
@@ -37,6 +39,9 @@ pub struct App {
     pub installation: Streams<Installation>,
     pub access: Streams<Access>,
     pub denials: Denials,
+    pub views: Views,
+    /// Cancelled when the service stops, so that nobody waits for an event any more.
+    pub stopping: CancellationToken,
     /// How far the reactor has come; set by it alone.
     pub reactor: watch::Sender<Progress>,
 }
@@ -63,6 +68,8 @@ impl App {
             installation: Streams::new(Arc::clone(&store), SMALL_CACHE),
             access: Streams::new(Arc::clone(&store), SMALL_CACHE),
             denials: Denials::default(),
+            views: Views::new(&config.data),
+            stopping: CancellationToken::new(),
             reactor: watch::Sender::new(Progress { position: None, time: Timestamp::MIN }),
             config,
             store,

@@ -1,6 +1,9 @@
 //! The life of a command, and the only loop that appends: load, decide, append, and after a conflict
 //! decide again.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

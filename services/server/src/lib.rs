@@ -18,6 +18,9 @@ pub mod reserve;
 pub mod service;
 pub mod streams;
 pub mod surroundings;
+#[cfg(test)]
+mod testing;
+pub mod views;
 pub mod yaml;
 
 pub use app::App;

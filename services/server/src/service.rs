@@ -20,7 +20,7 @@ use crate::config::{Config, ConfigError};
 use crate::http;
 use crate::names;
 use crate::procedures::Catalogue;
-use crate::reactor;
+use crate::{reactor, views};
 
 /// How often signing keys are looked at; each source decides itself whether it is due.
 const KEYS_CHECKED_EVERY: Duration = Duration::from_secs(5);
@@ -51,6 +51,7 @@ pub struct Service {
     background: tokio_util::sync::CancellationToken,
     reactor: tokio::task::JoinHandle<()>,
     denials: tokio::task::JoinHandle<()>,
+    views: tokio::task::JoinHandle<()>,
     finished: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
@@ -125,9 +126,10 @@ async fn serve(app: Arc<App>) -> Result<Service, StartError> {
     tokio::spawn(keep_keys_fresh(Arc::clone(&app), background.clone()));
     let reactor = tokio::spawn(reactor::run(Arc::clone(&app), background.clone()));
     let denials = tokio::spawn(access::record(Arc::clone(&app), background.clone()));
+    let views = tokio::spawn(views::run(Arc::clone(&app), background.clone()));
     let finished = tokio::spawn(server);
     tracing::info!(%addr, "Shiplog serves on http://{addr}");
-    Ok(Service { app, addr, server: handle, background, reactor, denials, finished })
+    Ok(Service { app, addr, server: handle, background, reactor, denials, views, finished })
 }
 
 async fn keep_keys_fresh(app: Arc<App>, stop: tokio_util::sync::CancellationToken) {
@@ -143,10 +145,12 @@ async fn keep_keys_fresh(app: Arc<App>, stop: tokio_util::sync::CancellationToke
 impl Service {
     /// Takes no new request, answers those in flight, and closes the log.
     pub async fn stop(self) {
+        self.app.stopping.cancel();
         self.server.stop(true).await;
         self.background.cancel();
-        // Both write, so the log is closed after them.
-        for (task, handle) in [("reactor", self.reactor), ("recorder of denials", self.denials)] {
+        // They read and write, so the log is closed after them.
+        let tasks = [("reactor", self.reactor), ("recorder of denials", self.denials), ("views", self.views)];
+        for (task, handle) in tasks {
             if handle.await.is_err() {
                 tracing::error!(task, "a background task ended with a panic");
             }

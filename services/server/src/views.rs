@@ -23,9 +23,7 @@ use tokio::sync::{Notify, watch};
 
 pub use catalog::{environments, products};
 pub use event_ids::position_of;
-pub use releases::{
-    Filter, PlannedWindow, Row, Scope, StepCount, cards, inbox, list, live_steps, windows,
-};
+pub use releases::{Filter, PlannedWindow, Row, Scope, StepCount, cards, inbox, list, live_steps, windows};
 pub use tail::run;
 pub use waiting::{Blocking, Waiting};
 

@@ -119,3 +119,9 @@ pub fn name_of(id: &str) -> &str {
     let subject = id.rsplit_once('#').map_or(id, |(_, subject)| subject);
     MEMBERS.iter().find(|member| member.subject == subject).map_or(subject, |member| member.name)
 }
+
+/// A text of the service with names for ids.
+pub fn with_names(text: &str) -> String {
+    let id = |member: &Member| format!("{ISSUER}#{}", member.subject);
+    MEMBERS.iter().fold(text.to_owned(), |text, member| text.replace(&id(member), member.name))
+}

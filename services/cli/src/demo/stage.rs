@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan, civil};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::cast::{Cast, EMIL, OMAR, ROSA, Who, name_of};
+use super::cast::{Cast, EMIL, OMAR, ROSA, Who, name_of, with_names};
 use super::facts::RELEASE;
 use super::screen::Screen;
 
@@ -207,7 +207,7 @@ impl Stage {
             return Err(DemoError::NotRefused { problem: answer.problem(), act: answer.act, expected });
         }
         let refusal = format!("{} {expected}", answer.status.as_u16());
-        let why = reason(&answer.text("/detail")?, &failing(&answer.body));
+        let why = with_names(&reason(&answer.text("/detail")?, &failing(&answer.body)));
         Ok(self.screen.refused(self.now, who, what, &refusal, &why)?)
     }
 

@@ -66,7 +66,7 @@ pub async fn play_again(stage: &mut Stage, build: &Build) -> Played {
     smoke_test(stage, build).await?;
     accept_features(stage, build).await?;
     stage.reaffirm(QUINN, "3.5", "The fix adds no edge case").await?;
-    ask_for_the_waiver_again(stage).await?;
+    waive_it_again(stage).await?;
     let fixed = facts::defects("fixed", Some(build));
     stage.attest(QUINN, "3.7", "One defect found, fixed in this candidate", vec![fixed]).await?;
     stage.gate(3).await
@@ -93,6 +93,23 @@ async fn accept_features(stage: &mut Stage, build: &Build) -> Played {
 
 /// Asked for by one person, granted by two others, bound to this candidate and to a time.
 async fn waive_the_performance_check(stage: &mut Stage) -> Played {
+    let grant = ask_for_the_waiver(stage).await?;
+    let path = stage.path(&grant);
+    stage.refused(QUINN, &path, &json!({}), "role_missing", "grants it herself").await?;
+    grant_the_waiver(stage, &grant).await
+}
+
+/// A waiver ends with its candidate.
+async fn waive_it_again(stage: &mut Stage) -> Played {
+    if stage.get(QUINN, &stage.path("items/3.6")).await?.text("/status")? == "waived" {
+        return Err(DemoError::Check("the waiver of 3.6 outlived its candidate".to_owned()));
+    }
+    let grant = ask_for_the_waiver(stage).await?;
+    grant_the_waiver(stage, &grant).await
+}
+
+/// Answers the path under which it is granted.
+async fn ask_for_the_waiver(stage: &mut Stage) -> Played<String> {
     let body = json!({
         "reason": "The load generator's environment is being rebuilt until Friday",
         "compensating_control": "Canary at 5 % with p95 latency compared every 15 seconds",
@@ -100,21 +117,13 @@ async fn waive_the_performance_check(stage: &mut Stage) -> Played {
     });
     let what = format!("asks to waive {}", stage.named("3.6"));
     let waiver = stage.act(QUINN, &what, "items/3.6/waivers", &body).await?.text("/waiver")?;
-    let grant = format!("items/3.6/waivers/{waiver}/grant");
-    let path = stage.path(&grant);
-    stage.refused(QUINN, &path, &json!({}), "role_missing", "grants it herself").await?;
-    stage.pass(9).await?;
-    let body = json!({"note": "No query changed since 2.3.1"});
-    stage.act(ROSA, "grants the waiver of 3.6, the first of two", &grant, &body).await?;
-    let body = json!({"note": "Accepted with the canary as the control"});
-    stage.act(APPROVER, "grants it too, which makes it effective", &grant, &body).await.map(drop)
+    Ok(format!("items/3.6/waivers/{waiver}/grant"))
 }
 
-/// A waiver binds one candidate and ended with it.
-async fn ask_for_the_waiver_again(stage: &mut Stage) -> Played {
-    let known = stage.get(QUINN, &stage.path("items/3.6")).await?;
-    if known.text("/status")? == "waived" {
-        return Err(DemoError::Check("the waiver of 3.6 outlived its candidate".to_owned()));
-    }
-    waive_the_performance_check(stage).await
+async fn grant_the_waiver(stage: &mut Stage, grant: &str) -> Played {
+    stage.pass(9).await?;
+    let body = json!({"note": "No query changed since 2.3.1"});
+    stage.act(ROSA, "grants the waiver of 3.6, the first of two", grant, &body).await?;
+    let body = json!({"note": "Accepted with the canary as the control"});
+    stage.act(APPROVER, "grants it too, which makes it effective", grant, &body).await.map(drop)
 }

@@ -101,7 +101,7 @@ async fn watch_canary(stage: &mut Stage, deployment: &str) -> Played<Canary> {
         let answer = stage.post(DEPLOY_BOT, &stage.path(&under), &json!({"samples": samples})).await?;
         let mean = |series: &str, metric: &str| mean_of(&answer.body, &format!("{series}/{metric}"));
         let what = format!(
-            "{watched} of 15 minutes: errors {:.2} % (control {:.2} %), p95 {:.0} ms (control {:.0} ms)",
+            "{watched} of 15 minutes: errors {:.3} % (control {:.3} %), p95 {:.1} ms (control {:.1} ms)",
             100.0 * mean("canary", "error_rate")?,
             100.0 * mean("control", "error_rate")?,
             mean("canary", "latency_p95_ms")?,

@@ -46,7 +46,7 @@ async fn watch(stage: &mut Stage, production: &Production) -> Played {
         let path = stage.path(&format!("deployments/{}/samples", production.deployment));
         let answer = stage.post(DEPLOY_BOT, &path, &json!({"samples": samples})).await?;
         let what = format!(
-            "{watched} of {PLANNED_MIN} minutes: errors {:.2} %, p95 {:.0} ms",
+            "{watched} of {PLANNED_MIN} minutes: errors {:.3} %, p95 {:.1} ms",
             100.0 * mean_of(&answer.body, "production/error_rate")?,
             mean_of(&answer.body, "production/latency_p95_ms")?,
         );

@@ -37,7 +37,7 @@ pub struct Production {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
     #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
-    pub timers: Vec<DeploymentTimer>,
+    pub timers: Vec<Timer>,
     #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
     pub leases: Vec<RollbackLease>,
     #[cfg_attr(feature = "openapi", schema(max_items = 9000))]

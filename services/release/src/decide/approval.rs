@@ -1,17 +1,16 @@
-//! The window, and the approval of exactly what is about to be deployed in it.
+//! The approval of exactly what is about to be deployed, in its window.
 
 use uuid::Uuid;
 
 use super::{
     Around, Context, Decided, Decision, current_candidate, moving, not_ended, one, person, refuse, role,
-    system, whole,
+    whole,
 };
 use crate::actor::Role;
-use crate::command::{GrantApproval, RejectApproval, RequestApproval, SetWindow, WithdrawApproval};
+use crate::command::{GrantApproval, RejectApproval, RequestApproval, WithdrawApproval};
 use crate::event::{
-    ApprovalExpired, ApprovalGranted, ApprovalRejected, ApprovalRequested, ApprovalRevoked,
-    ApprovalWithdrawn, Assurance, AuthorizationExpired, ChangeClass, Interval, ItemJudged, ReleaseEvent,
-    RevocationCause, WindowClosed, WindowSet,
+    ApprovalGranted, ApprovalRejected, ApprovalRequested, ApprovalRevoked, ApprovalWithdrawn, Assurance,
+    Interval, ItemJudged, ReleaseEvent, RevocationCause,
 };
 use crate::procedure::{Policy, Procedure};
 use crate::refusal::{Refusal, RefusalCode};

@@ -13,7 +13,7 @@ pub struct ProcedureDifference {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<u32>,
     /// Members that hold for the whole procedure, such as `policy` and `thresholds.canary_min_s`.
-    #[cfg_attr(feature = "openapi", schema(max_items = 20, value_type = Vec<Name>))]
+    #[cfg_attr(feature = "openapi", schema(max_items = 20, value_type = Vec<crate::value::Line>))]
     pub procedure: Vec<String>,
     pub steps: PartChanges,
     pub items: PartChanges,
@@ -36,7 +36,7 @@ pub struct PartChanges {
 pub struct ProcedurePart {
     #[cfg_attr(feature = "openapi", schema(max_length = 7))]
     pub number: String,
-    #[cfg_attr(feature = "openapi", schema(value_type = Name))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::value::Name))]
     pub key: String,
 }
 
@@ -46,10 +46,10 @@ pub struct ChangedPart {
     /// The number in the newer version.
     #[cfg_attr(feature = "openapi", schema(max_length = 7))]
     pub number: String,
-    #[cfg_attr(feature = "openapi", schema(value_type = Name))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::value::Name))]
     pub key: String,
     /// The members that differ.
-    #[cfg_attr(feature = "openapi", schema(max_items = 20))]
+    #[cfg_attr(feature = "openapi", schema(max_items = 20, value_type = Vec<crate::value::Line>))]
     pub fields: Vec<String>,
 }
 

@@ -28,7 +28,7 @@ pub struct LintFinding {
 }
 
 macro_rules! lint_codes {
-    ($($(#[$doc:meta])* $code:ident = $name:literal,)*) => {
+    ($($(#[$doc:meta])* $code:ident = $name:tt,)*) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum LintCode { $($(#[$doc])* #[serde(rename = $name)] $code,)* }

@@ -23,10 +23,10 @@ pub struct Baseline {
     pub metrics: Vec<Metric>,
 }
 
-/// A time that has to pass.
+/// A time that has to pass. The API knows it by another name than the evidence of that name.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct DeploymentTimer {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DeploymentTimer))]
+pub struct Timer {
     pub timer: Uuid,
     pub deployment: Uuid,
     pub item: ItemNumber,
@@ -97,7 +97,7 @@ impl LeaseStatus {
 }
 
 impl Release {
-    pub fn running_timers(&self) -> impl Iterator<Item = &DeploymentTimer> {
+    pub fn running_timers(&self) -> impl Iterator<Item = &Timer> {
         self.timers.iter().filter(|timer| timer.status == TimerStatus::Running)
     }
 
@@ -127,7 +127,7 @@ impl Release {
                 to: captured.to,
                 metrics: captured.metrics.clone(),
             }),
-            ReleaseEvent::TimerStarted(started) => self.timers.push(DeploymentTimer {
+            ReleaseEvent::TimerStarted(started) => self.timers.push(Timer {
                 timer: started.timer,
                 deployment: started.deployment,
                 item: started.item,

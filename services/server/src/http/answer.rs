@@ -36,6 +36,7 @@ pub struct DryRunAnswer {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DryRunEvent {
     #[serde(rename = "type")]
+    #[schema(max_length = 64, pattern = "^[a-z_]+\\.[a-z_]+$")]
     pub event_type: &'static str,
     pub schema: u32,
     /// The event's data.

@@ -1,5 +1,9 @@
 //! The OpenAPI 3.1 document: each endpoint describes itself, and what all share is added here once.
 
+mod schemas;
+#[cfg(test)]
+mod tests;
+
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -169,7 +173,6 @@ fn document() -> Value {
     components["responses"] = shared_responses();
     components["parameters"] = shared_parameters();
     components["headers"] = shared_headers();
-    bound_integers(&mut components["schemas"]);
     if let Some(paths) = document["paths"].as_object_mut() {
         for (path, methods) in paths {
             for (method, operation) in methods.as_object_mut().into_iter().flatten() {
@@ -177,6 +180,7 @@ fn document() -> Value {
             }
         }
     }
+    schemas::arrange(&mut document);
     document
 }
 
@@ -212,27 +216,37 @@ fn shared_responses() -> Value {
             "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
         })
     };
-    json!({
-        "Problem": problem("The request was not carried out; nothing was recorded. `code` names the rule, \
-            `errors` the fields, `rows` what the rule read."),
-        "Unavailable": problem("Not now; repeat the request after `Retry-After` seconds."),
-    })
+    let reference = |name: &str| json!({"$ref": format!("#/components/headers/{name}")});
+    let mut refused = problem(
+        "The request was not carried out; nothing was recorded. `code` names the rule, `errors` the fields, \
+         `rows` what the rule read.",
+    );
+    refused["headers"] = json!({
+        "Allow": reference("Allow"),
+        "Retry-After": reference("RetryAfter"),
+        "WWW-Authenticate": reference("WwwAuthenticate"),
+    });
+    let mut unavailable = problem("Not now; repeat the request after `Retry-After` seconds.");
+    unavailable["headers"] = json!({"Retry-After": reference("RetryAfter")});
+    json!({"Problem": refused, "Unavailable": unavailable})
 }
 
 fn shared_parameters() -> Value {
+    let key = json!({"type": "string", "minLength": 1, "maxLength": 255,
+                     "pattern": "^(\"[ !#-~]+\"|[!#-~]([ !#-~]*[!#-~])?)$"});
     json!({
         "IdempotencyKey": {
             "name": "Idempotency-Key", "in": "header", "required": false,
             "description": "Bare or in double quotes. The same key and body again give the first answer again, \
                 for ever; another body is refused. Required for creation and for CI tokens.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]([ !#-~]*[!#-~])?$"},
+            "schema": key.clone(),
             "example": "open-checkout-2.4.0",
         },
         "RequiredIdempotencyKey": {
             "name": "Idempotency-Key", "in": "header", "required": true,
             "description": "Bare or in double quotes. The same key and body again give the first answer again, \
                 for ever; another body is refused.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]([ !#-~]*[!#-~])?$"},
+            "schema": key,
             "example": "open-checkout-2.4.0",
         },
         "IfMatch": {
@@ -259,6 +273,12 @@ fn shared_parameters() -> Value {
 fn shared_headers() -> Value {
     let position = json!({"type": "string", "pattern": "^[0-9]{1,16}$", "maxLength": 16});
     json!({
+        "Allow": {"description": "With 405: the methods this resource takes.",
+                  "schema": {"type": "string", "maxLength": 40, "pattern": "^[A-Z]+(, [A-Z]+)*$"}},
+        "RetryAfter": {"description": "Seconds after which the request is worth repeating.",
+                       "schema": {"type": "integer", "minimum": 0, "maximum": 86_400}},
+        "WwwAuthenticate": {"description": "With 401: how to authenticate.",
+                            "schema": {"type": "string", "maxLength": 200, "pattern": "^Bearer"}},
         "ETag": {"description": "The revision of the answer, `\"r<revision>\"`.",
                  "schema": {"type": "string", "pattern": "^\"r[0-9]{1,16}\"$", "maxLength": 19}},
         "Location": {"description": "Where the new state is read.",
@@ -269,6 +289,9 @@ fn shared_headers() -> Value {
     })
 }
 
+/// Reads that are not of one state at one revision.
+const WITHOUT_REVISION: &[&str] = &["/v1/procedures/schema", "/v1/releases/{release}/events", "/v1/whoami"];
+
 /// What every operation has: path variables, headers, problems.
 fn share(path: &str, method: &str, operation: &mut Value) {
     let mut parameters = Vec::new();
@@ -276,8 +299,7 @@ fn share(path: &str, method: &str, operation: &mut Value) {
         parameters.push(path_variable(name));
     }
     let reference = |kind: &str, name: &str| json!({"$ref": format!("#/components/{kind}/{name}")});
-    let is_state = ["/v1/releases/", "/v1/products/"].iter().any(|of| path.starts_with(of))
-        && !path.ends_with("/events");
+    let is_state = method == "get" && path.starts_with("/v1/") && !WITHOUT_REVISION.contains(&path);
     if method == "post" {
         let creates = path == "/v1/releases" || path == "/v1/products";
         let key = if creates { "RequiredIdempotencyKey" } else { "IdempotencyKey" };
@@ -288,8 +310,10 @@ fn share(path: &str, method: &str, operation: &mut Value) {
         parameters.push(reference("parameters", "IfNoneMatch"));
     }
     if let Some(own) = operation["parameters"].as_array() {
-        parameters.extend(own.iter().cloned());
+        // The variables of the path are described above, in the same way wherever they stand.
+        parameters.extend(own.iter().filter(|parameter| parameter["in"] != "path").cloned());
     }
+    parameters.iter_mut().for_each(schemas::parameter);
     if !parameters.is_empty() {
         operation["parameters"] = Value::Array(parameters);
     }
@@ -371,26 +395,4 @@ fn path_variable(name: &str) -> Value {
     };
     json!({"name": name, "in": "path", "required": true, "description": description, "schema": schema,
            "example": example})
-}
-
-/// JSON numbers are exact up to 2^53 - 1; every integer says its bounds.
-fn bound_integers(schema: &mut Value) {
-    match schema {
-        Value::Object(members) => {
-            let integer = members.get("type").is_some_and(|kind| {
-                kind == "integer" || kind.as_array().is_some_and(|kinds| kinds.contains(&json!("integer")))
-            });
-            if integer {
-                let most = match members.get("format").and_then(Value::as_str) {
-                    Some("int32") => json!(u32::MAX),
-                    _ => json!(9_007_199_254_740_991_u64),
-                };
-                members.entry("minimum").or_insert(json!(0));
-                members.entry("maximum").or_insert(most);
-            }
-            members.values_mut().for_each(bound_integers);
-        }
-        Value::Array(entries) => entries.iter_mut().for_each(bound_integers),
-        _ => {}
-    }
 }

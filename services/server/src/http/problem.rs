@@ -18,6 +18,9 @@ use crate::reserve::ReserveError;
 use crate::streams::LoadError;
 use crate::surroundings::SurroundingsError;
 
+/// No text of a problem has more characters.
+const TEXT_MAX: usize = 4000;
+
 /// Problem details, `application/problem+json` (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem, title = "Problem", example = json!({
@@ -32,20 +35,28 @@ use crate::surroundings::SurroundingsError;
 pub struct Details {
     /// A page of this service that explains the problem.
     #[serde(rename = "type")]
+    #[schema(max_length = 74, pattern = "^/problems/[a-z_]{1,64}$")]
     pub kind: String,
+    #[schema(max_length = 100)]
     pub title: Cow<'static, str>,
+    #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
+    #[schema(max_length = 4000)]
     pub detail: String,
     /// The path of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 65_536)]
     pub instance: Option<String>,
     /// The stable name of the problem: for a refusal the name of the rule.
+    #[schema(max_length = 64, pattern = "^[a-z_]{1,64}$")]
     pub code: &'static str,
     /// Found again in the server's log and traces.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64)]
     pub trace_id: Option<String>,
     /// For bad input: where it is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 100)]
     pub errors: Vec<FieldError>,
     /// For a refusal: what the rule read, row by row.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -76,8 +87,11 @@ impl DerefMut for Problem {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FieldError {
     /// RFC 6901 JSON Pointer into the body, or the name of a parameter or header.
+    #[schema(max_length = 4000)]
     pub pointer: String,
+    #[schema(max_length = 64, pattern = "^[a-z_]{1,64}$")]
     pub code: &'static str,
+    #[schema(max_length = 4000)]
     pub detail: String,
 }
 
@@ -293,7 +307,7 @@ impl Problem {
             kind: format!("/problems/{name}"),
             title: title.into(),
             status,
-            detail: detail.into(),
+            detail: bounded(detail.into()),
             instance: None,
             code: name,
             trace_id: None,
@@ -304,10 +318,10 @@ impl Problem {
     }
 
     pub fn field(code: Code, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
+        let detail = bounded(detail.into());
         let mut problem = Self::new(code, detail.clone());
         let code = problem.code;
-        problem.errors.push(FieldError { pointer: pointer.into(), code, detail });
+        problem.errors.push(FieldError { pointer: bounded(pointer.into()), code, detail });
         problem
     }
 
@@ -333,6 +347,14 @@ impl Problem {
     }
 }
 
+/// A detail may quote what the caller sent, which may be long.
+fn bounded(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(TEXT_MAX) {
+        text.truncate(end);
+    }
+    text
+}
+
 /// The status code of every refusal; the domain knows only what kind of no it is.
 pub fn status(refusal: RefusalCode) -> StatusCode {
     match refusal.class() {
@@ -350,7 +372,7 @@ impl From<Refusal> for Problem {
             kind: format!("/problems/{}", refusal.code),
             title: refusal.code.title().into(),
             status: status(refusal.code).as_u16(),
-            detail: refusal.detail,
+            detail: bounded(refusal.detail),
             instance: None,
             code: refusal.code.as_str(),
             trace_id: None,

@@ -14,8 +14,16 @@ pub(super) const SCHEMA: &str = "
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Entry {
     /// With every environment that any version of its settings names.
-    Product { tenant: String, product: String, environments: Vec<String> },
-    Environment { tenant: String, product: String, environment: String },
+    Product {
+        tenant: String,
+        product: String,
+        environments: Vec<String>,
+    },
+    Environment {
+        tenant: String,
+        product: String,
+        environment: String,
+    },
 }
 
 pub(super) fn write(tx: &Transaction<'_>, entries: &[Entry]) -> rusqlite::Result<()> {
@@ -38,12 +46,7 @@ pub(super) fn write(tx: &Transaction<'_>, entries: &[Entry]) -> rusqlite::Result
 }
 
 /// Names of products in order, after a name.
-pub fn products(
-    db: &Connection,
-    scope: &Scope,
-    after: &str,
-    limit: usize,
-) -> rusqlite::Result<Vec<String>> {
+pub fn products(db: &Connection, scope: &Scope, after: &str, limit: usize) -> rusqlite::Result<Vec<String>> {
     let mut query = scope.select("SELECT product FROM products");
     query.and("product > ?", after.to_owned());
     query.end(" ORDER BY product LIMIT ?", limit);

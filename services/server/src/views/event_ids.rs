@@ -4,6 +4,8 @@ use eventlog::Position;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
+use super::file::{position, signed};
+
 pub(super) const SCHEMA: &str =
     "CREATE TABLE event_ids(id BLOB PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
@@ -12,13 +14,13 @@ pub(super) fn write(tx: &Transaction<'_>, ids: &mut [(Uuid, Position)]) -> rusql
     ids.sort_unstable();
     let mut insert = tx.prepare_cached("INSERT OR IGNORE INTO event_ids VALUES (?1, ?2)")?;
     for (id, position) in ids {
-        insert.execute(params![id.as_bytes(), position.0])?;
+        insert.execute(params![id.as_bytes(), signed(position.0)])?;
     }
     Ok(())
 }
 
 pub fn position_of(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Position>> {
     db.prepare_cached("SELECT position FROM event_ids WHERE id = ?1")?
-        .query_row([id.as_bytes()], |row| Ok(Position(row.get(0)?)))
+        .query_row([id.as_bytes()], |row| position(row, 0))
         .optional()
 }

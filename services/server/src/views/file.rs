@@ -94,7 +94,7 @@ pub(super) fn close(db: &Connection) -> rusqlite::Result<()> {
 pub(super) fn cursor(db: &Connection, view: View) -> rusqlite::Result<Option<Cursor>> {
     db.query_row("SELECT position, event FROM cursors WHERE view = ?1", [view.as_str()], |row| {
         let event: [u8; 16] = row.get(1)?;
-        Ok(Cursor { position: Position(row.get(0)?), event: Uuid::from_bytes(event) })
+        Ok(Cursor { position: position(row, 0)?, event: Uuid::from_bytes(event) })
     })
     .optional()
 }
@@ -104,8 +104,22 @@ pub(super) fn move_cursor(tx: &Transaction<'_>, view: View, to: Cursor) -> rusql
         "INSERT INTO cursors VALUES (?1, ?2, ?3)
          ON CONFLICT (view) DO UPDATE SET position = excluded.position, event = excluded.event",
     )?
-    .execute(params![view.as_str(), to.position.0, to.event.as_bytes()])?;
+    .execute(params![view.as_str(), signed(to.position.0), to.event.as_bytes()])?;
     Ok(())
+}
+
+/// The database's type for numbers is signed; a log never gets near its end.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn unsigned(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(column)?;
+    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
+}
+
+pub(super) fn position(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Position> {
+    unsigned(row, column).map(Position)
 }
 
 /// Names one run of the machine; empty where the system does not tell.

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
+use super::file::{signed, unsigned};
 use super::waiting::{Blocking, Waiting, blocking, waiting};
 
 // `opened` is the position of the event that opened the release: unique, never another, and so the
@@ -202,14 +203,14 @@ fn words(release: &Release, id: &str) -> String {
 
 pub(super) fn write(tx: &Transaction<'_>, new: &NewRow, opened: Option<Position>) -> rusqlite::Result<()> {
     let row = &new.row;
-    let known: Option<(u64, i64)> = tx
+    let known: Option<(i64, i64)> = tx
         .prepare_cached("SELECT opened, words FROM releases WHERE tenant = ?1 AND id = ?2")?
         .query_row(params![new.tenant, row.release], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     // Seen for the first time in the middle of its stream only when the file is not of this log.
     let opened = match (known, opened) {
         (Some((known, _)), _) => known,
-        (None, Some(opened)) => opened.0,
+        (None, Some(opened)) => signed(opened.0),
         (None, None) => return Err(rusqlite::Error::QueryReturnedNoRows),
     };
     let words = digest(&new.words);
@@ -243,8 +244,8 @@ pub(super) fn write(tx: &Transaction<'_>, new: &NewRow, opened: Option<Position>
         micros(row.opened_at),
         micros(row.updated_at),
         row.closed_at.map(micros),
-        row.revision,
-        row.position,
+        signed(row.revision),
+        signed(row.position),
         mask(&row.next_roles),
         row.next_deadline.map(micros),
         words,
@@ -285,10 +286,8 @@ impl Scope {
     /// Only releases that wait for a role the caller has for their product.
     fn waiting(&self, query: &mut Query) {
         query.and("roles & (?", mask(&self.everywhere));
-        query.also(
-            " | coalesce((SELECT value FROM json_each(?) WHERE key = product), 0)) != 0",
-            self.masks(),
-        );
+        query
+            .also(" | coalesce((SELECT value FROM json_each(?) WHERE key = product), 0)) != 0", self.masks());
     }
 
     fn masks(&self) -> String {
@@ -421,7 +420,7 @@ pub fn live_steps(
 ) -> rusqlite::Result<Vec<StepCount>> {
     let mut query = live(scope, "SELECT step, step_name, count(*) FROM releases", product);
     query.end(" GROUP BY step, step_name ORDER BY step IS NULL, step, step_name LIMIT ?", 1_000);
-    query.rows(db, |row| Ok(StepCount { step: row.get(0)?, name: row.get(1)?, releases: row.get(2)? }))
+    query.rows(db, |row| Ok(StepCount { step: row.get(0)?, name: row.get(1)?, releases: unsigned(row, 2)? }))
 }
 
 /// Releases in progress that wait for a role of the caller, with everything they wait for, newest first.
@@ -494,14 +493,14 @@ fn live(scope: &Scope, select: &str, product: Option<&Name>) -> Query {
 
 fn before(query: &mut Query, opened: Option<u64>) {
     if let Some(opened) = opened {
-        query.and("opened < ?", i64::try_from(opened).unwrap_or(i64::MAX));
+        query.and("opened < ?", signed(opened));
     }
 }
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     let release: String = row.get(1)?;
     Ok(Row {
-        opened: row.get(0)?,
+        opened: unsigned(row, 0)?,
         version: release.rsplit_once('-').map_or("", |(_, version)| version).to_owned(),
         release,
         product: row.get(2)?,
@@ -516,8 +515,8 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         opened_at: at(row.get(11)?),
         updated_at: at(row.get(12)?),
         closed_at: row.get::<_, Option<i64>>(13)?.map(at),
-        revision: row.get(14)?,
-        position: row.get(15)?,
+        revision: unsigned(row, 14)?,
+        position: unsigned(row, 15)?,
         next_roles: in_mask(row.get(16)?),
         next_deadline: row.get::<_, Option<i64>>(17)?.map(at),
     })

@@ -22,7 +22,7 @@ use crate::http::releases::record;
     path = "/v1/releases/{release}/approvals/requests",
     operation_id = "requestApproval",
     tag = "Approvals",
-    request_body(content = RequestApproval, example = json!({"note": "window agreed with support"})),
+    request_body(content = Option<RequestApproval>, example = json!({"note": "window agreed with support"})),
     responses((status = 201, description = "The request", body = Approval)),
 )]
 pub async fn handler(app: Data<App>, call: Call<ReleaseId, OptionalJson<RequestApproval>, DryRun>) -> Answer {

@@ -23,7 +23,7 @@ use crate::http::releases::record;
     path = "/v1/releases/{release}/authorize",
     operation_id = "authorizeProduction",
     tag = "Approvals",
-    request_body(content = AuthorizeProduction, example = json!({})),
+    request_body(content = Option<AuthorizeProduction>, example = json!({})),
     responses((status = 201, description = "The authorization", body = Authorization)),
 )]
 pub async fn handler(

@@ -22,7 +22,7 @@ use crate::http::releases::record;
     path = "/v1/releases/{release}/items/{item}/reaffirm",
     operation_id = "reaffirmItem",
     tag = "Items",
-    request_body(content = ReaffirmItem, example = json!({"statement": "Release notes still apply to rc.2"})),
+    request_body(content = Option<ReaffirmItem>, example = json!({"statement": "Release notes still apply to rc.2"})),
     responses((status = 200, description = "The item after it", body = ItemDetail)),
 )]
 pub async fn handler(

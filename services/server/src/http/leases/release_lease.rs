@@ -22,7 +22,7 @@ use crate::http::releases::record;
     path = "/v1/releases/{release}/leases/{lease}/release",
     operation_id = "releaseLease",
     tag = "Deployments",
-    request_body(content = ReleaseLease, example = json!({"note": "blue environment torn down"})),
+    request_body(content = Option<ReleaseLease>, example = json!({"note": "blue environment torn down"})),
     responses((status = 200, description = "The lease after it", body = RollbackLease)),
 )]
 pub async fn handler(

@@ -12,6 +12,7 @@ use crate::http::problem::{Code, Problem};
 #[derive(Serialize, ToSchema)]
 pub struct Health {
     /// `pass`, as health endpoints commonly say.
+    #[schema(max_length = 16, pattern = "^pass$")]
     pub status: &'static str,
     /// The position of the last durable event; absent while the log is empty.
     #[serde(skip_serializing_if = "Option::is_none")]

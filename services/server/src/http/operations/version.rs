@@ -10,7 +10,9 @@ use crate::http::answer::Answer;
 
 #[derive(Serialize, ToSchema)]
 pub struct VersionView {
+    #[schema(max_length = 32)]
     pub name: &'static str,
+    #[schema(max_length = 64)]
     pub version: &'static str,
     /// The domain's time is simulated: nothing recorded here is real.
     pub simulated_clock: bool,

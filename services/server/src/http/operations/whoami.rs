@@ -12,15 +12,18 @@ use crate::http::call::{Call, NoBody};
 #[derive(Serialize, ToSchema)]
 pub struct Whoami {
     /// Issuer and subject.
+    #[schema(value_type = release::value::ActorId)]
     pub id: String,
     /// `person` or `machine`.
+    #[schema(max_length = 16, pattern = "^(person|machine)$")]
     pub kind: String,
+    #[schema(max_length = 63)]
     pub tenant: String,
     /// Roles, each for every product or, with `:product`, for one.
-    #[schema(max_items = 1000)]
+    #[schema(max_items = 1000, value_type = Vec<release::value::Line>)]
     pub roles: Vec<String>,
     /// Roles in the token that this service does not know; they grant nothing.
-    #[schema(max_items = 1000)]
+    #[schema(max_items = 1000, value_type = Vec<release::value::Line>)]
     pub unknown_roles: Vec<String>,
     pub expires_at: jiff::Timestamp,
 }

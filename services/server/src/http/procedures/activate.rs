@@ -19,7 +19,7 @@ use crate::http::call::{Call, DryRun, OptionalJson};
     path = "/v1/procedures/{name}/versions/{number}/activate",
     operation_id = "activateProcedure",
     tag = "Procedures",
-    request_body(content = ActivateProcedure, example = json!({"note": "reviewed with the platform team"})),
+    request_body(content = Option<ActivateProcedure>, example = json!({"note": "reviewed with the platform team"})),
     responses((status = 200, description = "The version, active", body = ProcedureVersion<'static>)),
 )]
 pub async fn handler(

@@ -20,7 +20,7 @@ use crate::http::openapi::document_bytes;
     operation_id = "getProcedureSchema",
     tag = "Procedures",
     security(()),
-    responses((status = 200, description = "The JSON Schema", body = Object)),
+    responses((status = 200, description = "The JSON Schema", body = Object, content_type = "application/schema+json")),
 )]
 pub async fn handler() -> Answer {
     static SCHEMA: OnceLock<Bytes> = OnceLock::new();

@@ -19,7 +19,7 @@ use crate::http::call::{Call, DryRun, OptionalJson};
     path = "/v1/releases/{release}/resume",
     operation_id = "resumeRelease",
     tag = "Releases",
-    request_body(content = ResumeRelease, example = json!({"note": "provider recovered"})),
+    request_body(content = Option<ResumeRelease>, example = json!({"note": "provider recovered"})),
     responses((status = 200, description = "The release after it", body = Summary)),
 )]
 pub async fn handler(app: Data<App>, call: Call<ReleaseId, OptionalJson<ResumeRelease>, DryRun>) -> Answer {

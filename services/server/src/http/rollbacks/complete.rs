@@ -22,7 +22,7 @@ use crate::http::releases::record;
     path = "/v1/releases/{release}/rollbacks/{rollback}/complete",
     operation_id = "completeRollback",
     tag = "Rollback",
-    request_body(content = CompleteRollback, example = json!({})),
+    request_body(content = Option<CompleteRollback>, example = json!({})),
     responses((status = 200, description = "The rollback after it", body = Rollback)),
 )]
 pub async fn handler(

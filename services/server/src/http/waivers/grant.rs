@@ -23,7 +23,7 @@ use crate::http::releases::record;
     path = "/v1/releases/{release}/items/{item}/waivers/{waiver}/grant",
     operation_id = "grantWaiver",
     tag = "Waivers",
-    request_body(content = GrantWaiver, example = json!({"note": "accepted with the longer monitoring"})),
+    request_body(content = Option<GrantWaiver>, example = json!({"note": "accepted with the longer monitoring"})),
     responses((status = 200, description = "The waiver", body = Waiver)),
 )]
 pub async fn handler(

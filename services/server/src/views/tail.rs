@@ -1,0 +1,471 @@
+//! Keeps the views current: reads what is new in the log, folds what it touched, writes the rows.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use eventlog::{Position, ReadError, Recorded, Revision, StreamId};
+use futures_util::StreamExt;
+use release::Aggregate;
+use rusqlite::Connection;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::catalog::Entry;
+use super::file::{self, Cursor};
+use super::releases::{self, NewRow};
+use super::{Progress, Stopped, View, catalog, event_ids};
+use crate::app::App;
+use crate::streams::{Committed, LoadError, Streams, Until};
+use crate::surroundings::SurroundingsError;
+use crate::{names, procedures};
+
+/// Events read at once. However many of them touch a release, its row is written once.
+const PAGE: usize = 4096;
+/// While catching up, this many streams or events are noted before any is folded, because each is then
+/// folded once for all its events.
+const NOTED_STREAMS: usize = 5_000;
+const NOTED_EVENTS: usize = 400_000;
+/// After a transaction the views rest, so that commands have the machine and more events share a row:
+/// four times as long as it took, within these bounds.
+const REST: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
+const RETRY: Duration = Duration::from_millis(200);
+/// How long after an event is durable the state in memory may take to show it.
+const COMMIT_WAIT: Duration = Duration::from_secs(1);
+/// Rows made before other tasks of this thread get their turn.
+const ROWS_AT_ONCE: usize = 64;
+
+enum Failure {
+    /// The log is closed: the end.
+    Closed,
+    /// May pass.
+    Passing(String),
+    /// An event that cannot be taken in, now or later.
+    Poison { position: Position, error: String },
+    /// The file of the views cannot be written.
+    File(String),
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Closed => Self::Closed,
+            ReadError::Engine(error) => Self::Passing(error),
+            ReadError::Damaged { position, .. } => Self::Poison { position, error: error.to_string() },
+        }
+    }
+}
+
+/// What a batch of events touched.
+#[derive(Default)]
+struct Batch {
+    streams: BTreeMap<StreamId, Touched>,
+    ids: Vec<(Uuid, Position)>,
+    last: Option<Cursor>,
+    /// There was a full page: the log goes on.
+    more: bool,
+}
+
+struct Touched {
+    /// Where its first event is, when the batch holds it.
+    opened: Option<Position>,
+    last: Position,
+    last_revision: Revision,
+}
+
+struct Tail {
+    app: Arc<App>,
+    /// In a mutex, never contended, because a connection alone would keep the task on one thread.
+    db: Mutex<Option<Connection>>,
+    cursors: [Option<Position>; 3],
+    position: Option<Position>,
+    /// The log's head when this node started.
+    target: Option<Position>,
+    caught_up: bool,
+    stopped: Vec<Stopped>,
+    started: Instant,
+    read: u64,
+}
+
+/// Runs until the service stops.
+pub async fn run(app: Arc<App>, stop: CancellationToken) {
+    let mut tail = match Tail::open(Arc::clone(&app)).await {
+        Ok(tail) => tail,
+        Err(Failure::Closed) => return,
+        Err(Failure::Passing(error) | Failure::File(error) | Failure::Poison { error, .. }) => {
+            tracing::error!(%error, "the views could not be opened; lists are not served");
+            let stopped = |view| Stopped { view, position: None, error: error.clone() };
+            let stopped = View::ALL.map(stopped).to_vec();
+            app.views.progress.send_replace(Progress { stopped, ..Progress::default() });
+            return;
+        }
+    };
+    tail.publish();
+    while !stop.is_cancelled() && tail.stopped.len() < View::ALL.len() {
+        let began = Instant::now();
+        let next = match tail.step().await {
+            Ok(true) => ControlFlow::Continue(()),
+            Ok(false) => tail.rest(began.elapsed(), &stop).await,
+            Err(Failure::Closed) => ControlFlow::Break(()),
+            Err(Failure::Passing(error)) => {
+                tracing::warn!(%error, "the views could not read the log and try again");
+                tokio::select! {
+                    () = stop.cancelled() => ControlFlow::Break(()),
+                    () = tokio::time::sleep(RETRY) => ControlFlow::Continue(()),
+                }
+            }
+            Err(Failure::Poison { position, error }) => {
+                View::ALL.into_iter().for_each(|view| tail.stop(view, Some(position), &error));
+                ControlFlow::Continue(())
+            }
+            Err(Failure::File(error)) => {
+                View::ALL.into_iter().for_each(|view| tail.stop(view, None, &error));
+                ControlFlow::Continue(())
+            }
+        };
+        if next.is_break() {
+            break;
+        }
+    }
+    tail.close().await;
+}
+
+impl Tail {
+    async fn open(app: Arc<App>) -> Result<Self, Failure> {
+        let target = app.store.head();
+        let path = app.views.path.clone();
+        let found = blocking(move || {
+            Ok(file::open(&path).unwrap_or_else(|error| {
+                tracing::warn!(%error, "the views cannot be read and are built again");
+                None
+            }))
+        })
+        .await?;
+        let mut tail = Self {
+            app,
+            db: Mutex::default(),
+            cursors: [None; 3],
+            position: None,
+            target,
+            caught_up: false,
+            stopped: Vec::new(),
+            started: Instant::now(),
+            read: 0,
+        };
+        let mut file = None;
+        if let Some(db) = found {
+            let cursors = cursors(&db);
+            match tail.trust(cursors).await? {
+                Some(cursors) => {
+                    tail.cursors = cursors;
+                    tail.position = cursors.into_iter().min().flatten();
+                    file = Some(db);
+                }
+                None => tracing::warn!("the views are not of this log and are built again"),
+            }
+        }
+        let path = tail.app.views.path.clone();
+        let file = match file {
+            Some(db) => db,
+            None => blocking(move || file::create(&path)).await?,
+        };
+        tail.db = Mutex::new(Some(file));
+        tail.caught_up = tail.position >= tail.target;
+        Ok(tail)
+    }
+
+    /// Whether the log still has the events that the views have taken in last.
+    async fn trust(
+        &self,
+        cursors: rusqlite::Result<[Option<Cursor>; 3]>,
+    ) -> Result<Option<[Option<Position>; 3]>, Failure> {
+        let Ok(cursors) = cursors else { return Ok(None) };
+        for cursor in cursors.iter().flatten() {
+            let before = cursor.position.0.checked_sub(1).map(Position);
+            let stored = self.app.store.read_all(before, 1).await?;
+            if stored.first().is_none_or(|stored| stored.id != cursor.event) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(cursors.map(|cursor| cursor.map(|cursor| cursor.position))))
+    }
+
+    /// Takes in what is new; whether there is more.
+    async fn step(&mut self) -> Result<bool, Failure> {
+        let batch = self.gather().await?;
+        let Some(last) = batch.last else {
+            self.catch_up();
+            return Ok(false);
+        };
+        let more = batch.more;
+        let mut rows = Vec::new();
+        if !self.has_stopped(View::Releases) {
+            match self.release_rows(&batch).await {
+                Ok(made) => rows = made,
+                Err(Failure::Poison { position, error }) => {
+                    self.stop(View::Releases, Some(position), &error);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        let mut entries = Vec::new();
+        if !self.has_stopped(View::Catalog) {
+            match self.entries(&batch).await {
+                Ok(made) => entries = made,
+                Err(Failure::Poison { position, error }) => self.stop(View::Catalog, Some(position), &error),
+                Err(failure) => return Err(failure),
+            }
+        }
+        self.write(last, rows, entries, batch.ids).await?;
+        self.position = Some(last.position);
+        self.catch_up();
+        Ok(more)
+    }
+
+    async fn gather(&mut self) -> Result<Batch, Failure> {
+        let mut batch = Batch::default();
+        let mut position = self.position;
+        loop {
+            let page = self.app.store.read_all(position, PAGE).await?;
+            self.read += page.len() as u64;
+            for recorded in &page {
+                self.note(&mut batch, recorded);
+            }
+            if let Some(last) = page.last() {
+                position = Some(last.position);
+                batch.last = Some(Cursor { position: last.position, event: last.id });
+            }
+            batch.more = page.len() == PAGE;
+            let enough = batch.streams.len() >= NOTED_STREAMS || batch.ids.len() >= NOTED_EVENTS;
+            if self.caught_up || enough || !batch.more {
+                return Ok(batch);
+            }
+        }
+    }
+
+    fn note(&self, batch: &mut Batch, recorded: &Recorded) {
+        let position = recorded.position;
+        batch.ids.push((recorded.id, position));
+        let touched = match batch.streams.get_mut(&recorded.stream) {
+            Some(touched) => touched,
+            None => {
+                let touched = Touched { opened: None, last: position, last_revision: recorded.revision };
+                batch.streams.entry(recorded.stream.clone()).or_insert(touched)
+            }
+        };
+        touched.last = position;
+        touched.last_revision = recorded.revision;
+        if recorded.revision == Revision(0) {
+            touched.opened = Some(position);
+        }
+    }
+
+    async fn release_rows(&self, batch: &Batch) -> Result<Vec<(NewRow, Option<Position>)>, Failure> {
+        let mut rows = Vec::new();
+        for (stream, touched) in &batch.streams {
+            let Some((tenant, _)) = names::as_release(stream) else { continue };
+            if self.cursor(View::Releases) >= Some(touched.last) {
+                continue;
+            }
+            let release = self.state(&self.app.releases, stream, touched).await?;
+            let Some(opened) = &release.state.opened else { continue };
+            let procedure = match procedures::pinned(&self.app, tenant, &opened.procedure).await {
+                Ok(procedure) => procedure,
+                Err(SurroundingsError::Load(error)) => return Err(self.failure(error, touched).await),
+                Err(error) => {
+                    return Err(Failure::Poison { position: touched.last, error: error.to_string() });
+                }
+            };
+            let row = releases::row(tenant, &release.state, &procedure, release.revision, release.position);
+            rows.extend(row.map(|row| (row, touched.opened)));
+            if rows.len() % ROWS_AT_ONCE == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn entries(&self, batch: &Batch) -> Result<Vec<Entry>, Failure> {
+        let mut entries = Vec::new();
+        for (stream, touched) in &batch.streams {
+            if self.cursor(View::Catalog) >= Some(touched.last) {
+                continue;
+            }
+            if let Some((tenant, product)) = after(stream, "product-").and_then(|rest| rest.split_once('.')) {
+                let state = self.state(&self.app.products, stream, touched).await?;
+                let versions = state.state.versions.iter();
+                let environments = versions
+                    .flat_map(|version| version.settings.environments.iter())
+                    .map(|e| e.name.to_string());
+                entries.push(Entry::Product {
+                    tenant: tenant.to_owned(),
+                    product: product.to_owned(),
+                    environments: environments.collect(),
+                });
+            } else if let Some(rest) = after(stream, "environment-") {
+                let mut parts = rest.splitn(3, '.').map(str::to_owned);
+                if let (Some(tenant), Some(product), Some(environment)) =
+                    (parts.next(), parts.next(), parts.next())
+                {
+                    entries.push(Entry::Environment { tenant, product, environment });
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The state with the event that touched it: from memory when live, folded aside when catching up,
+    /// so that old releases do not push those in use out of memory.
+    async fn state<A: Aggregate>(
+        &self,
+        streams: &Streams<A>,
+        stream: &StreamId,
+        touched: &Touched,
+    ) -> Result<Arc<Committed<A>>, Failure> {
+        let state = async {
+            if self.caught_up {
+                let slot = streams.load(stream).await?;
+                let shown = tokio::time::timeout(COMMIT_WAIT, slot.durable(touched.last_revision)).await;
+                if shown == Ok(true) {
+                    return Ok(slot.committed());
+                }
+            }
+            Ok(Arc::new(streams.fold(stream, Until::End).await?.into_committed()))
+        };
+        match state.await {
+            Ok(state) => Ok(state),
+            Err(error) => Err(self.failure(error, touched).await),
+        }
+    }
+
+    async fn failure(&self, error: LoadError, touched: &Touched) -> Failure {
+        let text = error.to_string();
+        let (stream, revision) = match error {
+            LoadError::Read(error) => return error.into(),
+            LoadError::Event { stream, revision, .. } | LoadError::Header { stream, revision, .. } => {
+                (stream, revision)
+            }
+        };
+        let found = self.app.store.read_stream(&stream, revision, 1).await;
+        let position = found.ok().and_then(|found| found.first().map(|event| event.position));
+        Failure::Poison { position: position.unwrap_or(touched.last), error: text }
+    }
+
+    async fn write(
+        &mut self,
+        last: Cursor,
+        rows: Vec<(NewRow, Option<Position>)>,
+        entries: Vec<Entry>,
+        mut ids: Vec<(Uuid, Position)>,
+    ) -> Result<(), Failure> {
+        let Some(mut db) = self.db.get_mut().ok().and_then(Option::take) else {
+            return Err(Failure::File("the file was lost by an earlier failure".to_owned()));
+        };
+        let moving = View::ALL.map(|view| (view, !self.has_stopped(view)));
+        ids.retain(|(_, position)| self.cursor(View::EventIds) < Some(*position));
+        let written = blocking(move || {
+            let tx = db.transaction()?;
+            for (row, opened) in &rows {
+                releases::write(&tx, row, *opened)?;
+            }
+            catalog::write(&tx, &entries)?;
+            event_ids::write(&tx, &mut ids)?;
+            for (view, _) in moving.iter().filter(|(_, moves)| *moves) {
+                file::move_cursor(&tx, *view, last)?;
+            }
+            tx.commit()?;
+            Ok(db)
+        })
+        .await?;
+        self.db = Mutex::new(Some(written));
+        for (place, (_, moves)) in moving.into_iter().enumerate() {
+            if moves {
+                self.cursors[place] = Some(last.position);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets commands have the machine, then waits for the next event.
+    async fn rest(&self, took: Duration, stop: &CancellationToken) -> ControlFlow<()> {
+        let rest = (took * 4).clamp(REST.0, REST.1);
+        tokio::select! {
+            () = stop.cancelled() => return ControlFlow::Break(()),
+            () = self.app.views.hurry.notified() => {}
+            () = tokio::time::sleep(rest) => {}
+        }
+        let mut feed = self.app.store.subscribe(self.position);
+        tokio::select! {
+            () = stop.cancelled() => ControlFlow::Break(()),
+            // What the event is, the next step reads; an error shows there too.
+            event = feed.next() => if event.is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) },
+        }
+    }
+
+    fn catch_up(&mut self) {
+        if !self.caught_up && self.position >= self.target {
+            self.caught_up = true;
+            let seconds = self.started.elapsed().as_secs_f64();
+            tracing::info!(events = self.read, seconds, "the views have caught up with the log");
+        }
+        self.publish();
+    }
+
+    fn publish(&self) {
+        self.app.views.progress.send_replace(Progress {
+            position: self.position,
+            caught_up: self.caught_up,
+            stopped: self.stopped.clone(),
+        });
+    }
+
+    fn stop(&mut self, view: View, position: Option<Position>, error: &str) {
+        if !self.has_stopped(view) {
+            tracing::error!(
+                view = view.as_str(),
+                ?position,
+                error,
+                "a view stopped; its lists are not served"
+            );
+            self.stopped.push(Stopped { view, position, error: error.to_owned() });
+            self.publish();
+        }
+    }
+
+    fn has_stopped(&self, view: View) -> bool {
+        self.stopped.iter().any(|stopped| stopped.view == view)
+    }
+
+    fn cursor(&self, view: View) -> Option<Position> {
+        View::ALL.iter().position(|known| *known == view).and_then(|place| self.cursors[place])
+    }
+
+    async fn close(self) {
+        let Ok(Some(db)) = self.db.into_inner() else { return };
+        let closed = blocking(move || file::close(&db)).await;
+        if let Err(Failure::File(error)) = closed {
+            tracing::warn!(%error, "the views could not be closed in order");
+        }
+    }
+}
+
+fn cursors(db: &Connection) -> rusqlite::Result<[Option<Cursor>; 3]> {
+    let [one, two, three] = View::ALL;
+    Ok([file::cursor(db, one)?, file::cursor(db, two)?, file::cursor(db, three)?])
+}
+
+fn after<'s>(stream: &'s StreamId, prefix: &str) -> Option<&'s str> {
+    stream.as_str().strip_prefix(prefix)
+}
+
+/// SQLite waits for the disk, so it runs off the threads that serve.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> rusqlite::Result<T> + Send + 'static,
+) -> Result<T, Failure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|error| Failure::File(error.to_string())),
+        Err(error) => Err(Failure::File(error.to_string())),
+    }
+}
