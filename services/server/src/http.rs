@@ -5,16 +5,21 @@ pub mod answer;
 pub mod approvals;
 pub mod authorizations;
 pub mod baselines;
+pub mod board;
+pub mod calendar;
 pub mod call;
 pub mod candidates;
 pub mod comments;
 pub mod deployments;
 pub mod environments;
+pub mod events;
 pub mod evidence;
 pub mod freezes;
 pub mod headers;
+pub mod inbox;
 pub mod items;
 pub mod leases;
+pub mod lists;
 pub mod openapi;
 pub mod operations;
 pub mod people;
@@ -30,7 +35,7 @@ pub mod waivers;
 pub mod window;
 
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{Handler, HttpResponse, Resource, Responder};
+use actix_web::{Handler, HttpRequest, HttpResponse, Resource, Responder};
 
 use problem::{Code, Problem};
 
@@ -47,7 +52,7 @@ pub fn routes(config: &mut ServiceConfig) {
     add(At::new(&format!("{release}/checklist")).get(releases::checklist::handler));
     add(At::new(release).get(releases::get::handler));
 
-    add(At::new("/v1/releases").post(releases::open::handler));
+    add(At::new("/v1/releases").post(releases::open::handler).get(releases::list::handler));
     add(At::new(&format!("{release}/amend")).post(releases::amend::handler));
     add(At::new(&format!("{release}/hold")).post(releases::hold::handler));
     add(At::new(&format!("{release}/resume")).post(releases::resume::handler));
@@ -105,6 +110,7 @@ pub fn routes(config: &mut ServiceConfig) {
     add(At::new(&format!("{deployment}/probes")).post(deployments::probes::handler));
     add(At::new(&format!("{deployment}/migrations")).post(deployments::migrations::handler));
     add(At::new(&format!("{deployment}/proceed")).post(deployments::proceed::handler));
+    add(At::new(&format!("{deployment}/series")).get(deployments::series::handler));
     add(At::new(&format!("{deployment}/finish")).post(deployments::finish::handler));
     add(At::new(&deployment).get(deployments::get::handler));
     add(At::new(&format!("{release}/deployments"))
@@ -140,7 +146,12 @@ pub fn routes(config: &mut ServiceConfig) {
     add(At::new(&format!("{rollback}/fail")).post(rollbacks::fail::handler));
     add(At::new(&format!("{rollback}/complete")).post(rollbacks::complete::handler));
 
-    add(At::new("/v1/products").post(products::register::handler));
+    add(At::new("/v1/board").get(board::handler));
+    add(At::new("/v1/inbox").get(inbox::handler));
+    add(At::new("/v1/events").get(events::list::handler));
+    add(At::new("/v1/events/{event}").get(events::get::handler));
+
+    add(At::new("/v1/products").post(products::register::handler).get(products::list::handler));
     add(At::new("/v1/products/{product}").get(products::get::handler));
     add(At::new("/v1/products/{product}/versions")
         .post(products::publish_settings::handler)
@@ -157,9 +168,11 @@ pub fn routes(config: &mut ServiceConfig) {
     add(At::new(&format!("{procedure}/retire")).post(procedures::retire::handler));
 
     let environment = "/v1/environments/{product}/{environment}";
+    add(At::new("/v1/environments").get(environments::list::handler));
     add(At::new(environment).get(environments::get::handler));
     add(At::new(&format!("{environment}/running")).post(environments::record_running::handler));
     add(At::new(&format!("{environment}/hand-over")).post(environments::hand_over::handler));
+    add(At::new("/v1/calendar").get(calendar::handler));
     add(At::new("/v1/freezes").post(freezes::declare::handler).get(freezes::list::handler));
     add(At::new("/v1/freezes/{freeze}").get(freezes::get::handler));
     add(At::new("/v1/freezes/{freeze}/lift").post(freezes::lift::handler));
@@ -174,8 +187,8 @@ pub fn routes(config: &mut ServiceConfig) {
     add(At::new("/problems/{code}").get(operations::problems::handler));
     add(At::new("/dev/clock").post(operations::clock::handler));
     config.service(operations::docs::service());
-    config.default_service(web::to(|| async {
-        Err::<HttpResponse, _>(Problem::new(Code::NotFound, "there is nothing at this path"))
+    config.default_service(web::to(|request: HttpRequest| async move {
+        Err::<HttpResponse, _>(Problem::new(Code::NotFound, "there is nothing at this path").at(&request))
     }));
 }
 
@@ -214,11 +227,11 @@ impl At {
 
     fn finish(self) -> Resource {
         let allow = self.allow.join(", ");
-        self.resource.default_service(web::to(move || {
+        self.resource.default_service(web::to(move |request: HttpRequest| {
             let allow = allow.clone();
             async move {
                 let problem = Problem::new(Code::MethodNotAllowed, format!("this resource takes {allow}"));
-                Err::<HttpResponse, _>(problem.with_header(actix_web::http::header::ALLOW, allow))
+                Err::<HttpResponse, _>(problem.with_header(actix_web::http::header::ALLOW, allow).at(&request))
             }
         }))
     }

@@ -41,7 +41,7 @@ impl<A: Aggregate> Recording<'_, A> {
                 handle(app, self.streams, &stream, &envelope, &self.command, &self.around, view).await?;
             answer::recorded(handled, self.status)
         };
-        record.await.map_err(|problem: Problem| problem.on(&caller.path))
+        record.await.map_err(|problem: Problem| problem.on(caller))
     }
 }
 
@@ -57,7 +57,7 @@ pub async fn read<A: Aggregate>(
         let stream = stream.map_err(|error| Problem::internal(&error))?;
         Ok(streams.load(&stream).await?.committed())
     };
-    read.await.map_err(|problem: Problem| problem.on(&caller.path))
+    read.await.map_err(|problem: Problem| problem.on(caller))
 }
 
 /// The durable state of a stream that belongs to no product: anybody with any role reads it.
@@ -71,5 +71,5 @@ pub async fn read_known_to_all<A: Aggregate>(
         let stream = stream.map_err(|error| Problem::internal(&error))?;
         Ok(streams.load(&stream).await?.committed())
     };
-    read.await.map_err(|problem: Problem| problem.on(&caller.path))
+    read.await.map_err(|problem: Problem| problem.on(caller))
 }

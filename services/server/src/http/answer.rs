@@ -100,7 +100,7 @@ pub fn state(
 ) -> HttpResponse {
     let tag = etag(revision);
     let known =
-        if_none_match.is_some_and(|known| known.split(',').any(|one| one.trim() == tag || one.trim() == "*"));
+        if_none_match.is_some_and(|known| known.split(',').any(|one| matches(one.trim(), &tag)));
     let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::build(StatusCode::OK) };
     response.insert_header((header::ETAG, tag));
     let caching = match freshness {
@@ -115,6 +115,11 @@ pub fn state(
         return response.finish();
     }
     response.insert_header((header::CONTENT_TYPE, "application/json")).body(body)
+}
+
+/// Weak comparison, as `If-None-Match` asks for (RFC 9110, 13.1.2).
+fn matches(one: &str, tag: &str) -> bool {
+    one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag
 }
 
 pub fn etag(revision: Revision) -> String {

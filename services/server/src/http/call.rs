@@ -14,6 +14,7 @@ use eventlog::Revision;
 use futures_util::StreamExt;
 use release::value::{ActorId, ItemNumber, Name, ReleaseId};
 use release::{Actor, ActorKind, Role};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -26,6 +27,8 @@ use crate::command::Envelope;
 pub const BODY_LIMIT: usize = 1024 * 1024;
 /// Largest body of a batch of metric samples.
 pub const SAMPLES_LIMIT: usize = 8 * 1024 * 1024;
+/// JSON numbers are exact up to 2^53 - 1.
+pub const INTEGER_MAX: u64 = (1 << 53) - 1;
 /// A body that has not arrived by then is given up.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -140,6 +143,10 @@ fn json_content(content_type: Option<&str>) -> Result<(), Problem> {
 /// Strict JSON: types bound their own content, unknown and duplicate members and trailing data are
 /// refused, and the error points at the member.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // Every body is an object; serde would also fill a struct from an array, member by member.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::field(Code::InvalidBody, "", "an object is expected, not an array"));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let pointer = json_pointer(error.path());
@@ -152,7 +159,57 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         }
     })?;
     json.end().map_err(|error| Problem::field(Code::MalformedJson, "", error.to_string()))?;
+    if has_inexact_integer(bytes) {
+        return Err(Problem::field(
+            Code::InvalidBody,
+            "",
+            format!("whole numbers are at most {INTEGER_MAX}"),
+        ));
+    }
     Ok(value)
+}
+
+/// Whether valid JSON holds a whole number that some reader of it would round.
+fn has_inexact_integer(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'"' => {
+                while let Some((&byte, after)) = rest.split_first() {
+                    rest = if byte == b'\\' { after.get(1..).unwrap_or_default() } else { after };
+                    if byte == b'"' {
+                        break;
+                    }
+                }
+            }
+            b'0'..=b'9' => {
+                let in_number = |b: &u8| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-');
+                let start = json.len() - rest.len() - 1;
+                let length = 1 + rest.iter().take_while(|b| in_number(b)).count();
+                let (number, after) = json[start..].split_at(length);
+                rest = after;
+                let whole =
+                    number.iter().all(u8::is_ascii_digit).then(|| std::str::from_utf8(number)).transpose();
+                if let Ok(Some(digits)) = whole
+                    && digits.parse::<u64>().ok().is_none_or(|number| number > INTEGER_MAX)
+                {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// A whole number of a query that every reader of JSON keeps exactly.
+pub fn exact_integer<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let number = Option::<u64>::deserialize(deserializer)?;
+    if number.is_some_and(|number| number > INTEGER_MAX) {
+        return Err(serde::de::Error::custom(format!("whole numbers are at most {INTEGER_MAX}")));
+    }
+    Ok(number)
 }
 
 /// serde_json appends a place in the text, which the pointer says better.
@@ -257,11 +314,15 @@ impl FromPath for (Name, u32) {
 /// The last variable of the path, as an id this service gave.
 fn uuid(request: &HttpRequest) -> Result<Uuid, Problem> {
     let text = request.match_info().iter().last().map_or("", |(_, value)| value);
-    Uuid::try_parse(text).map_err(|_| not_found("an id is a UUID"))
+    // One thing has one URL, so only the form this service writes is taken.
+    let id = Uuid::try_parse(text).ok().filter(|id| id.as_hyphenated().to_string() == text);
+    id.ok_or_else(|| not_found("an id is a UUID in lower case"))
 }
 
 fn number(request: &HttpRequest, name: &str) -> Result<u32, Problem> {
-    segment(request, name).parse().map_err(|_| not_found("a number from 1"))
+    let text = segment(request, name);
+    let number = text.parse::<u32>().ok().filter(|number| number.to_string() == text);
+    number.ok_or_else(|| not_found("a number from 1"))
 }
 
 impl<P: FromPath, B: FromBody, Q: FromQuery> FromRequest for Call<P, B, Q> {
@@ -353,6 +414,11 @@ fn if_match(request: &HttpRequest) -> Result<Option<Revision>, Problem> {
             Err(Problem::field(Code::InvalidHeader, "if-match", "one ETag of this service, \"r<revision>\""))
         }
     }
+}
+
+/// The trace a request belongs to, where it says so.
+pub fn trace_of(request: &HttpRequest) -> Option<String> {
+    request.headers().get("traceparent")?.to_str().ok().and_then(trace_id)
 }
 
 /// The trace id of a W3C `traceparent`; one that is not well-formed is ignored, as the standard asks.
@@ -465,5 +531,26 @@ impl Caller {
             "idempotency-key",
             "creation and CI tokens need an Idempotency-Key",
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_beyond_two_to_the_53_are_found_wherever_they_stand() {
+        for wrong in ["9007199254740992", "[1,-9007199254740992]", "{\"a\":{\"b\":99999999999999999999}}"] {
+            assert!(has_inexact_integer(wrong.as_bytes()), "{wrong}");
+        }
+        for right in [
+            "9007199254740991",
+            "1e300",
+            "123456789012345678.5",
+            "\"9007199254740992\"",
+            "\"\\\"9007199254740992\"",
+        ] {
+            assert!(!has_inexact_integer(right.as_bytes()), "{right}");
+        }
     }
 }

@@ -7,6 +7,7 @@ pub mod migrations;
 pub mod probes;
 pub mod proceed;
 pub mod samples;
+pub mod series;
 pub mod start;
 pub mod timers;
 pub mod traffic;

@@ -2,6 +2,7 @@
 
 pub mod get;
 pub mod hand_over;
+pub mod list;
 pub mod record_running;
 
 use release::environment::{Environment, EnvironmentAround};

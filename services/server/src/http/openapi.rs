@@ -11,15 +11,18 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::{
-    approvals, authorizations, baselines, candidates, comments, deployments, environments, evidence, freezes,
-    items, leases, operations, people, procedures, products, releases, roll_call, rollback_proposals,
-    rollback_triggers, rollbacks, waivers, window,
+    approvals, authorizations, baselines, board, calendar, candidates, comments, deployments, environments,
+    events, evidence, freezes, inbox, items, leases, operations, people, procedures, products, releases,
+    roll_call, rollback_proposals, rollback_triggers, rollbacks, waivers, window,
 };
 
 #[derive(OpenApi)]
 #[openapi(
     paths(
         releases::open::handler,
+        releases::list::handler,
+        board::handler,
+        inbox::handler,
         releases::get::handler,
         releases::checklist::handler,
         releases::events::handler,
@@ -76,6 +79,7 @@ use super::{
         deployments::finish::handler,
         deployments::traffic::handler,
         deployments::samples::handler,
+        deployments::series::handler,
         deployments::probes::handler,
         deployments::migrations::handler,
         deployments::proceed::handler,
@@ -104,6 +108,7 @@ use super::{
         rollbacks::fail::handler,
         rollbacks::complete::handler,
         products::register::handler,
+        products::list::handler,
         products::get::handler,
         products::publish_settings::handler,
         products::list_versions::handler,
@@ -114,13 +119,17 @@ use super::{
         procedures::activate::handler,
         procedures::retire::handler,
         procedures::schema::handler,
+        environments::list::handler,
         environments::get::handler,
         environments::record_running::handler,
         environments::hand_over::handler,
+        calendar::handler,
         freezes::declare::handler,
         freezes::list::handler,
         freezes::get::handler,
         freezes::lift::handler,
+        events::list::handler,
+        events::get::handler,
         people::link::handler,
         people::list::handler,
         people::unlink::handler,
@@ -313,7 +322,11 @@ fn share(path: &str, method: &str, operation: &mut Value) {
         // The variables of the path are described above, in the same way wherever they stand.
         parameters.extend(own.iter().filter(|parameter| parameter["in"] != "path").cloned());
     }
-    parameters.iter_mut().for_each(schemas::parameter);
+    parameters.iter_mut().for_each(schemas::drop_nulls);
+    // A body that may be left out is not null when it is sent.
+    if let Some(body) = operation.get_mut("requestBody") {
+        schemas::drop_nulls(body);
+    }
     if !parameters.is_empty() {
         operation["parameters"] = Value::Array(parameters);
     }
@@ -381,6 +394,12 @@ fn path_variable(name: &str) -> Value {
             "A name: a-z, 0-9 and -.",
             json!({"type": "string", "minLength": 1, "maxLength": 63, "pattern": "^[a-z0-9][a-z0-9-]{0,62}$"}),
             json!("checkout"),
+        ),
+        "event" => (
+            "The position of an event in the log, or its id.",
+            json!({"type": "string", "minLength": 1, "maxLength": 36,
+                   "pattern": "^([0-9]{1,16}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"}),
+            json!("1042"),
         ),
         "code" => (
             "The code of a problem.",

@@ -13,6 +13,7 @@ use release::{Refusal, RefusalClass, RefusalCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::call::Caller;
 use crate::command::CommandError;
 use crate::reserve::ReserveError;
 use crate::streams::LoadError;
@@ -333,11 +334,14 @@ impl Problem {
     /// The same problem, saying which request it answers.
     pub fn at(mut self, request: &HttpRequest) -> Self {
         self.instance = Some(request.path().to_owned());
+        self.trace_id = super::call::trace_of(request);
         self
     }
 
-    pub fn on(mut self, path: &str) -> Self {
-        self.instance = Some(path.to_owned());
+    /// The same problem, saying whose request it answers.
+    pub fn on(mut self, caller: &Caller) -> Self {
+        self.instance = Some(caller.path.clone());
+        self.trace_id.clone_from(&caller.trace);
         self
     }
 

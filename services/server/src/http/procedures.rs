@@ -85,7 +85,7 @@ async fn read(app: &App, caller: &Caller, name: &Name) -> Result<Arc<Committed<P
         aggregate::read_known_to_all(&app.procedures, names::procedure(caller.tenant(), name), caller)
             .await?;
     if registry.revision.is_none() && app.catalogue.built_in(name).next().is_none() {
-        return Err(Problem::from(procedures::unknown(name)).on(&caller.path));
+        return Err(Problem::from(procedures::unknown(name)).on(caller));
     }
     Ok(registry)
 }

@@ -2,6 +2,7 @@
 
 pub mod get;
 pub mod get_version;
+pub mod list;
 pub mod list_versions;
 pub mod publish_settings;
 pub mod register;
@@ -51,7 +52,7 @@ async fn read(app: &App, caller: &Caller, name: &Name) -> Result<Arc<Committed<P
     let stream = names::product(caller.tenant(), name);
     let product = aggregate::read(&app.products, stream, caller, Some(name.as_str())).await?;
     if product.revision.is_none() {
-        return Err(unknown(name).on(&caller.path));
+        return Err(unknown(name).on(caller));
     }
     Ok(product)
 }

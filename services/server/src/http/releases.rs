@@ -8,6 +8,7 @@ pub mod complete;
 pub mod events;
 pub mod get;
 pub mod hold;
+pub mod list;
 pub mod open;
 pub mod reopen;
 pub mod resume;
@@ -27,7 +28,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::answer::{self, Answer, Freshness, View};
-use super::call::{Caller, FromQuery};
+use super::call::{Caller, FromQuery, exact_integer};
 use super::problem::{Code, Problem};
 use crate::app::App;
 use crate::command::handle;
@@ -61,7 +62,7 @@ pub async fn record(
         .await?;
         answer::recorded(handled, status)
     };
-    record.await.map_err(|problem: Problem| problem.on(&caller.path))
+    record.await.map_err(|problem: Problem| problem.on(caller))
 }
 
 pub fn stream(caller: &Caller, id: &ReleaseId) -> Result<StreamId, Problem> {
@@ -101,10 +102,16 @@ pub struct AsOf {
     pub as_of: Option<Timestamp>,
     /// The state by events up to this position of the log.
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "exact_integer")]
     pub at_position: Option<u64>,
     /// The state by events up to this revision of the release.
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "exact_integer")]
     pub at_revision: Option<u64>,
+    /// A `Shiplog-Position` that the answer must include.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "exact_integer")]
+    pub min_position: Option<u64>,
 }
 
 impl FromQuery for AsOf {}
@@ -131,12 +138,21 @@ pub async fn read(app: &App, caller: &Caller, id: &ReleaseId, when: &AsOf) -> Re
         caller.may_read(Some(id.product()))?;
         let stream = stream(caller, id)?;
         let (until, freshness) = moment(app, when)?;
+        let head = app.store.head();
+        if when.min_position.is_some_and(|wanted| head.is_none_or(|head| head.0 < wanted)) {
+            let detail = "no event has that position yet";
+            return Err(Problem::new(Code::PositionNotReached, detail));
+        }
         let release = match until {
             Until::End => app.releases.load(&stream).await?.committed(),
             until => {
                 // A release nobody opened is unknown; one opened later is not found at that time.
                 let now = app.releases.load(&stream).await?.committed();
-                now.revision.ok_or_else(|| unknown(id))?;
+                let last = now.revision.ok_or_else(|| unknown(id))?;
+                if matches!(until, Until::Revision(asked) if asked > last) {
+                    let detail = format!("{id} is at revision {last}");
+                    return Err(Problem::new(Code::NotFound, detail));
+                }
                 Arc::new(app.releases.fold(&stream, until).await?.into_committed())
             }
         };
@@ -151,7 +167,7 @@ pub async fn read(app: &App, caller: &Caller, id: &ReleaseId, when: &AsOf) -> Re
         let position = release.position;
         Ok(Snapshot { release, procedure, revision, position, freshness })
     };
-    read.await.map_err(|problem: Problem| problem.on(&caller.path))
+    read.await.map_err(|problem: Problem| problem.on(caller))
 }
 
 /// A time of the last minute may still gain events of the same instant, so only older ones are kept.

@@ -60,6 +60,7 @@ pub(super) struct NewRow {
 
 /// A release among others.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ReleaseRow)]
 pub struct Row {
     #[serde(skip)]
     #[schema(ignore)]

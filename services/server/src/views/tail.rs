@@ -8,6 +8,7 @@ use std::time::Duration;
 use eventlog::{Position, ReadError, Recorded, Revision, StreamId};
 use futures_util::StreamExt;
 use release::Aggregate;
+use release::wire::WireError;
 use rusqlite::Connection;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -341,13 +342,23 @@ impl Tail {
     }
 
     async fn failure(&self, error: LoadError, touched: &Touched) -> Failure {
-        let text = error.to_string();
+        // Whoever may ask for the process's health sees no more than the kind of damage.
+        let (text, full) = match &error {
+            LoadError::Event { error: known @ WireError::Unknown { .. }, .. } => {
+                (known.to_string(), error.to_string())
+            }
+            LoadError::Event { .. } => ("the event's data cannot be read".to_owned(), error.to_string()),
+            LoadError::Header { .. } | LoadError::Read(_) => {
+                ("the event's header cannot be read".to_owned(), error.to_string())
+            }
+        };
         let (stream, revision) = match error {
             LoadError::Read(error) => return error.into(),
             LoadError::Event { stream, revision, .. } | LoadError::Header { stream, revision, .. } => {
                 (stream, revision)
             }
         };
+        tracing::error!(error = full, "an event cannot be taken into a view");
         let found = self.app.store.read_stream(&stream, revision, 1).await;
         let position = found.ok().and_then(|found| found.first().map(|event| event.position));
         Failure::Poison { position: position.unwrap_or(touched.last), error: text }

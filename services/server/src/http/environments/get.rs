@@ -28,8 +28,8 @@ pub async fn handler(app: Data<App>, call: Call<(Name, Name), NoBody>) -> Answer
     let state = read(&app.environments, stream, caller, Some(product.as_str())).await?;
     if state.revision.is_none() {
         let known = around(&app, caller, product, environment, None).await;
-        if known.map_err(|problem| problem.on(&caller.path))?.purpose.is_none() {
-            return Err(unknown(product, environment).on(&caller.path));
+        if known.map_err(|problem| problem.on(caller))?.purpose.is_none() {
+            return Err(unknown(product, environment).on(caller));
         }
     }
     committed(&state, &state.state, caller.if_none_match.as_deref())

@@ -35,7 +35,7 @@ pub async fn handler(app: Data<App>, call: Call<(Name, Name), Json<HandOverEnvir
         operation: "handOverEnvironment",
         product: Some(product.as_str()),
         command: EnvironmentCommand::HandOver(call.body.0),
-        around: around.map_err(|problem| problem.on(&caller.path))?,
+        around: around.map_err(|problem| problem.on(caller))?,
         status: StatusCode::OK,
     };
     recording.answer(&app, caller, |state, _| view(product, environment, state)).await

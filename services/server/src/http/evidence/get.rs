@@ -26,6 +26,6 @@ pub async fn handler(app: Data<App>, call: Call<(ReleaseId, Uuid), NoBody, AsOf>
     let (id, evidence) = &call.path;
     let snapshot = read(&app, &call.caller, id, &call.query).await?;
     let found = view(id, &snapshot.release.state, &[*evidence]);
-    let body = found.map_err(|problem| problem.on(&call.caller.path))?.body;
+    let body = found.map_err(|problem| problem.on(&call.caller))?.body;
     Ok(snapshot.answer(&call.caller, body))
 }

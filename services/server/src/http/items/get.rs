@@ -25,6 +25,6 @@ pub async fn handler(app: Data<App>, call: Call<(ReleaseId, ItemNumber), NoBody,
     let (id, item) = &call.path;
     let snapshot = read(&app, &call.caller, id, &call.query).await?;
     let found = view(id, &snapshot.release.state, &snapshot.procedure, *item);
-    let body = found.map_err(|problem| problem.on(&call.caller.path))?.body;
+    let body = found.map_err(|problem| problem.on(&call.caller))?.body;
     Ok(snapshot.answer(&call.caller, body))
 }

@@ -26,7 +26,6 @@ pub fn arrange(document: &mut Value) {
             // Bodies are strict: what no member describes is refused.
             close_objects(schema);
         } else {
-            // An answer leaves out what is absent.
             drop_nulls(schema);
         }
     }
@@ -36,7 +35,7 @@ pub fn arrange(document: &mut Value) {
     document["components"]["schemas"] = Value::Object(schemas);
 }
 
-pub fn reference(name: &str) -> Value {
+fn reference(name: &str) -> Value {
     json!({"$ref": format!("{PREFIX}{name}")})
 }
 
@@ -65,7 +64,7 @@ fn write_lists_where_used(schemas: &mut Schemas) {
 fn name_variants(schemas: &mut Schemas) {
     let names: Vec<_> = schemas.keys().cloned().collect();
     for name in names {
-        let Some(variants) = schemas[&name]["oneOf"].as_array() else { continue };
+        let Some(variants) = find(schemas, &name)["oneOf"].as_array() else { continue };
         let Some(variants) =
             variants.iter().map(|variant| object(schemas, variant)).collect::<Option<Vec<_>>>()
         else {
@@ -79,12 +78,14 @@ fn name_variants(schemas: &mut Schemas) {
                 .map(|variant| {
                     let value = word(&variant, &tag).unwrap_or_default().to_owned();
                     let component = format!("{name}{}", pascal(&value));
-                    schemas.insert(component.clone(), Value::Object(variant));
+                    add(schemas, component.clone(), Value::Object(variant));
                     (value, component)
                 })
                 .collect(),
         };
-        union.write(&mut schemas[&name]);
+        if let Some(schema) = schemas.get_mut(&name) {
+            union.write(schema);
+        }
     }
 }
 
@@ -95,25 +96,25 @@ fn flatten_unions(schemas: &mut Schemas) {
         let flattens = schemas.iter().find_map(|(name, schema)| {
             let parts = schema["allOf"].as_array()?;
             let place = parts.iter().position(|part| {
-                part.as_object().and_then(named).and_then(|name| Union::read(&schemas[name])).is_some()
+                part.as_object().and_then(named).and_then(|name| Union::read(find(schemas, name))).is_some()
             })?;
             Some((name.clone(), place))
         });
         let Some((name, place)) = flattens else { return };
-        let schema = schemas[&name].take();
+        let Some(schema) = schemas.remove(&name) else { return };
         let mut parts = schema["allOf"].as_array().cloned().unwrap_or_default();
         let union = parts.remove(place);
-        let union = union.as_object().and_then(named).and_then(|name| Union::read(&schemas[name]));
+        let union = union.as_object().and_then(named).and_then(|name| Union::read(find(schemas, name)));
         let Some(mut union) = union else { return };
         let base = format!("{name}Base");
         let rest = match parts.len() {
             1 => parts.remove(0),
             _ => json!({"allOf": parts}),
         };
-        schemas.insert(base.clone(), rest);
+        add(schemas, base.clone(), rest);
         for (value, component) in &mut union.variants {
             let whole = format!("{name}{}", pascal(value));
-            schemas.insert(whole.clone(), json!({"allOf": [reference(component), reference(&base)]}));
+            add(schemas, whole.clone(), json!({"allOf": [reference(component), reference(&base)]}));
             *component = whole;
         }
         let mut flattened = json!({});
@@ -161,7 +162,7 @@ impl Union {
 /// The variant as one object: the struct a variant holds is taken into it.
 fn object(schemas: &Schemas, variant: &Value) -> Option<Map<String, Value>> {
     if let Some(name) = variant.as_object().and_then(named) {
-        return object(schemas, &schemas[name]);
+        return object(schemas, find(schemas, name));
     }
     let Some(parts) = variant["allOf"].as_array() else {
         return (variant["type"] == "object" && variant.get("properties").is_some())
@@ -187,7 +188,7 @@ fn object(schemas: &Schemas, variant: &Value) -> Option<Map<String, Value>> {
 
 /// A struct without a member has no properties to show.
 fn object_or_empty(schemas: &Schemas, part: &Value) -> Option<Map<String, Value>> {
-    let schema = part.as_object().and_then(named).map_or(part, |name| &schemas[name]);
+    let schema = part.as_object().and_then(named).map_or(part, |name| find(schemas, name));
     match schema.get("properties") {
         None if schema["type"] == "object" => schema.as_object().cloned(),
         _ => object(schemas, schema),
@@ -242,7 +243,8 @@ fn close_objects(schema: &mut Value) {
     });
 }
 
-fn drop_nulls(schema: &mut Value) {
+/// What is absent is left out, never null.
+pub fn drop_nulls(schema: &mut Value) {
     each(schema, &mut |members| {
         if members.get("default") == Some(&Value::Null) {
             members.remove("default");
@@ -262,11 +264,6 @@ fn drop_nulls(schema: &mut Value) {
             members.extend(only);
         }
     });
-}
-
-/// Query and header parameters have no null: they are left out.
-pub fn parameter(parameter: &mut Value) {
-    drop_nulls(parameter);
 }
 
 /// What bodies are made of.
@@ -297,6 +294,16 @@ fn reachable(schemas: &Schemas, from: BTreeSet<String>) -> BTreeSet<String> {
         }
     }
     seen
+}
+
+fn find<'s>(schemas: &'s Schemas, name: &str) -> &'s Value {
+    schemas.get(name).unwrap_or(&Value::Null)
+}
+
+/// Tests notice when a type has the name that is made here.
+fn add(schemas: &mut Schemas, name: String, schema: Value) {
+    debug_assert!(!schemas.contains_key(&name), "two schemas would be named {name}: rename the type");
+    schemas.insert(name, schema);
 }
 
 fn named(members: &Map<String, Value>) -> Option<&str> {

@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
+use eventlog::Position;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,6 +18,56 @@ pub struct Health {
     /// The position of the last durable event; absent while the log is empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
+    /// How far the views behind lists and search have come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub views: Option<ViewsHealth>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ViewsHealth {
+    /// The last event in every view; absent before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
+    /// `false` while the log is read after a start: lists then answer 503.
+    pub caught_up: bool,
+    /// Views that met an event they could not take in; their lists answer 503.
+    #[schema(max_items = 3)]
+    pub stopped: Vec<StoppedView>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct StoppedView {
+    /// `releases`, `catalog` or `event_ids`.
+    #[schema(max_length = 20)]
+    pub view: &'static str,
+    /// The event it stopped at; absent when the file of the views failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
+    #[schema(max_length = 2000)]
+    pub error: String,
+    /// How many events it has not taken in.
+    pub events_behind: u64,
+}
+
+impl ViewsHealth {
+    fn of(app: &App) -> Self {
+        let progress = app.views.progress();
+        let behind = |position: Option<Position>| {
+            let head = app.store.head().map_or(0, |head| head.0 + 1);
+            head.saturating_sub(position.map_or(0, |position| position.0))
+        };
+        let stopped = progress.stopped.into_iter().map(|stopped| StoppedView {
+            view: stopped.view.as_str(),
+            position: stopped.position.map(|position| position.0),
+            error: stopped.error,
+            events_behind: behind(stopped.position),
+        });
+        Self {
+            position: progress.position.map(|position| position.0),
+            caught_up: progress.caught_up,
+            stopped: stopped.collect(),
+        }
+    }
 }
 
 /// Is the process alive
@@ -31,12 +82,12 @@ pub struct Health {
     responses((status = 200, description = "Alive", body = Health)),
 )]
 pub async fn live() -> Answer {
-    Ok(HttpResponse::Ok().json(Health { status: "pass", position: None }))
+    Ok(HttpResponse::Ok().json(Health { status: "pass", position: None, views: None }))
 }
 
 /// Can the process serve
 ///
-/// The log can be read.
+/// The log can be read. `views` tells whether lists are served; single releases are, whatever it says.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -47,10 +98,14 @@ pub async fn live() -> Answer {
 )]
 pub async fn ready(app: Data<App>) -> Answer {
     let head = app.store.head();
-    let before = head.and_then(|head| head.0.checked_sub(1)).map(eventlog::Position);
+    let before = head.and_then(|head| head.0.checked_sub(1)).map(Position);
     app.store
         .read_all(before, 1)
         .await
         .map_err(|error| Problem::new(Code::ShuttingDown, error.to_string()))?;
-    Ok(HttpResponse::Ok().json(Health { status: "pass", position: head.map(|head| head.0) }))
+    Ok(HttpResponse::Ok().json(Health {
+        status: "pass",
+        position: head.map(|head| head.0),
+        views: Some(ViewsHealth::of(&app)),
+    }))
 }

@@ -28,6 +28,6 @@ pub async fn handler(app: Data<App>, call: Call<(Name, u32), NoBody>) -> Answer 
     let version = all
         .iter()
         .find(|version| version.reference.version == *number)
-        .ok_or_else(|| Problem::from(procedures::unknown(name)).on(&caller.path))?;
+        .ok_or_else(|| Problem::from(procedures::unknown(name)).on(caller))?;
     committed(&registry, version, caller.if_none_match.as_deref())
 }

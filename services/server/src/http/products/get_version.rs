@@ -22,6 +22,6 @@ use crate::http::call::{Call, NoBody};
 pub async fn handler(app: Data<App>, call: Call<(Name, u32), NoBody>) -> Answer {
     let (name, number) = &call.path;
     let product = read(&app, &call.caller, name).await?;
-    let version = version(&product.state, name, *number).map_err(|problem| problem.on(&call.caller.path))?;
+    let version = version(&product.state, name, *number).map_err(|problem| problem.on(&call.caller))?;
     committed(&product, &version, call.caller.if_none_match.as_deref())
 }

@@ -21,7 +21,7 @@ use crate::http::call::{Call, DryRun, Json};
     responses((status = 201, description = "The settings", body = SettingsVersion)),
 )]
 pub async fn handler(app: Data<App>, call: Call<(), Json<RegisterProduct>, DryRun>) -> Answer {
-    call.caller.require_idempotency_key().map_err(|problem| problem.on(&call.caller.path))?;
+    call.caller.require_idempotency_key().map_err(|problem| problem.on(&call.caller))?;
     let name = call.body.0.name.clone();
     let command = ProductCommand::Register(Box::new(call.body.0));
     record(&app, &call.caller, "registerProduct", &name, command).await

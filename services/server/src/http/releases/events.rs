@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{stream, unknown};
 use crate::app::App;
 use crate::http::answer::{Answer, json};
-use crate::http::call::{Call, FromQuery, NoBody};
+use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
 use crate::http::problem::{Code, Problem};
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -21,6 +21,7 @@ use crate::http::problem::{Code, Problem};
 pub struct History {
     /// The first revision to read; 0 when absent.
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "exact_integer")]
     pub from_revision: Option<u64>,
     /// How many events at most; 100 when absent.
     #[param(minimum = 1, maximum = 200)]
@@ -73,7 +74,7 @@ impl EventView {
     responses((status = 200, description = "A page of events", body = EventPage)),
 )]
 pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, History>) -> Answer {
-    let page = page(&app, &call).await.map_err(|problem| problem.on(&call.caller.path))?;
+    let page = page(&app, &call).await.map_err(|problem| problem.on(&call.caller))?;
     let body = json(&page)?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/json"))
@@ -90,15 +91,17 @@ async fn page(app: &App, call: &Call<ReleaseId, NoBody, History>) -> Result<Even
     let from = call.query.from_revision.unwrap_or(0);
     let stream = stream(&call.caller, &call.path)?;
     let limit = usize::try_from(limit).unwrap_or(200);
-    let recorded = app
+    // One more than asked for says whether there is a next page.
+    let mut recorded = app
         .store
-        .read_stream(&stream, Revision(from), limit)
+        .read_stream(&stream, Revision(from), limit + 1)
         .await
         .map_err(|error| Problem::internal(&error))?;
     if recorded.is_empty() && app.releases.load(&stream).await?.committed().revision.is_none() {
         return Err(unknown(&call.path));
     }
-    let next = (recorded.len() == limit).then_some(from + limit as u64);
+    let next = (recorded.len() > limit).then_some(from + limit as u64);
+    recorded.truncate(limit);
     let events = recorded.iter().map(EventView::of).collect::<Result<_, _>>()?;
     Ok(EventPage { events, next_from_revision: next })
 }

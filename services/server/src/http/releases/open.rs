@@ -38,7 +38,7 @@ use crate::{names, procedures};
 )]
 pub async fn handler(app: Data<App>, call: Call<(), Json<OpenRelease>, DryRun>) -> Answer {
     let caller = &call.caller;
-    open(&app, caller, call.body.0).await.map_err(|problem: Problem| problem.on(&caller.path))
+    open(&app, caller, call.body.0).await.map_err(|problem: Problem| problem.on(caller))
 }
 
 async fn open(app: &App, caller: &Caller, body: OpenRelease) -> Answer {

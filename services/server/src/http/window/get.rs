@@ -24,6 +24,6 @@ use crate::http::releases::{AsOf, read};
 pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, AsOf>) -> Answer {
     let snapshot = read(&app, &call.caller, &call.path, &call.query).await?;
     let found = view(&call.path, &snapshot.release.state);
-    let body = found.map_err(|problem| problem.on(&call.caller.path))?.body;
+    let body = found.map_err(|problem| problem.on(&call.caller))?.body;
     Ok(snapshot.answer(&call.caller, body))
 }

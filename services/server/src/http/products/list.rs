@@ -1,0 +1,118 @@
+//! `GET /v1/products`
+
+use actix_web::web::Data;
+use jiff::Timestamp;
+use release::value::Name;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::app::App;
+use crate::http::answer::Answer;
+use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
+use crate::http::lists;
+use crate::http::problem::Problem;
+use crate::names;
+use crate::views::{self, View};
+
+#[derive(Debug, Deserialize, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct ListProducts {
+    /// How many products at most; 50 when absent.
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_-]+$")]
+    pub cursor: Option<String>,
+    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "exact_integer")]
+    pub min_position: Option<u64>,
+}
+
+impl FromQuery for ListProducts {}
+
+#[derive(Serialize, ToSchema)]
+pub struct ProductList {
+    /// By name.
+    #[schema(max_items = 200)]
+    pub products: Vec<ProductRow>,
+    /// Absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub next_cursor: Option<String>,
+}
+
+/// A product and the newest version of its settings.
+#[derive(Serialize, ToSchema)]
+pub struct ProductRow {
+    #[schema(max_length = 63)]
+    pub product: String,
+    pub settings_version: u32,
+    pub settings_published_at: Timestamp,
+    /// The procedure of a release that asks for no other.
+    #[schema(max_length = 63)]
+    pub procedure: String,
+    #[schema(max_items = 20)]
+    pub targets: Vec<Name>,
+    #[schema(max_items = 20)]
+    pub environments: Vec<Name>,
+}
+
+/// List products
+///
+/// The products the caller reads, by name.
+#[utoipa::path(
+    get,
+    path = "/v1/products",
+    operation_id = "listProducts",
+    tag = "Products",
+    params(ListProducts),
+    responses((status = 200, description = "A page of products", body = ProductList, example = json!({
+        "products": [{
+            "product": "checkout", "settings_version": 3, "settings_published_at": "2026-11-22T09:00:00Z",
+            "procedure": "product-release", "targets": ["default"], "environments": ["staging", "production"]
+        }]
+    }))),
+)]
+pub async fn handler(app: Data<App>, call: Call<(), NoBody, ListProducts>) -> Answer {
+    list(&app, &call).await.map_err(|problem| problem.on(&call.caller))
+}
+
+async fn list(app: &App, call: &Call<(), NoBody, ListProducts>) -> Answer {
+    let asked = &call.query;
+    let scope = lists::scope(&call.caller, None)?;
+    let limit = lists::limit(asked.limit)?;
+    let after = lists::place(asked.cursor.as_deref(), |key| Name::new(key).ok())?;
+    let position = lists::ready(app, View::Catalog, asked.min_position).await?;
+    let after = after.map_or_else(String::new, |after| after.to_string());
+    let mut names = lists::query(app, move |db| views::products(db, &scope, &after, limit + 1)).await?;
+    let more = lists::cut(&mut names, limit);
+    let next_cursor = names.last().filter(|_| more).map(lists::cursor);
+    let mut products = Vec::with_capacity(names.len());
+    for name in names {
+        products.extend(row(app, call.caller.tenant(), &name).await?);
+    }
+    let page = ProductList { products, next_cursor };
+    lists::answer(
+        &call.caller,
+        asked,
+        &page,
+        position,
+        page.next_cursor.as_deref().map(|next| ("cursor", next)),
+    )
+}
+
+async fn row(app: &App, tenant: &str, name: &str) -> Result<Option<ProductRow>, Problem> {
+    let name = Name::new(name).map_err(|error| Problem::internal(&error))?;
+    let stream = names::product(tenant, &name).map_err(|error| Problem::internal(&error))?;
+    let product = app.products.load(&stream).await?.committed();
+    Ok(product.state.current().map(|current| ProductRow {
+        product: name.to_string(),
+        settings_version: current.version,
+        settings_published_at: current.published_at,
+        procedure: current.settings.procedure.name.to_string(),
+        targets: current.settings.targets.to_vec(),
+        environments: current.settings.environments.iter().map(|e| e.name.clone()).collect(),
+    }))
+}

@@ -1,0 +1,5 @@
+//! The API, module by module as its URLs: first what all of them share, then each resource.
+
+mod conventions;
+mod operations;
+mod releases;

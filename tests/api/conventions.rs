@@ -1,0 +1,12 @@
+//! What holds whichever resource is asked.
+
+mod authentication;
+mod bodies;
+mod caching;
+mod documented;
+mod dry_run;
+mod headers;
+mod idempotency;
+mod preconditions;
+mod tenants;
+mod time_travel;

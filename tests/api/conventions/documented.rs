@@ -1,0 +1,199 @@
+//! Conventions that every documented operation keeps: read from the API description, so that an
+//! operation added later is tested from its first day.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Client, Request, World, bodies};
+
+const SOME_ID: &str = "00000000-0000-4000-8000-000000000000";
+
+/// A documented operation, on a path that could exist.
+struct Operation {
+    method: Method,
+    path: String,
+    template: String,
+    has_body: bool,
+    public: bool,
+}
+
+impl Operation {
+    fn by(&self, client: &Client) -> Request {
+        match self.method {
+            Method::GET => client.get(&self.path),
+            _ => client.post(&self.path, json!({})),
+        }
+    }
+}
+
+async fn operations(world: &World) -> Vec<Operation> {
+    let document = world.nobody().get("/openapi.json").await.ok().json();
+    let mut found = Vec::new();
+    for (template, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let Ok(method) = method.to_uppercase().parse::<Method>() else { continue };
+            if !operation.is_object() || operation.get("operationId").is_none() {
+                continue;
+            }
+            found.push(Operation {
+                method,
+                path: on_a_sample(template),
+                template: template.clone(),
+                has_body: operation.get("requestBody").is_some(),
+                public: operation["security"] == json!([{}]),
+            });
+        }
+    }
+    assert!(found.len() >= 40, "{} operations are documented", found.len());
+    found
+}
+
+/// The template with a value in place of each variable that its type accepts.
+fn on_a_sample(template: &str) -> String {
+    let sample = |name: &str| match name {
+        "release" => "checkout-2.4.0",
+        "item" => "1.1",
+        "number" | "step" | "version" => "1",
+        "product" => "checkout",
+        "name" => "product-release",
+        "environment" | "env" => "staging",
+        "code" => "not_found",
+        _ => SOME_ID,
+    };
+    let parts =
+        template.split('/').map(|part| match part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) {
+            Some(name) => sample(name),
+            None => part,
+        });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+#[tokio::test]
+async fn given_nobody_when_any_operation_is_called_then_401_unless_it_is_public() {
+    let world = World::new().await;
+    for operation in operations(&world).await {
+        let answer = operation.by(&world.nobody()).await;
+        if operation.public {
+            answer.ok();
+        } else {
+            answer.refused(401, "unauthenticated");
+        }
+    }
+}
+
+#[tokio::test]
+async fn given_a_method_a_path_does_not_take_when_sent_then_405_allows_what_is_documented() {
+    let world = World::new().await;
+    let operations = operations(&world).await;
+    for operation in &operations {
+        let same_path = operations.iter().filter(|other| other.template == operation.template);
+        let mut documented: Vec<_> = same_path.map(|other| other.method.to_string()).collect();
+        documented.sort();
+        let others = [Method::PUT, Method::PATCH, Method::DELETE, Method::POST, Method::GET];
+        for method in others.into_iter().filter(|method| !documented.contains(&method.to_string())) {
+            let answer = world.viewer().request(method, &operation.path).await;
+            let answer = answer.refused(405, "method_not_allowed");
+            let mut allowed: Vec<_> =
+                answer.header("allow").unwrap().split(", ").map(str::to_owned).collect();
+            allowed.sort();
+            assert_eq!(allowed, documented, "{}", operation.template);
+        }
+    }
+}
+
+#[tokio::test]
+async fn given_an_unknown_query_parameter_when_sent_then_400_on_every_operation() {
+    let world = World::new().await;
+    for mut operation in operations(&world).await {
+        if operation.public {
+            continue;
+        }
+        operation.path.push_str("?nonsense=1");
+        let answer = operation.by(&world.viewer()).await.refused(400, "invalid_parameter");
+        assert_eq!(answer.pointers().len(), 1, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn given_a_body_that_is_wrong_in_form_when_sent_then_every_command_refuses_it_alike() {
+    let world = World::new().await;
+    let everyone = world.person("everyone", &["release_manager", "engineer", "admin", "approver"]);
+    for operation in operations(&world).await.iter().filter(|operation| operation.method == Method::POST) {
+        let send = |body: &str| everyone.post_bytes(&operation.path, body).key("k");
+        send("{\"nonsense\":1}").await.refused(422, "invalid_body");
+        if operation.has_body {
+            send("{").await.refused(400, "malformed_json");
+            let text = send("{\"nonsense\":1}").header("content-type", "text/plain");
+            text.await.refused(415, "unsupported_media_type");
+        }
+        let huge = "x".repeat(8 * 1024 * 1024 + 1);
+        send(&huge).await.refused(413, "body_too_large");
+    }
+}
+
+#[tokio::test]
+async fn given_a_path_that_is_nowhere_when_asked_then_404() {
+    let world = World::new().await;
+    world.open("2.4.0").await;
+    for path in ["/", "/v1", "/v1/releases/", "/v1/releases/checkout-2.4.0/", "/v1/nothing", "/v2/releases"] {
+        world.viewer().get(path).await.refused(404, "not_found");
+    }
+    let ids =
+        ["checkout", "2.4.0", "checkout-2.4", "Checkout-2.4.0", "checkout-2.4.0-rc.1", "-2.4.0"];
+    for id in ids {
+        world.viewer().get(&format!("/v1/releases/{id}")).await.refused(404, "not_found");
+    }
+    let release = "/v1/releases/checkout-2.4.0";
+    for rest in ["items/0.1", "items/one", "candidates/first", "candidates/-1", "evidence/7", "comments/x"] {
+        world.viewer().get(&format!("{release}/{rest}")).await.refused(404, "not_found");
+    }
+}
+
+#[tokio::test]
+async fn given_another_spelling_of_a_number_or_an_id_when_asked_then_404() {
+    // One thing has one URL; a second spelling would be a second resource to caches and to keys.
+    let world = World::new().await;
+    let opened = world.open_with_candidate("2.4.0").await;
+    let made = world.bob().post(&opened.under("comments"), bodies::comment("hello")).await.created();
+    let id = made.json()["comment"].as_str().unwrap().to_owned();
+    let spelled = [
+        opened.under("candidates/01"),
+        opened.under("candidates/+1"),
+        opened.under(&format!("comments/{}", id.to_uppercase())),
+        opened.under(&format!("comments/{}", id.replace('-', ""))),
+        opened.under(&format!("comments/%7B{id}%7D")),
+    ];
+    let mut taken = Vec::new();
+    for path in spelled {
+        if world.viewer().get(&path).await.status != 404 {
+            taken.push(path);
+        }
+    }
+    assert!(taken.is_empty(), "answered under another spelling: {taken:#?}");
+}
+
+#[tokio::test]
+async fn given_the_description_when_read_then_each_operation_says_what_it_needs() {
+    let world = World::new().await;
+    let document = world.nobody().get("/openapi.json").await.ok().json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let mut ids = std::collections::BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let what = format!("{method} {path}");
+            assert!(operation["summary"].is_string() && operation["description"].is_string(), "{what}");
+            assert!(operation["tags"].as_array().is_some_and(|tags| tags.len() == 1), "{what}");
+            let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{what}"));
+            assert!(ids.insert(id.to_owned()), "{id} is used twice");
+            let responses = operation["responses"].as_object().unwrap();
+            let succeeds = responses.keys().any(|status| status.starts_with('2'));
+            assert!(succeeds && problems_are_referenced(responses), "{what}: {responses:?}");
+        }
+    }
+}
+
+fn problems_are_referenced(responses: &serde_json::Map<String, Value>) -> bool {
+    responses.iter().all(|(status, response)| {
+        status.starts_with(['2', '3']) || response["$ref"].as_str().is_some_and(|to| to.starts_with('#'))
+    })
+}

@@ -1,0 +1,180 @@
+use serde_json::json;
+
+use crate::harness::{Answer, Opened, World, bodies};
+
+const FOR_EVER: &str = "private, immutable, max-age=31536000";
+
+/// A release with a short past: what summary and checklist were after each command.
+struct Past {
+    opened: Opened,
+    /// The last revision and position of each command, with what was read right after it.
+    moments: Vec<Moment>,
+}
+
+struct Moment {
+    at: String,
+    summary: Answer,
+    checklist: Answer,
+}
+
+impl Past {
+    async fn of(world: &World) -> Self {
+        let opened = world.open("2.4.0").await;
+        let mut moments = vec![Moment::now(world, &opened).await];
+        world.bob().post(&opened.under("candidates"), bodies::tag("2.4.0", 1)).await.created();
+        moments.push(Moment::now(world, &opened).await);
+        // Three events in one command.
+        let body = bodies::attest(&["git_ref", "git_ref"]);
+        world.bob().post(&opened.item("1.1", "attest"), body).await.ok();
+        moments.push(Moment::now(world, &opened).await);
+        world.bob().post(&opened.under("comments"), bodies::comment("done")).await.created();
+        moments.push(Moment::now(world, &opened).await);
+        Self { opened, moments }
+    }
+
+    async fn read(&self, world: &World, rest: &str, query: &str) -> Answer {
+        world.viewer().get(&format!("{}{rest}?{query}", self.opened.path)).await
+    }
+}
+
+impl Moment {
+    /// What is now, after a while that only a simulated clock can take.
+    async fn now(world: &World, opened: &Opened) -> Self {
+        let now = world.pass(1).await["now"].as_str().unwrap().to_owned();
+        let summary = world.viewer().get(&opened.path).await.ok();
+        let checklist = world.viewer().get(&opened.under("checklist")).await.ok();
+        world.pass(100).await;
+        Self { at: now, summary, checklist }
+    }
+}
+
+#[tokio::test]
+async fn given_a_past_when_read_at_a_revision_position_or_time_then_what_was_true_then() {
+    let world = World::with_simulated_clock().await;
+    let past = Past::of(&world).await;
+    for moment in &past.moments {
+        let revision = moment.summary.revision();
+        let position = moment.summary.position();
+        for query in [
+            format!("at_revision={revision}"),
+            format!("at_position={position}"),
+            format!("as_of={}", moment.at),
+        ] {
+            for (rest, then) in [("", &moment.summary), ("/checklist", &moment.checklist)] {
+                let read = past.read(&world, rest, &query).await.ok();
+                assert_eq!(read.body, then.body, "{rest}?{query}");
+                assert_eq!((read.revision(), read.position()), (revision, position), "{rest}?{query}");
+                assert_eq!(read.header("cache-control"), Some(FOR_EVER), "{rest}?{query}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn given_a_place_inside_a_command_when_read_then_the_commands_end() {
+    let world = World::with_simulated_clock().await;
+    let past = Past::of(&world).await;
+    // Revisions 2, 3 and 4 are one command.
+    let end = &past.moments[2].summary;
+    assert_eq!(end.revision(), 4);
+    for back in 0..3 {
+        let at_revision = past.read(&world, "", &format!("at_revision={}", 4 - back)).await.ok();
+        let at_position = past.read(&world, "", &format!("at_position={}", end.position() - back)).await.ok();
+        assert_eq!((&at_revision.body, at_revision.revision()), (&end.body, 4));
+        assert_eq!((&at_position.body, at_position.position()), (&end.body, end.position()));
+    }
+}
+
+#[tokio::test]
+async fn given_a_past_answer_when_more_is_recorded_and_the_service_restarts_then_the_same_bytes() {
+    let world = World::with_simulated_clock().await;
+    let past = Past::of(&world).await;
+    let queries = ["at_revision=1".to_owned(), format!("as_of={}", past.moments[1].at)];
+    world.alice().post(&past.opened.under("abort"), json!({"reason": "no"})).await.ok();
+    let world = world.restarted().await;
+    for query in &queries {
+        let read = past.read(&world, "", query).await.ok();
+        assert_eq!(read.body, past.moments[1].summary.body, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn given_a_time_of_the_last_minute_when_read_then_it_is_not_kept_for_ever() {
+    let world = World::with_simulated_clock().await;
+    let past = Past::of(&world).await;
+    let now = world.pass(0).await["now"].as_str().unwrap().to_owned();
+    let read = past.read(&world, "", &format!("as_of={now}")).await.ok();
+    assert_eq!(read.header("cache-control"), Some("private, no-cache"));
+}
+
+#[tokio::test]
+async fn given_a_place_that_is_not_reached_when_read_then_it_is_not_kept_for_ever() {
+    // What is answered for a place in the future changes when that place is written.
+    let world = World::new().await;
+    let opened = world.open("2.4.0").await;
+    let past = Past { opened, moments: Vec::new() };
+    for query in ["at_position=1000", "at_revision=1000", "at_revision=1"] {
+        let read = past.read(&world, "", query).await;
+        assert_ne!(read.header("cache-control"), Some(FOR_EVER), "{query} -> {read}");
+    }
+}
+
+#[tokio::test]
+async fn given_a_place_before_the_opening_when_read_then_404() {
+    let world = World::with_simulated_clock().await;
+    let before = world.pass(60).await["now"].as_str().unwrap().to_owned();
+    world.pass(60).await;
+    // Something stands before it, so that there is a position at which it does not exist.
+    world.open_for("search", "1.0.0").await;
+    let opened = world.open("2.4.0").await;
+    let past = Past { opened, moments: Vec::new() };
+    for query in ["at_position=0", &format!("as_of={before}")] {
+        past.read(&world, "", query).await.refused(404, "not_found");
+    }
+}
+
+#[tokio::test]
+async fn given_a_release_nobody_opened_when_its_past_is_read_then_404_unknown() {
+    let world = World::new().await;
+    for query in ["at_revision=0", "at_position=0", "as_of=2026-01-01T00:00:00Z"] {
+        let path = format!("/v1/releases/checkout-9.9.9?{query}");
+        world.viewer().get(&path).await.refused(404, "release_unknown");
+    }
+}
+
+#[tokio::test]
+async fn given_parameters_that_cannot_be_when_read_then_400() {
+    let world = World::new().await;
+    let opened = world.open("2.4.0").await;
+    let past = Past { opened, moments: Vec::new() };
+    for query in [
+        "at_revision=0&at_position=0",
+        "as_of=2026-01-01T00:00:00Z&at_revision=0",
+        "at_revision=-1",
+        "at_revision=one",
+        "at_revision=1.0",
+        "at_revision=99999999999999999999",
+        "at_position=",
+        "as_of=yesterday",
+        "as_of=2026-13-01T00:00:00Z",
+        "at_revision=0&at_revision=1",
+    ] {
+        past.read(&world, "", query).await.refused(400, "invalid_parameter");
+    }
+}
+
+#[tokio::test]
+async fn given_something_made_later_when_read_at_an_earlier_place_then_it_is_not_there_yet() {
+    let world = World::new().await;
+    let opened = world.open_with_candidate("2.4.0").await;
+    let comment = world.bob().post(&opened.under("comments"), bodies::comment("hello")).await.created();
+    let made = world.bob().post(&opened.item("1.1", "evidence"), bodies::evidence("git_ref")).await.created();
+    let viewer = world.viewer();
+    let earlier = |path: String| viewer.get(&format!("{path}?at_revision=0"));
+    earlier(comment.location()).await.refused(404, "comment_unknown");
+    earlier(made.location()).await.refused(404, "evidence_unknown");
+    earlier(opened.under("candidates/1")).await.refused(404, "candidate_unknown");
+    assert_eq!(earlier(opened.under("candidates")).await.ok().json(), json!({"candidates": []}));
+    assert_eq!(earlier(opened.under("evidence")).await.ok().json(), json!({"evidence": []}));
+    assert_eq!(earlier(opened.item("1.1", "")).await.ok().json()["evidence_count"], 0);
+}

@@ -1,0 +1,16 @@
+//! `/v1/releases` and everything below.
+
+mod abort;
+mod amend;
+mod candidates;
+mod checklist;
+mod comments;
+mod complete;
+mod events;
+mod evidence;
+mod get;
+mod hold;
+mod items;
+mod open;
+mod waivers;
+mod walk;

@@ -1,0 +1,122 @@
+//! The project's own benchmark: commands and queries over HTTP against bare actix-web, in turn, in one
+//! run on this machine. Trust the ratios, not the figures.
+//!
+//! `cargo bench -p tests -- [seconds per round]`
+
+mod bare;
+mod load;
+
+use std::time::Duration;
+
+use load::{Load, Measured};
+use serde_json::json;
+use server::Config;
+use server::auth::PrincipalKind;
+use server::auth::issue::{JWKS_FILE, LocalIssuer, TokenRequest};
+
+const ISSUER: &str = "https://bench.shiplog.example";
+const AUDIENCE: &str = "shiplog";
+const RELEASES: usize = 200;
+const ROUNDS: usize = 3;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let seconds = std::env::args().skip(1).find_map(|text| text.parse().ok()).unwrap_or(3);
+    let round = Duration::from_secs(seconds);
+    let dir = tempfile::tempdir()?;
+    let issuer = LocalIssuer::load_or_generate(&dir.path().join("issuer"), ISSUER)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let service = server::start(config(dir.path())?).await?;
+        let bare = bare::start()?;
+        let token = token(&issuer, &["release_manager", "engineer", "admin"])?;
+        open_releases(service.addr, &token).await?;
+
+        println!("{ROUNDS} rounds of {seconds} s each, in turn; the best of each; requests per second (p50 / p99 ms)\n");
+        println!("{:<44}{:>28}{:>28}{:>8}", "", "shiplog", "bare actix-web", "ratio");
+        for connections in [64, 256] {
+            let evidence = |n: usize| evidence_request(service.addr, &token, n);
+            let echo = |_: usize| load::post(bare, "/echo", None, &"x".repeat(500));
+            compare(&format!("POST evidence / POST echo 500 B, {connections}"), connections, round, evidence, service.addr, echo, bare).await?;
+        }
+        for connections in [64, 256] {
+            let checklist = |n: usize| load::get(service.addr, &format!("/v1/releases/{}/checklist", release(n)), Some(&token));
+            let plain = |_: usize| load::get(bare, "/json", None);
+            compare(&format!("GET checklist / GET 2 KB JSON, {connections}"), connections, round, checklist, service.addr, plain, bare).await?;
+        }
+        service.stop().await;
+        Ok(())
+    })
+}
+
+async fn compare(
+    what: &str,
+    connections: usize,
+    round: Duration,
+    ours: impl Fn(usize) -> Vec<u8>,
+    our_addr: std::net::SocketAddr,
+    theirs: impl Fn(usize) -> Vec<u8>,
+    their_addr: std::net::SocketAddr,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut best: (Option<Measured>, Option<Measured>) = (None, None);
+    for _ in 0..ROUNDS {
+        let measured = Load::new(our_addr, connections, &ours).run(round).await?;
+        best.0 = Some(measured.better_of(best.0));
+        let measured = Load::new(their_addr, connections, &theirs).run(round).await?;
+        best.1 = Some(measured.better_of(best.1));
+    }
+    if let (Some(ours), Some(theirs)) = best {
+        let ratio = ours.per_second / theirs.per_second;
+        println!("{what:<44}{ours:>28}{theirs:>28}{ratio:>8.2}");
+    }
+    Ok(())
+}
+
+fn config(dir: &std::path::Path) -> Result<Config, Box<dyn std::error::Error>> {
+    // Room for every release of the run: this measures the path, not the cache.
+    let mut config = Config { data: dir.to_owned(), cache_mib: 8_192, ..Config::default() };
+    config.listen.set_port(0);
+    config.auth.issuers.push(serde_json::from_value(json!({
+        "issuer": ISSUER, "audience": AUDIENCE, "jwks": dir.join("issuer").join(JWKS_FILE),
+        "algorithms": ["EdDSA"], "kind": "claim",
+    }))?);
+    Ok(config)
+}
+
+fn token(issuer: &LocalIssuer, roles: &[&str]) -> Result<String, Box<dyn std::error::Error>> {
+    let now = server::clock::Clock::System.now();
+    let mut request = TokenRequest::new("bench", PrincipalKind::Person, AUDIENCE, 3600, now);
+    for role in roles {
+        request.roles.push(role.parse()?);
+    }
+    Ok(issuer.token(&request)?)
+}
+
+fn release(n: usize) -> String {
+    format!("bench-1.0.{}", n % RELEASES)
+}
+
+async fn open_releases(addr: std::net::SocketAddr, token: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let client = reqwest::Client::new();
+    let post = |path: &str, key: String, body: serde_json::Value| {
+        let url = format!("http://{addr}{path}");
+        client.post(url).bearer_auth(token).header("Idempotency-Key", key).json(&body).send()
+    };
+    post("/v1/products", "product".into(), json!({"name": "bench"})).await?.error_for_status()?;
+    for n in 0..RELEASES {
+        let body = json!({"product": "bench", "version": format!("1.0.{n}"), "reason": "benchmark"});
+        post("/v1/releases", format!("open-{n}"), body).await?.error_for_status()?;
+    }
+    Ok(())
+}
+
+fn evidence_request(addr: std::net::SocketAddr, token: &str, n: usize) -> Vec<u8> {
+    let body = json!({
+        "facts": {"kind": "git_ref", "repository": "acme/checkout", "ref_name": "release/2.4.0",
+                  "head_sha": "5d1c2f0a8e4b6973c1d0e9f8a7b6c5d4e3f2a1b0",
+                  "base_sha": "a3f2a1b05d1c2f0a8e4b6973c1d0e9f8a7b6c5d4", "protected": true},
+        "url": "https://git.example/acme/checkout/tree/release/2.4.0",
+        "sha256": "4e07408562bedb8b60ce05c1decfe3ad16b72230967de01f640b7e4729b49fce",
+    });
+    let path = format!("/v1/releases/{}/items/1.1/evidence", release(n));
+    load::post(addr, &path, Some(token), &body.to_string())
+}

@@ -1,0 +1,5 @@
+//! The real program, killed and stopped.
+
+mod killed;
+mod lock;
+mod stopped;

@@ -1,0 +1,155 @@
+//! The real program as a child process, to be killed and started again.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+/// Starting, and stopping in good order, take less than this also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Program {
+    child: Child,
+    pub addr: SocketAddr,
+    log: watch::Receiver<String>,
+}
+
+/// A program that ended instead of serving.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    pub log: String,
+}
+
+impl Program {
+    /// Serves the log in `data`; returns once requests are taken.
+    pub async fn start(data: &Path) -> Self {
+        Self::try_start(data).await.unwrap_or_else(|ended| panic!("the program did not serve: {ended:?}"))
+    }
+
+    pub async fn try_start(data: &Path) -> Result<Self, Ended> {
+        let mut child = Command::new(executable())
+            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .env("RUST_LOG", "info")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            // Whatever becomes of the test, its children end with it.
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut log = follow(&mut child);
+        let serving = log.wait_for(|log| served_at(log).is_some());
+        let serving = tokio::time::timeout(PATIENCE, serving).await.expect("it serves or ends in time");
+        // An error says that its standard error was closed: it ended.
+        let addr = serving.ok().and_then(|log| served_at(&log));
+        match addr {
+            Some(addr) => Ok(Self { child, addr, log }),
+            None => {
+                let status = child.wait().await.unwrap();
+                Err(Ended { status, log: log.borrow().clone() })
+            }
+        }
+    }
+
+    /// As a power cut would: no handler runs, nothing is flushed.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+        self.assert_did_not_panic();
+    }
+
+    /// A client that repeats sees a panic as a lost connection and gets over it; the tests must not.
+    fn assert_did_not_panic(&self) {
+        let log = self.log.borrow();
+        if let Some((_, panic)) = log.split_once("panicked at ") {
+            panic!("the program panicked at {}", panic.lines().take(2).collect::<Vec<_>>().join(" "));
+        }
+    }
+
+    /// Asks it to stop.
+    pub async fn terminate(&self) {
+        let pid = self.child.id().expect("it runs").to_string();
+        // Every shell has this built in; signals have no safe interface in the standard library.
+        let sent = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status().await.unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits until its log says so.
+    pub async fn says(&mut self, words: &str) {
+        let said = self.log.wait_for(|log| log.contains(words));
+        tokio::time::timeout(PATIENCE, said).await.expect("in time").expect("before it ends");
+    }
+
+    pub async fn ended(mut self) -> Ended {
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("in time").unwrap();
+        self.assert_did_not_panic();
+        Ended { status, log: self.log.borrow().clone() }
+    }
+}
+
+/// Collects standard error; the channel closes when the program does.
+fn follow(child: &mut Child) -> watch::Receiver<String> {
+    let (sender, receiver) = watch::channel(String::new());
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    tokio::spawn(async move {
+        while let Ok(Some(line)) = lines.next_line().await {
+            sender.send_modify(|log| {
+                log.push_str(&line);
+                log.push('\n');
+            });
+        }
+    });
+    receiver
+}
+
+fn served_at(log: &str) -> Option<SocketAddr> {
+    let (_, rest) = log.split_once("serves on http://")?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+/// A token as `shiplog token` prints it.
+pub async fn token(data: &Path, subject: &str, role: &str) -> String {
+    let output = Command::new(executable())
+        .args(["token", "--subject", subject, "--role", role, "--data"])
+        .arg(data)
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// `shiplog` as `tests/run` built it, or else built now; with nothing to do that takes a moment.
+pub fn executable() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| match std::env::var_os("SHIPLOG_BIN") {
+        Some(path) => path.into(),
+        None => build(),
+    })
+}
+
+fn build() -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = std::process::Command::new(cargo);
+    // The features of the whole workspace, so that what the tests were built with is used again.
+    build.args(["build", "--workspace", "--all-features", "--bin", "shiplog", "--message-format", "json"]);
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
+    }
+    let output =
+        build.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().expect("cargo");
+    assert!(output.status.success(), "shiplog does not build");
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .expect("cargo names the executable")
+}
