@@ -20,12 +20,13 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::actor::{ActorKind, Role};
+use crate::actor::Role;
 use crate::aggregate::Aggregate as _;
 use crate::command::Command;
 use crate::event::{
     EnvironmentPurpose, Fact, Input, Interval, ReleaseEvent, ReleaseOpened, SettingsRef, Signatory,
 };
+use crate::guard::{is_system, one, person, refuse, role};
 use crate::procedure::{Item, Order, Procedure, ProcedureRef};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Candidate, FULL_AT, Life, Release};
@@ -177,24 +178,12 @@ fn ahead(release: &Release, decided: &[Decided<ReleaseEvent>], ctx: &Context<'_>
     after
 }
 
-fn is_system(ctx: &Context<'_>) -> bool {
-    ctx.actor.kind == ActorKind::System
-}
-
 /// Time alone does this.
 fn system(ctx: &Context<'_>) -> Result<(), Refusal> {
     if is_system(ctx) {
         return Ok(());
     }
     refuse(RefusalCode::RoleMissing, "the server does this when its time has come")
-}
-
-fn one(event: impl Into<ReleaseEvent>) -> Decision {
-    Ok(vec![Decided::now(event)])
-}
-
-fn refuse<T>(code: RefusalCode, detail: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal::new(code, detail))
 }
 
 /// The target of rows that speak of the release as a whole.
@@ -236,31 +225,6 @@ fn has_room(release: &Release) -> Result<(), Refusal> {
         return refuse(RefusalCode::ReleaseFull, format!("{} of {FULL_AT} events", release.events));
     }
     Ok(())
-}
-
-fn role(ctx: &Context<'_>, any_of: &[Role]) -> Result<(), Refusal> {
-    if ctx.actor.has_any(any_of) {
-        return Ok(());
-    }
-    let names = |roles: &[Role]| roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
-    let expected = format!("any of: {}", names(any_of));
-    let observed = names(&ctx.actor.roles);
-    let cause = if observed.is_empty() { Cause::Absent } else { Cause::Mismatch };
-    Err(Refusal::new(RefusalCode::RoleMissing, expected.clone()).with_rows(vec![Row::failed(
-        "role",
-        &whole(),
-        "actor/roles".into(),
-        expected,
-        observed,
-        cause,
-    )]))
-}
-
-fn person(ctx: &Context<'_>) -> Result<(), Refusal> {
-    if ctx.actor.kind == ActorKind::Person {
-        return Ok(());
-    }
-    refuse(RefusalCode::PersonRequired, format!("the caller is a {}", ctx.actor.kind.as_str()))
 }
 
 fn item_of<'p>(ctx: &'p Context<'_>, number: ItemNumber) -> Result<&'p Item, Refusal> {
