@@ -6,4 +6,5 @@
 
 mod api;
 mod crash;
+mod demo;
 mod harness;

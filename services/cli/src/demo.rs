@@ -24,7 +24,7 @@ use server::{Config, Service};
 use tempfile::TempDir;
 
 use crate::Outcome;
-use crate::serve::{log_to_stderr, trust_local_issuer};
+use crate::serve::{asked_to_stop, log_to_stderr, trust_local_issuer};
 use cast::Cast;
 use facts::{Build, RELEASE};
 use screen::Screen;
@@ -66,7 +66,7 @@ impl Demo {
         screen.title(&base, data.path())?;
         tokio::select! {
             shown = show(Stage::new(base.clone(), cast, screen)?) => shown?,
-            () = interrupted() => return Err("interrupted".into()),
+            () = asked_to_stop() => return Err("interrupted".into()),
         }
         if self.keep { keep_serving(service, screen, &base, &viewer).await } else { Ok(()) }
     }
@@ -121,14 +121,7 @@ async fn keep_serving(service: &Service, screen: Screen, base: &str, token: &str
     screen
         .plain(&format!("curl -H \"Authorization: Bearer $TOKEN\" {base}/v1/releases/{RELEASE}/checklist"))?;
     tokio::select! {
-        () = interrupted() => Ok(()),
+        () = asked_to_stop() => Ok(()),
         reason = service.failed() => Err(format!("the log can no longer be written: {reason}").into()),
-    }
-}
-
-/// The data directory is removed on the way out, so the process must not die by the signal itself.
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }

@@ -30,34 +30,28 @@ impl Clock {
         }
     }
 
-    /// Waits until it is `instant`; for ever when there is none.
-    pub async fn reached(&self, instant: Option<Timestamp>) {
-        let Some(instant) = instant else {
-            return match self {
-                Self::System => std::future::pending().await,
-                // Whoever advances a simulation waits for everyone to have seen it.
-                Self::Simulated { advanced, .. } => advanced.notified().await,
-            };
-        };
-        loop {
-            let left = instant.duration_since(self.now());
-            if !left.is_positive() {
-                return;
-            }
-            match self {
-                // Looked at again every minute, because the machine's clock may be set meanwhile.
-                Self::System => {
-                    let left = left.unsigned_abs().min(Duration::from_secs(60));
-                    tokio::time::sleep(left).await;
-                }
-                Self::Simulated { advanced, .. } => {
-                    let seen = advanced.notified();
-                    tokio::pin!(seen);
-                    seen.as_mut().enable();
-                    if self.now() < instant {
-                        seen.await;
+    /// Waits until it is `instant`; for ever when there is none. A simulation returns as soon as its time
+    /// is no longer `seen`, because whoever advances it waits for everyone to have seen it.
+    pub async fn reached(&self, instant: Option<Timestamp>, seen: Timestamp) {
+        match self {
+            Self::System => {
+                let Some(instant) = instant else { return std::future::pending().await };
+                loop {
+                    let left = instant.duration_since(self.now());
+                    if !left.is_positive() {
                         return;
                     }
+                    // Looked at again every minute, because the machine's clock may be set meanwhile.
+                    tokio::time::sleep(left.unsigned_abs().min(Duration::from_secs(60))).await;
+                }
+            }
+            Self::Simulated { advanced, .. } => {
+                let woken = advanced.notified();
+                tokio::pin!(woken);
+                // Registered before looking, so that no advance is missed.
+                woken.as_mut().enable();
+                if self.now() == seen {
+                    woken.await;
                 }
             }
         }

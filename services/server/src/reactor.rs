@@ -77,14 +77,16 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     loop {
         let mut feed = app.store.subscribe(position);
         loop {
-            while let Some(stream) = agenda.take_due(app.clock.now()) {
+            // One reading for all three: what is reported as done is what was looked at.
+            let now = app.clock.now();
+            while let Some(stream) = agenda.take_due(now) {
                 attend(&app, &mut agenda, &stream).await;
             }
-            app.reactor.send_replace(Progress { position, time: app.clock.now() });
+            app.reactor.send_replace(Progress { position, time: now });
             let next = agenda.next();
             let event = tokio::select! {
                 () = stop.cancelled() => return,
-                () = app.clock.reached(next) => continue,
+                () = app.clock.reached(next, now) => continue,
                 event = feed.next() => event,
             };
             match event {
