@@ -55,6 +55,8 @@ pub async fn record(
             reserve::for_command(app, caller.tenant(), id, opened, &envelope, &command).await?;
         }
         let around = surroundings::of(app, caller.tenant(), opened, &command).await?;
+        // A state that somebody holds is copied when the next event goes into it.
+        drop(release);
         let procedure = Arc::clone(&around.procedure);
         let handled = handle(app, &app.releases, &stream, &envelope, &command, &around, |state, created| {
             view(state, &procedure, created)
