@@ -28,8 +28,9 @@ pub(super) const SCHEMA: &str = "
         total_items INTEGER NOT NULL, candidate TEXT, window_from INTEGER, window_to INTEGER,
         opened_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, closed_at INTEGER,
         revision INTEGER NOT NULL, position INTEGER NOT NULL, roles INTEGER NOT NULL,
-        next_deadline INTEGER, words INTEGER NOT NULL) STRICT;
+        next_deadline INTEGER, text_hash INTEGER NOT NULL) STRICT;
     CREATE UNIQUE INDEX releases_id ON releases(tenant, id);
+    CREATE INDEX releases_tenant ON releases(tenant);
     CREATE INDEX releases_product ON releases(tenant, product);
     CREATE INDEX releases_state ON releases(tenant, state);
     CREATE INDEX releases_version ON releases(tenant, version);
@@ -205,7 +206,7 @@ fn words(release: &Release, id: &str) -> String {
 pub(super) fn write(tx: &Transaction<'_>, new: &NewRow, opened: Option<Position>) -> rusqlite::Result<()> {
     let row = &new.row;
     let known: Option<(i64, i64)> = tx
-        .prepare_cached("SELECT opened, words FROM releases WHERE tenant = ?1 AND id = ?2")?
+        .prepare_cached("SELECT opened, text_hash FROM releases WHERE tenant = ?1 AND id = ?2")?
         .query_row(params![new.tenant, row.release], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     // Seen for the first time in the middle of its stream only when the file is not of this log.
@@ -224,7 +225,7 @@ pub(super) fn write(tx: &Transaction<'_>, new: &NewRow, opened: Option<Position>
              candidate = excluded.candidate, window_from = excluded.window_from,
              window_to = excluded.window_to, updated_at = excluded.updated_at,
              closed_at = excluded.closed_at, revision = excluded.revision, position = excluded.position,
-             roles = excluded.roles, next_deadline = excluded.next_deadline, words = excluded.words",
+             roles = excluded.roles, next_deadline = excluded.next_deadline, text_hash = excluded.text_hash",
     )?
     .execute(params![
         opened,
@@ -325,6 +326,18 @@ impl Query {
         self.also(sql, i64::try_from(limit).unwrap_or(i64::MAX));
     }
 
+    /// The newest of the releases it finds, with a column of their cards; found first, so that no more
+    /// than a page of wide rows is read and sorted.
+    fn with_cards(mut self, column: &str, limit: usize) -> Self {
+        self.end(" ORDER BY opened DESC LIMIT ?", limit);
+        self.sql = format!(
+            "SELECT {COLUMNS}, {column} FROM releases JOIN cards USING (opened)
+             WHERE opened IN ({}) ORDER BY opened DESC",
+            self.sql
+        );
+        self
+    }
+
     pub(super) fn rows<T>(
         &self,
         db: &Connection,
@@ -354,7 +367,12 @@ pub struct Filter {
 
 /// Releases, newest first.
 pub fn list(db: &Connection, scope: &Scope, filter: &Filter, limit: usize) -> rusqlite::Result<Vec<Row>> {
-    let mut query = scope.select(&format!("SELECT {COLUMNS} FROM releases"));
+    // Search starts from the words, whose index gives the newest first and stops at the limit.
+    let from = match filter.text {
+        Some(_) => "words CROSS JOIN releases ON opened = words.rowid",
+        None => "releases",
+    };
+    let mut query = scope.select(&format!("SELECT {COLUMNS} FROM {from}"));
     if let Some(product) = &filter.product {
         query.and("product = ?", product.to_string());
     }
@@ -379,11 +397,14 @@ pub fn list(db: &Connection, scope: &Scope, filter: &Filter, limit: usize) -> ru
     if let Some(since) = filter.updated_since {
         query.and("updated_at >= ?", micros(since));
     }
+    let place = if filter.text.is_some() { "words.rowid" } else { "opened" };
     if let Some(text) = &filter.text {
-        query.and("opened IN (SELECT rowid FROM words WHERE words MATCH ?)", phrases(text));
+        query.and("words MATCH ?", phrases(text));
     }
-    before(&mut query, filter.before);
-    query.end(" ORDER BY opened DESC LIMIT ?", limit);
+    if let Some(before) = filter.before {
+        query.and(&format!("{place} < ?"), signed(before));
+    }
+    query.end(&format!(" ORDER BY {place} DESC LIMIT ?"), limit);
     query.rows(db, read)
 }
 
@@ -395,11 +416,9 @@ pub fn cards(
     opened_before: Option<u64>,
     limit: usize,
 ) -> rusqlite::Result<Vec<(Row, Vec<Blocking>)>> {
-    let select = format!("SELECT {COLUMNS}, blocking FROM releases JOIN cards USING (opened)");
-    let mut query = live(scope, &select, product);
+    let mut query = live(scope, "SELECT opened FROM releases", product);
     before(&mut query, opened_before);
-    query.end(" ORDER BY opened DESC LIMIT ?", limit);
-    query.rows(db, |row| Ok((read(row)?, parsed(row, 18)?)))
+    query.with_cards("blocking", limit).rows(db, |row| Ok((read(row)?, parsed(row, 18)?)))
 }
 
 /// How many releases in progress are in a step; `None` when every item is closed.
@@ -432,12 +451,10 @@ pub fn inbox(
     opened_before: Option<u64>,
     limit: usize,
 ) -> rusqlite::Result<Vec<(Row, Vec<Waiting>)>> {
-    let select = format!("SELECT {COLUMNS}, waiting FROM releases JOIN cards USING (opened)");
-    let mut query = live(scope, &select, product);
+    let mut query = live(scope, "SELECT opened FROM releases", product);
     scope.waiting(&mut query);
     before(&mut query, opened_before);
-    query.end(" ORDER BY opened DESC LIMIT ?", limit);
-    query.rows(db, |row| Ok((read(row)?, parsed(row, 18)?)))
+    query.with_cards("waiting", limit).rows(db, |row| Ok((read(row)?, parsed(row, 18)?)))
 }
 
 /// When a release is planned to go to production.

@@ -62,6 +62,7 @@ impl FromQuery for ListReleases {}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ReleaseState)]
 pub enum State {
     Open,
     Held,
@@ -151,8 +152,10 @@ async fn list(app: &App, call: &Call<(), NoBody, ListReleases>) -> Answer {
 fn text(text: &str) -> Result<String, Problem> {
     let searchable = |word: &&str| word.contains(char::is_alphanumeric);
     let words: Vec<_> = text.split_whitespace().filter(searchable).collect();
-    if text.chars().count() > MAX_TEXT || !(1..=MAX_WORDS).contains(&words.len()) {
-        let detail = format!("1 to {MAX_WORDS} words, together at most {MAX_TEXT} characters");
+    let unreadable = text.chars().count() > MAX_TEXT || text.contains(char::is_control);
+    if unreadable || !(1..=MAX_WORDS).contains(&words.len()) {
+        let detail =
+            format!("1 to {MAX_WORDS} words, together at most {MAX_TEXT} characters, none of control");
         return Err(Problem::field(Code::InvalidParameter, "q", detail));
     }
     Ok(words.join(" "))
