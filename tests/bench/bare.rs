@@ -9,15 +9,13 @@ pub fn start() -> std::io::Result<SocketAddr> {
     let json = Bytes::from(format!("{{\"text\":\"{}\"}}", "x".repeat(2000)));
     let server = HttpServer::new(move || {
         let json = json.clone();
-        App::new()
-            .route("/echo", web::post().to(async |body: Bytes| HttpResponse::Ok().body(body)))
-            .route(
-                "/json",
-                web::get().to(move || {
-                    let json = json.clone();
-                    async { HttpResponse::Ok().content_type("application/json").body(json) }
-                }),
-            )
+        App::new().route("/echo", web::post().to(async |body: Bytes| HttpResponse::Ok().body(body))).route(
+            "/json",
+            web::get().to(move || {
+                let json = json.clone();
+                async { HttpResponse::Ok().content_type("application/json").body(json) }
+            }),
+        )
     })
     .disable_signals()
     .bind(("127.0.0.1", 0))?;

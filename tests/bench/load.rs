@@ -62,8 +62,11 @@ impl Load {
     pub async fn run(self, length: Duration) -> Result<Measured, Box<dyn std::error::Error>> {
         let started = Instant::now();
         let until = started + length;
-        let connections: Vec<_> =
-            self.requests.into_iter().map(|requests| tokio::spawn(connection(self.addr, requests, until))).collect();
+        let connections: Vec<_> = self
+            .requests
+            .into_iter()
+            .map(|requests| tokio::spawn(connection(self.addr, requests, until)))
+            .collect();
         let mut latencies = Vec::new();
         for connection in connections {
             latencies.extend(connection.await?.map_err(|error| format!("a connection failed: {error}"))?);

@@ -85,7 +85,10 @@ impl Person {
             .client
             .post(format!("{}{path}", self.base))
             .bearer_auth(&self.token)
-            .header("Idempotency-Key", format!("{path} {body}").chars().take(200).collect::<String>().replace('"', "'"))
+            .header(
+                "Idempotency-Key",
+                format!("{path} {body}").chars().take(200).collect::<String>().replace('"', "'"),
+            )
             .json(body)
             .send()
             .await?;

@@ -43,7 +43,11 @@ impl Repository {
         };
         Ok(Self {
             branch,
-            first: git(root, &["rev-list", "--max-parents=0", "HEAD"])?.lines().last().unwrap_or_default().to_owned(),
+            first: git(root, &["rev-list", "--max-parents=0", "HEAD"])?
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .to_owned(),
             commits: git(root, &["rev-list", "--count", "HEAD"])?.parse()?,
             tag: tag(root, &version, &head)?,
             changelog_section: section(&changelog, &version)?,
@@ -109,7 +113,10 @@ pub fn junit(path: &Path) -> Result<Tests, Box<dyn Error>> {
     let suites = document.root_element();
     let count = |name: &str| -> Result<u32, Box<dyn Error>> {
         let of = |node: roxmltree::Node<'_, '_>| node.attribute(name).map_or(Ok(0), str::parse::<u32>);
-        suites.children().filter(|node| node.has_tag_name("testsuite")).try_fold(0, |sum, suite| Ok(sum + of(suite)?))
+        suites
+            .children()
+            .filter(|node| node.has_tag_name("testsuite"))
+            .try_fold(0, |sum, suite| Ok(sum + of(suite)?))
     };
     let tests = Tests {
         total: count("tests")?,
@@ -152,7 +159,9 @@ fn section(changelog: &str, version: &str) -> Result<String, Box<dyn Error>> {
 fn git(directory: &Path, arguments: &[&str]) -> Result<String, Box<dyn Error>> {
     let output = Command::new("git").current_dir(directory).args(arguments).output()?;
     if !output.status.success() {
-        return Err(format!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr)).into());
+        return Err(
+            format!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr)).into()
+        );
     }
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }

@@ -51,9 +51,11 @@ async fn record(api: &Api, repository: &Repository, tests: &facts::Tests) -> Res
     sign(&manager, &release, "1.4", none).await?;
     sign(&ci, &release, "1.5", repository.tag_facts()).await?;
     sign(&ci, &release, "1.6", tests.run_facts(repository)).await?;
-    sign(&manager, &release, "1.7", json!({"kind": "document", "title": "CHANGELOG.md", "status": "draft"})).await?;
+    sign(&manager, &release, "1.7", json!({"kind": "document", "title": "CHANGELOG.md", "status": "draft"}))
+        .await?;
     // Evidence is taken before its step opens, and signs nothing by itself.
-    ci.post(&format!("{release}/items/3.2/evidence"), json!({"facts": tests.report_facts(repository)})).await?;
+    ci.post(&format!("{release}/items/3.2/evidence"), json!({"facts": tests.report_facts(repository)}))
+        .await?;
 
     let checklist = manager.get(&format!("{release}/checklist")).await?;
     let steps = checklist["steps"].as_array().ok_or("the checklist has no steps")?;

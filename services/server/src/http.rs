@@ -186,6 +186,7 @@ pub fn routes(config: &mut ServiceConfig) {
     add(At::new("/openapi.json").get(operations::openapi::handler));
     add(At::new("/problems/{code}").get(operations::problems::handler));
     add(At::new("/dev/clock").post(operations::clock::handler));
+    config.service(operations::docs::front_door());
     config.service(operations::docs::service());
     config.default_service(web::to(|request: HttpRequest| async move {
         Err::<HttpResponse, _>(Problem::new(Code::NotFound, "there is nothing at this path").at(&request))
@@ -231,7 +232,9 @@ impl At {
             let allow = allow.clone();
             async move {
                 let problem = Problem::new(Code::MethodNotAllowed, format!("this resource takes {allow}"));
-                Err::<HttpResponse, _>(problem.with_header(actix_web::http::header::ALLOW, allow).at(&request))
+                Err::<HttpResponse, _>(
+                    problem.with_header(actix_web::http::header::ALLOW, allow).at(&request),
+                )
             }
         }))
     }

@@ -87,7 +87,11 @@ pub async fn for_command(
             handle(app, &app.environments, &stream, &envelope, &reservation, &around, |_, _| ()).await;
         match reserved {
             Ok(_) => {}
-            Err(CommandError::Refused(Refusal { code: RefusalCode::NothingChanged, .. })) => {}
+            // Confirmed between reading it and asking, the lease already lasts longer than a reservation.
+            Err(CommandError::Refused(Refusal {
+                code: RefusalCode::NothingChanged | RefusalCode::LeaseExpiryInvalid,
+                ..
+            })) => {}
             Err(error) => return Err(error.into()),
         }
     }

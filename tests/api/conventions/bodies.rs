@@ -215,7 +215,8 @@ async fn answered_and_closed(request: &str) {
 
 #[tokio::test]
 async fn given_an_answered_request_when_its_body_never_ends_then_the_connection_does() {
-    answered_and_closed("POST /v1/releases HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{").await;
+    answered_and_closed("POST /v1/releases HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{")
+        .await;
 }
 
 #[tokio::test]

@@ -138,8 +138,7 @@ async fn given_a_path_that_is_nowhere_when_asked_then_404() {
     for path in ["/", "/v1", "/v1/releases/", "/v1/releases/checkout-2.4.0/", "/v1/nothing", "/v2/releases"] {
         world.viewer().get(path).await.refused(404, "not_found");
     }
-    let ids =
-        ["checkout", "2.4.0", "checkout-2.4", "Checkout-2.4.0", "checkout-2.4.0-rc.1", "-2.4.0"];
+    let ids = ["checkout", "2.4.0", "checkout-2.4", "Checkout-2.4.0", "checkout-2.4.0-rc.1", "-2.4.0"];
     for id in ids {
         world.viewer().get(&format!("/v1/releases/{id}")).await.refused(404, "not_found");
     }

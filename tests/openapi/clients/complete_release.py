@@ -3,21 +3,26 @@
 Nothing here knows the procedure: the release says what comes next and which roles do it, the item says which
 kinds of evidence it accepts. Only what a piece of evidence of each kind looks like is written down.
 
-    complete_release.py URL SHIPLOG DATA
+    complete_release.py URL SHIPLOG DATA [IDS]
 
-URL is a service with a simulated clock, SHIPLOG the program that prints tokens for it, DATA its directory.
+URL is a service with a simulated clock, SHIPLOG the program that prints tokens for it, DATA its directory. With
+IDS, a directory, it leaves a second release in the middle of its deployment, and there a file of ids for each
+kind of thing that both releases have, so that whoever tests on reaches more than empty lists.
 """
 
 import subprocess
 import sys
 import uuid
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from shiplog_client import AuthenticatedClient
 from shiplog_client.api.approvals import (
     answer_roll_call,
     authorize_production,
     grant_approval,
+    list_approvals,
+    list_authorizations,
     request_approval,
     set_window,
 )
@@ -43,12 +48,12 @@ from shiplog_client.models.set_window import SetWindow
 from shiplog_client.models.start_deployment import StartDeployment
 from shiplog_client.models.tag_candidate import TagCandidate
 
-RELEASE = "checkout-2.4.0"
 COMMIT = "5d1c2f0a8e4b6973c1d0e9f8a7b6c5d4e3f2a1b0"
 SHA256 = "0c" * 32
 IMAGE = {"name": "checkout-api", "digest": f"sha256:{SHA256}"}
 # One person for each role; nobody signs twice, and who asks for an approval does not give it.
 ROLES = ["release_manager", "engineer", "qa", "operator", "on_call", "product_owner", "approver", "dba", "admin"]
+ORDER = {"attestItem": 1, "finishDeployment": 2, "completeRelease": 2}
 # Time passes in such steps while nothing can be done.
 STEP = timedelta(minutes=15)
 # A day of keeping the previous version, and what comes before it.
@@ -73,7 +78,9 @@ def done(response):
     return response.parsed
 
 
-class Release:
+class Service:
+    """The people of the product, each with a token, and the clock."""
+
     def __init__(self, url: str, shiplog: str, data: str):
         def client(role: str) -> AuthenticatedClient:
             token = [shiplog, "token", "--data", data, "--subject", role.replace("_", "-"), "--role", role]
@@ -82,95 +89,121 @@ class Release:
             return AuthenticatedClient(base_url=url, token=token, raise_on_unexpected_status=True)
 
         self.people = {role: client(role) for role in ROLES}
-        self.now = self.pass_time(timedelta())
-        self.window = (self.now, self.now)
+        self.reader = self.people["qa"]
+        self.pass_time(timedelta())
 
     def by(self, role: str) -> dict:
         """Who sends a command, with a key of its own."""
         return {"client": self.people[role], "idempotency_key": str(uuid.uuid4())}
 
-    def pass_time(self, by: timedelta) -> datetime:
+    def pass_time(self, by: timedelta) -> None:
         """The clock of development is no part of the API."""
         http = self.people["admin"].get_httpx_client()
         answer = http.post("/dev/clock", json={"advance_s": int(by.total_seconds())}).raise_for_status()
-        self.now = datetime.fromisoformat(answer.json()["now"].replace("Z", "+00:00")[:26].rstrip("Z") + "+00:00")
-        return self.now
+        self.now = datetime.fromisoformat(answer.json()["now"].replace("Z", "+00:00"))
 
-    def open(self) -> None:
-        done(register_product.sync_detailed(body=RegisterProduct(name="checkout"), **self.by("admin")))
-        body = OpenRelease(product="checkout", version="2.4.0", reason="Through the client", previous="2.3.1")
+
+class Release:
+    def __init__(self, service: Service, version: str, previous: str):
+        self.service, self.version, self.id = service, version, f"checkout-{version}"
+        self.by, self.reader = service.by, service.reader
+        self.window = (service.now, service.now)
+        body = OpenRelease(product="checkout", version=version, reason="Through the client", previous=previous)
         done(open_release.sync_detailed(body=body, **self.by("release_manager")))
 
     def summary(self):
-        return done(get_release.sync_detailed(RELEASE, client=self.people["qa"]))
+        return done(get_release.sync_detailed(self.id, client=self.reader))
 
-    def act(self, action) -> None:
-        getattr(self, action.operation)(action, self.summary())
+    def proceed_until(self, reached) -> None:
+        """Does what the release asks for, and lets time pass while nothing can be done."""
+        idle = 0
+        while not reached(summary := self.summary()):
+            refusals = []
+            # A deployment starts before anybody signs what it showed, and ends after that.
+            for action in sorted(summary.next_actions, key=lambda action: ORDER.get(action.operation, 0)):
+                try:
+                    getattr(self, action.operation)(action, self.summary())
+                except Refused as refused:
+                    refusals.append(f"{action.operation} {action.item or ''}: {refused}")
+            if self.summary().decision_revision > summary.decision_revision:
+                idle = 0
+                continue
+            self.release_leases()
+            self.service.pass_time(STEP)
+            idle += 1
+            if idle > PATIENCE:
+                raise SystemExit("nothing moves any more:\n" + "\n".join(refusals))
 
     # One method for each operation that a release may ask for.
 
     def tagCandidate(self, action, summary) -> None:
         body = TagCandidate(
-            tag="v2.4.0-rc.1", tag_object_sha="1f" * 20, commit_sha=COMMIT, artifacts=[Artifact.from_dict(IMAGE)]
+            tag=f"v{self.version}-rc.1", tag_object_sha="1f" * 20, commit_sha=COMMIT, artifacts=[Artifact.from_dict(IMAGE)]
         )
-        done(tag_candidate.sync_detailed(RELEASE, body=body, **self.by("engineer")))
+        done(tag_candidate.sync_detailed(self.id, body=body, **self.by("engineer")))
 
     def attestItem(self, action, summary) -> None:
-        item = done(get_item.sync_detailed(RELEASE, action.item, client=self.people["qa"]))
-        evidence = [self.evidence(item.accepts[0].value)]
-        signers = [next(role.value for role in item.roles if role.value in self.people)]
+        item = done(get_item.sync_detailed(self.id, action.item, client=self.reader))
+        kind = item.accepts[0].value
+        # The service takes a person's word for both; this person has seen neither yet.
+        if action.item.startswith("5.") and not summary.production.deployments:
+            raise Refused("nothing was deployed yet")
+        if kind == "lease" and any(lease.status == "held" for lease in summary.production.leases):
+            raise Refused("the previous version is still kept")
+        evidence = [self.evidence(kind)]
+        signers = [next(role.value for role in item.roles if role.value in ROLES)]
         if item.second:
             signers.append(next(role.value for role in item.second if role.value not in signers))
         for signer in signers:
             body = AttestItem(statement=f"{item.name}: {item.true_when}"[:4000], new_evidence=evidence)
             try:
-                done(attest_item.sync_detailed(RELEASE, action.item, body=body, **self.by(signer)))
+                done(attest_item.sync_detailed(self.id, action.item, body=body, **self.by(signer)))
             except Refused as refused:
                 if "already_signed" not in str(refused):
                     raise
 
     def setWindow(self, action, summary) -> None:
-        self.window = (self.now + timedelta(hours=1), self.now + timedelta(hours=5))
+        self.window = (self.service.now + timedelta(hours=1), self.service.now + timedelta(hours=5))
         body = SetWindow(from_=self.window[0], to=self.window[1])
-        done(set_window.sync_detailed(RELEASE, body=body, **self.by("release_manager")))
+        done(set_window.sync_detailed(self.id, body=body, **self.by("release_manager")))
 
     def requestApproval(self, action, summary) -> None:
-        done(request_approval.sync_detailed(RELEASE, **self.by("release_manager")))
+        done(request_approval.sync_detailed(self.id, **self.by("release_manager")))
 
     def grantApproval(self, action, summary) -> None:
         request = summary.production.approval
         body = GrantApproval(meaning=Meaning.APPROVED, basis=request.basis)
-        done(grant_approval.sync_detailed(RELEASE, request.request, body=body, **self.by("approver")))
+        done(grant_approval.sync_detailed(self.id, request.request, body=body, **self.by("approver")))
 
     def answerRollCall(self, action, summary) -> None:
         for role in action.roles:
             body = AnswerRollCall(role=role, answer=Answer.GO)
-            done(answer_roll_call.sync_detailed(RELEASE, body=body, **self.by(role.value)))
+            done(answer_roll_call.sync_detailed(self.id, body=body, **self.by(role.value)))
 
     def authorizeProduction(self, action, summary) -> None:
-        done(authorize_production.sync_detailed(RELEASE, **self.by("release_manager")))
+        done(authorize_production.sync_detailed(self.id, **self.by("release_manager")))
 
     def startDeployment(self, action, summary) -> None:
         body = StartDeployment(environment="production", authorization=summary.production.authorization.authorization)
-        done(start_deployment.sync_detailed(RELEASE, body=body, **self.by("operator")))
+        done(start_deployment.sync_detailed(self.id, body=body, **self.by("operator")))
 
     def finishDeployment(self, action, summary) -> None:
         running = next(one for one in summary.production.deployments if one.state == "running")
         body = FinishDeployment(outcome=DeploymentOutcome.SUCCEEDED)
-        done(finish_deployment.sync_detailed(RELEASE, running.deployment, body=body, **self.by("operator")))
+        done(finish_deployment.sync_detailed(self.id, running.deployment, body=body, **self.by("operator")))
 
     def completeRelease(self, action, summary) -> None:
-        done(complete_release.sync_detailed(RELEASE, **self.by("release_manager")))
+        done(complete_release.sync_detailed(self.id, **self.by("release_manager")))
 
     def closeRelease(self, action, summary) -> None:
-        done(close_release.sync_detailed(RELEASE, **self.by("release_manager")))
+        done(close_release.sync_detailed(self.id, **self.by("release_manager")))
 
-    def releaseLeases(self) -> None:
+    def release_leases(self) -> None:
         """The previous version is kept until its time has passed."""
-        for lease in done(list_leases.sync_detailed(RELEASE, client=self.people["qa"])).leases:
+        for lease in done(list_leases.sync_detailed(self.id, client=self.reader)).leases:
             if lease.status == "held":
                 try:
-                    done(release_lease.sync_detailed(RELEASE, lease.lease, **self.by("operator")))
+                    done(release_lease.sync_detailed(self.id, lease.lease, **self.by("operator")))
                 except Refused:
                     pass
 
@@ -184,7 +217,7 @@ class Release:
         return evidence
 
     def facts(self, kind: str) -> dict:
-        now, earlier, later = (at.isoformat() for at in (self.now, self.now - STEP, self.now + timedelta(hours=72)))
+        now, earlier, later = (at.isoformat() for at in (self.service.now, self.service.now - STEP, self.service.now + timedelta(hours=72)))
         interval = {"from": earlier, "to": now}
         probes = {"probes": 5, "healthy": 5}
         metrics = {"source": "prometheus", "metrics": [{"name": "error_rate", "value": 0.002, "baseline": 0.002}]}
@@ -243,35 +276,41 @@ class Release:
         }[kind]
 
 
-def main(url: str, shiplog: str, data: str) -> None:
-    release = Release(url, shiplog, data)
-    release.open()
-    idle = 0
-    refusals: list[str] = []
-    while (summary := release.summary()).life.state != "closed":
-        refusals.clear()
-        # Signatures first: what a deployment showed is signed while it runs.
-        for action in sorted(summary.next_actions, key=lambda action: action.operation != "attestItem"):
-            try:
-                release.act(action)
-            except Refused as refused:
-                refusals.append(f"{action.operation} {action.item or ''}: {refused}")
-        if release.summary().decision_revision > summary.decision_revision:
-            idle = 0
-            continue
-        release.releaseLeases()
-        release.pass_time(STEP)
-        idle += 1
-        if idle > PATIENCE:
-            raise SystemExit("nothing moves any more:\n" + "\n".join(refusals))
-    checklist = done(get_checklist.sync_detailed(RELEASE, client=release.people["qa"]))
-    evidence = done(list_evidence.sync_detailed(RELEASE, client=release.people["qa"])).evidence
+def write_ids(directory: Path, releases: list[Release]) -> None:
+    """In the form of a libFuzzer dictionary, one quoted id a line."""
+    ids: dict[str, list] = {}
+    for release in releases:
+        read = {"release": release.id, "client": release.reader}
+        production = release.summary().production
+        ids.setdefault("releases", []).append(release.id)
+        ids.setdefault("deployments", []).extend(one.deployment for one in production.deployments)
+        ids.setdefault("leases", []).extend(one.lease for one in production.leases)
+        requests = done(list_approvals.sync_detailed(**read)).requests
+        ids.setdefault("requests", []).extend(one.request for one in requests)
+        authorizations = done(list_authorizations.sync_detailed(**read)).authorizations
+        ids.setdefault("authorizations", []).extend(one.authorization for one in authorizations)
+        ids.setdefault("evidence", []).extend(one.evidence for one in done(list_evidence.sync_detailed(**read)).evidence)
+    for kind, known in ids.items():
+        (directory / f"{kind}.dict").write_text("".join(f'"{one}"\n' for one in known))
+
+
+def main(url: str, shiplog: str, data: str, ids: str | None = None) -> None:
+    service = Service(url, shiplog, data)
+    done(register_product.sync_detailed(body=RegisterProduct(name="checkout"), **service.by("admin")))
+    release = Release(service, "2.4.0", previous="2.3.1")
+    release.proceed_until(lambda summary: summary.life.state == "closed")
+    checklist = done(get_checklist.sync_detailed(release.id, client=release.reader))
+    evidence = done(list_evidence.sync_detailed(release.id, client=release.reader)).evidence
     open_items = [item.number for step in checklist.steps for item in step.items if item.status != "satisfied"]
     if open_items or checklist.closed != checklist.total:
         raise SystemExit(f"closed with open items: {open_items}")
     kinds = {one.facts.kind for one in evidence}
-    print(f"{RELEASE} is closed: {checklist.closed} of {checklist.total} items, {len(evidence)} pieces of evidence "
-          f"of {len(kinds)} kinds, revision {summary.revision}")
+    print(f"{release.id} is closed: {checklist.closed} of {checklist.total} items, {len(evidence)} pieces of "
+          f"evidence of {len(kinds)} kinds, {release.summary().revision + 1} events")
+    if ids:
+        running = Release(service, "2.5.0", previous="2.4.0")
+        running.proceed_until(lambda summary: any(one.state == "running" for one in summary.production.deployments))
+        write_ids(Path(ids), [running, release])
 
 
 if __name__ == "__main__":

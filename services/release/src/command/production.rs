@@ -44,7 +44,10 @@ commands! {
     };
     FinishDeployment { outcome: DeploymentOutcome, } optional { note: Prose, };
 
-    ObserveTraffic { weight_percent: f64, } optional {
+    ObserveTraffic {
+        #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 100))]
+        weight_percent: f64,
+    } optional {
         /// When it was measured; now when absent.
         at: Timestamp,
     };
@@ -118,6 +121,7 @@ commands! {
 pub enum RollbackObservation {
     TrafficShifted {
         /// What the version that is taken back still serves.
+        #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 100))]
         weight_percent: f64,
     },
     SchemaKept {

@@ -99,8 +99,7 @@ pub fn state(
     if_none_match: Option<&str>,
 ) -> HttpResponse {
     let tag = etag(revision);
-    let known =
-        if_none_match.is_some_and(|known| known.split(',').any(|one| matches(one.trim(), &tag)));
+    let known = if_none_match.is_some_and(|known| known.split(',').any(|one| matches(one.trim(), &tag)));
     let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::build(StatusCode::OK) };
     response.insert_header((header::ETAG, tag));
     let caching = match freshness {

@@ -167,7 +167,8 @@ fn document() -> Value {
             projections of that log. A command is a POST: it records at least one event, all or nothing, and \
             answers with the new state, its revision as `ETag` and its place in the log as \
             `Shiplog-Position`. Send an `Idempotency-Key` and it is safe to repeat for ever. Errors are \
-            RFC 9457 problem details.",
+            RFC 9457 problem details. A `Request-Id` comes back with the answer, and with a `traceparent` it is \
+            kept in the header of what was recorded.",
         "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         "contact": {"name": "Shiplog maintainers", "url": "https://shiplog.example"},
     });
@@ -408,7 +409,8 @@ fn path_variable(name: &str) -> Value {
         ),
         _ => (
             "An id this service gave.",
-            json!({"type": "string", "format": "uuid", "minLength": 36, "maxLength": 36}),
+            json!({"type": "string", "format": "uuid", "minLength": 36, "maxLength": 36,
+                   "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}),
             json!("0198c0de-7a3b-7000-8000-000000000001"),
         ),
     };

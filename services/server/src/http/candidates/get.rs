@@ -24,7 +24,6 @@ use crate::http::releases::{AsOf, read};
 pub async fn handler(app: Data<App>, call: Call<(ReleaseId, u32), NoBody, AsOf>) -> Answer {
     let (id, number) = &call.path;
     let snapshot = read(&app, &call.caller, id, &call.query).await?;
-    let body =
-        view(id, &snapshot.release.state, *number).map_err(|problem| problem.on(&call.caller))?.body;
+    let body = view(id, &snapshot.release.state, *number).map_err(|problem| problem.on(&call.caller))?.body;
     Ok(snapshot.answer(&call.caller, body))
 }

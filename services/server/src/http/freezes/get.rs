@@ -26,8 +26,7 @@ pub async fn handler(app: Data<App>, call: Call<Uuid, NoBody>) -> Answer {
     let caller = &call.caller;
     let calendar = read(&app.calendars, names::calendar(caller.tenant()), caller, None).await?;
     let freeze = calendar.state.freeze(call.path).ok_or_else(|| {
-        Problem::from(Refusal::new(RefusalCode::FreezeUnknown, "no such freeze was declared"))
-            .on(caller)
+        Problem::from(Refusal::new(RefusalCode::FreezeUnknown, "no such freeze was declared")).on(caller)
     })?;
     committed(&calendar, freeze, caller.if_none_match.as_deref())
 }

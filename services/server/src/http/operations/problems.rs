@@ -1,11 +1,15 @@
 //! `GET /problems/{code}`: the page behind a problem's `type`.
 
 use actix_web::HttpResponse;
+use actix_web::http::header;
 use actix_web::web::Path;
 use release::RefusalCode;
 
 use crate::http::answer::Answer;
 use crate::http::problem::{Code, Problem, status};
+
+/// The page shows itself in its own style, and nothing else.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Explain a problem
 ///
@@ -34,5 +38,8 @@ pub async fn handler(code: Path<String>) -> Answer {
          <body><h1>{title}</h1><p><code>{name}</code>, HTTP status {status}</p><p>{explanation}</p>\
          <p><a href=\"/docs/\">API description</a></p></body></html>"
     );
-    Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page))
+    Ok(HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+        .body(page))
 }

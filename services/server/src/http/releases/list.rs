@@ -27,7 +27,7 @@ pub struct ListReleases {
     #[param(inline)]
     pub state: Option<State>,
     /// The number of the first step with an open item.
-    #[param(minimum = 1, maximum = 999)]
+    #[param(minimum = 0, maximum = 4294967295_u64)]
     pub step: Option<u32>,
     #[param(inline)]
     pub class: Option<ChangeClass>,
