@@ -53,21 +53,17 @@ fn schema() -> Value {
     })
 }
 
+/// References stand below `$ref`, and in the mapping of a discriminator.
 fn take_references(schema: &mut Value, wanted: &mut Vec<String>) {
     match schema {
-        Value::Object(members) => {
-            for (key, value) in members.iter_mut() {
-                let name = value.as_str().and_then(|text| text.strip_prefix("#/components/schemas/"));
-                match (key.as_str(), name) {
-                    ("$ref", Some(name)) => {
-                        wanted.push(name.to_owned());
-                        *value = json!(format!("#/$defs/{name}"));
-                    }
-                    _ => take_references(value, wanted),
-                }
+        Value::Object(members) => members.values_mut().for_each(|value| take_references(value, wanted)),
+        Value::Array(entries) => entries.iter_mut().for_each(|entry| take_references(entry, wanted)),
+        Value::String(text) => {
+            if let Some(name) = text.strip_prefix("#/components/schemas/") {
+                wanted.push(name.to_owned());
+                *text = format!("#/$defs/{name}");
             }
         }
-        Value::Array(entries) => entries.iter_mut().for_each(|entry| take_references(entry, wanted)),
         _ => {}
     }
 }
