@@ -6,6 +6,7 @@ mod candidates;
 mod checklist;
 mod comments;
 mod complete;
+mod deployments;
 mod events;
 mod evidence;
 mod get;

@@ -112,6 +112,9 @@ pub enum CommandError {
     Closed,
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// What was asked does not fit one event or one append; nothing was recorded.
+    #[error("{0}")]
+    TooLarge(String),
     #[error("the events could not be written: {0}")]
     Unwritable(String),
 }
@@ -137,6 +140,7 @@ pub async fn handle<A: Aggregate, T>(
     let fingerprint = fingerprint(envelope, command)?;
     for _ in 0..DECISIONS {
         let slot = streams.load(stream).await?;
+        let _pinned = slot.append();
         match attempt(app, &slot, envelope, command, around, &ids, &fingerprint, now, &answer)? {
             Step::Again => {}
             Step::Preview(preview) => return Ok(Handled::Preview(preview)),
@@ -168,6 +172,7 @@ pub async fn handle<A: Aggregate, T>(
                     Ok(appended) => {
                         slot.commit(appended.last_revision, appended.last_position);
                         guard.disarm();
+                        streams.settled(&slot);
                         streams.grown(&slot, bytes as u64);
                         return Ok(Handled::Recorded(Outcome {
                             answer,
@@ -182,7 +187,7 @@ pub async fn handle<A: Aggregate, T>(
                     Err(AppendError::Unknown(reason)) => return Err(CommandError::OutcomeUnknown(reason)),
                     Err(AppendError::Closed) => return Err(CommandError::Closed),
                     Err(error @ AppendError::Limit { .. }) => {
-                        return Err(CommandError::Unwritable(error.to_string()));
+                        return Err(CommandError::TooLarge(error.to_string()));
                     }
                 }
             }
@@ -240,7 +245,7 @@ fn attempt<A: Aggregate, T>(
         return Ok(Step::Again);
     }
     // Finds a repetition by its key, and this very command when an earlier round did store it.
-    if let Some(record) = inner.head.commands.get(&ids.event(0)) {
+    if let Some(record) = inner.head.commands.get(&ids.event(0)).filter(|_| !envelope.dry_run) {
         if record.fingerprint != *fingerprint {
             return Err(CommandError::KeyReused);
         }

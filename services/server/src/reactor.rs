@@ -4,6 +4,8 @@
 
 mod agenda;
 mod effects;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,15 +125,28 @@ async fn react(app: &App, agenda: &mut Agenda, recorded: &Recorded) {
             // Every release that waits for something may have an authorization to lose.
             agenda.all_now(app.clock.now());
         } else {
-            schedule(app, agenda, &recorded.stream).await;
+            // The fold has to hold this very event before it is asked what comes next.
+            if let Err(error) = hold(app, recorded).await {
+                tracing::error!(%error, stream = %recorded.stream, "a stream could not be read");
+            }
+            schedule(app, agenda, &recorded.stream, Overdue::Now).await;
         }
     }
+}
+
+async fn hold(app: &App, recorded: &Recorded) -> Result<(), ReactorError> {
+    if names::as_release(&recorded.stream).is_some() {
+        app.releases.at_least(&recorded.stream, recorded.revision).await.map_err(CommandError::from)?;
+    } else if recorded.stream.as_str().starts_with("environment-") {
+        app.environments.at_least(&recorded.stream, recorded.revision).await.map_err(CommandError::from)?;
+    }
+    Ok(())
 }
 
 /// Something may be due on a stream: send it, and note when to look again.
 async fn attend(app: &App, agenda: &mut Agenda, stream: &StreamId) {
     insistently(|| send_due(app, stream)).await;
-    schedule(app, agenda, stream).await;
+    schedule(app, agenda, stream, Overdue::Later).await;
 }
 
 async fn send_due(app: &App, stream: &StreamId) -> Result<(), ReactorError> {
@@ -156,12 +171,25 @@ async fn send_due(app: &App, stream: &StreamId) -> Result<(), ReactorError> {
     Ok(())
 }
 
-async fn schedule(app: &App, agenda: &mut Agenda, stream: &StreamId) {
+/// When to look at what is due already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Overdue {
+    /// It was just found.
+    Now,
+    /// It was just sent, and refused or failed: looking again at once would spin.
+    Later,
+}
+
+async fn schedule(app: &App, agenda: &mut Agenda, stream: &StreamId, overdue: Overdue) {
     match next(app, stream).await {
-        // What is still due was refused or failed just now; looking again at once would spin.
-        Ok(Some(at)) => agenda.put(stream, at.max(agenda.earliest_retry(app.clock.now(), at))),
+        Ok(Some(at)) if overdue == Overdue::Now => agenda.put(stream, at),
+        Ok(Some(at)) => agenda.put(stream, agenda.earliest_retry(app.clock.now(), at)),
         Ok(None) => agenda.remove(stream),
-        Err(error) => tracing::error!(%error, %stream, "the next due instant could not be found"),
+        Err(error) => {
+            tracing::error!(%error, %stream, "the next due instant could not be found");
+            let now = app.clock.now();
+            agenda.put(stream, agenda.earliest_retry(now, now));
+        }
     }
 }
 

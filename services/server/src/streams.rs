@@ -4,6 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use eventlog::{EventStore, ExpectedRevision, Header, Position, ReadError, Recorded, Revision, StreamId};
 use jiff::Timestamp;
@@ -16,6 +18,8 @@ use uuid::Uuid;
 
 /// How many events one read of a stream asks for.
 const PAGE: usize = 1024;
+/// How long a durable event may take to reach its slot before the stream is folded again.
+const SETTLES: Duration = Duration::from_secs(1);
 /// What a slot takes before its first event.
 const EMPTY: u64 = 16 * 1024;
 /// Two states and the command index come to about twice the stored bytes.
@@ -34,7 +38,7 @@ pub enum LoadError {
 /// All streams of one kind of aggregate.
 pub struct Streams<A: Aggregate> {
     store: Arc<dyn EventStore>,
-    slots: quick_cache::sync::Cache<StreamId, Kept<A>, ByBytes>,
+    slots: quick_cache::sync::Cache<StreamId, Kept<A>, ByBytes, quick_cache::DefaultHashBuilder, InFlight>,
 }
 
 /// A slot as the cache holds it. The cache adds and subtracts weights, so an entry's never changes; a
@@ -59,6 +63,22 @@ impl<A: Aggregate> quick_cache::Weighter<StreamId, Kept<A>> for ByBytes {
     }
 }
 
+/// Keeps a slot while an append of it is on its way: whoever folded the stream meanwhile would miss it.
+#[derive(Clone)]
+struct InFlight;
+
+impl<A: Aggregate> quick_cache::Lifecycle<StreamId, Kept<A>> for InFlight {
+    type RequestState = ();
+
+    fn is_pinned(&self, _: &StreamId, kept: &Kept<A>) -> bool {
+        kept.slot.appends.load(Ordering::Acquire) > 0
+    }
+
+    fn begin_request(&self) {}
+
+    fn on_evict(&self, (): &mut (), _: StreamId, _: Kept<A>) {}
+}
+
 /// One stream's aggregate: what is durable, and what the next command is decided against.
 pub struct Slot<A: Aggregate> {
     pub stream: StreamId,
@@ -69,6 +89,8 @@ pub struct Slot<A: Aggregate> {
     /// About how much memory it takes, and what the cache was last told.
     weight: AtomicU64,
     weighed: AtomicU64,
+    /// How many appends are on their way.
+    appends: AtomicU64,
 }
 
 pub struct Inner<A: Aggregate> {
@@ -202,10 +224,16 @@ impl<A: Aggregate> Streams<A> {
                 options,
                 ByBytes,
                 quick_cache::DefaultHashBuilder::default(),
-                quick_cache::sync::DefaultLifecycle::default(),
+                InFlight,
             ),
             // All of the builder's fields are set above.
-            Err(_) => quick_cache::sync::Cache::with_weighter(estimated, memory, ByBytes),
+            Err(_) => quick_cache::sync::Cache::with(
+                estimated,
+                memory,
+                ByBytes,
+                quick_cache::DefaultHashBuilder::default(),
+                InFlight,
+            ),
         };
         Self { store, slots }
     }
@@ -250,12 +278,37 @@ impl<A: Aggregate> Streams<A> {
         }
     }
 
+    /// The aggregate with at least this event, which is known to be durable.
+    pub async fn at_least(
+        &self,
+        stream: &StreamId,
+        revision: Revision,
+    ) -> Result<Arc<Committed<A>>, LoadError> {
+        let slot = self.load(stream).await?;
+        // The log has the event before the command that appended it has told the slot.
+        if !matches!(tokio::time::timeout(SETTLES, slot.durable(revision)).await, Ok(true)) {
+            self.give_up(&slot);
+            return Ok(self.load(stream).await?.committed());
+        }
+        Ok(slot.committed())
+    }
+
+    /// An append on this slot is durable. Another slot that was folded meanwhile does not have it.
+    pub fn settled(&self, slot: &Arc<Slot<A>>) {
+        if let Some(kept) = self.slots.peek(&slot.stream)
+            && !Arc::ptr_eq(&kept.slot, slot)
+        {
+            self.give_up(&kept.slot);
+        }
+    }
+
     /// Tells the cache that a slot has grown, once it has by half.
     pub fn grown(&self, slot: &Arc<Slot<A>>, stored_bytes: u64) {
         let added = MEMORY_PER_BYTE * stored_bytes;
         let weight = slot.weight.fetch_add(added, Ordering::Relaxed) + added;
         let weighed = slot.weighed.load(Ordering::Relaxed);
-        if weight > weighed + weighed / 2 && !slot.lock().given_up {
+        let ours = || self.slots.peek(&slot.stream).is_some_and(|kept| Arc::ptr_eq(&kept.slot, slot));
+        if weight > weighed + weighed / 2 && ours() {
             slot.weighed.store(weight, Ordering::Relaxed);
             // Refused when the slot was evicted meanwhile, which is as well.
             let kept = Kept { slot: Arc::clone(slot), weight };
@@ -271,7 +324,22 @@ impl<A: Aggregate> Streams<A> {
     }
 }
 
+/// One append on its way, for as long as it lives.
+pub struct Append<'a>(&'a AtomicU64);
+
+impl Drop for Append<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl<A: Aggregate> Slot<A> {
+    /// Keeps the slot in the cache until the append has ended.
+    pub fn append(&self) -> Append<'_> {
+        self.appends.fetch_add(1, Ordering::AcqRel);
+        Append(&self.appends)
+    }
+
     fn new(stream: StreamId, folded: Folded<A>) -> Self {
         let head = folded.head.clone();
         let bytes = folded.bytes;
@@ -287,6 +355,7 @@ impl<A: Aggregate> Slot<A> {
             advanced: Notify::new(),
             weight: AtomicU64::new(EMPTY + MEMORY_PER_BYTE * bytes),
             weighed: AtomicU64::new(EMPTY + MEMORY_PER_BYTE * bytes),
+            appends: AtomicU64::new(0),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Tagging, binding and rejecting candidates, and what a new one does to every item.
 
-use super::{Context, Decision, has_room, moving, not_ended, one, refuse, role, whole};
+use super::{Context, Decision, has_room, moving, not_ended, one, person, refuse, role, whole};
 use crate::actor::Role;
 use crate::command::{BindCandidate, RejectCandidate, TagCandidate};
 use crate::event::{CandidateBound, CandidateRejected, CandidateTagged, Effect, EffectKind};
@@ -170,6 +170,7 @@ pub fn bind(release: &Release, number: u32, body: &BindCandidate, ctx: &Context<
 pub fn reject(release: &Release, number: u32, body: &RejectCandidate, ctx: &Context<'_>) -> Decision {
     not_ended(release)?;
     role(ctx, &[Role::ReleaseManager])?;
+    person(ctx)?;
     let candidate = known(release, number)?;
     if let CandidateStatus::Rejected { at, .. } = candidate.status {
         return refuse(RefusalCode::CandidateRejected, format!("{} was rejected at {at}", candidate.tag));

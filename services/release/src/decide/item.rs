@@ -130,7 +130,8 @@ fn second_signature(
     let own = &ctx.actor.roles;
     let complete = signed.iter().any(|earlier| {
         let theirs = &earlier.by.roles;
-        (first(own) && second(theirs)) || (second(own) && first(theirs))
+        let people = ctx.actor.is_person() && earlier.by.kind == ActorKind::Person;
+        people && ((first(own) && second(theirs)) || (second(own) && first(theirs)))
     });
     let observed = format!("{} signatures", signed.len() + 1);
     if complete {
@@ -346,6 +347,12 @@ pub fn confirm_not_applicable(release: &Release, number: ItemNumber, ctx: &Conte
     };
     if proposed.by == ctx.actor.id {
         return refuse(RefusalCode::SecondPersonRequired, format!("{} proposed it", proposed.by));
+    }
+    if release.status(number).is_closed() {
+        return refuse(
+            RefusalCode::ItemClosed,
+            format!("item {number} is {}", release.status(number).as_str()),
+        );
     }
     gate_open(release, item, ctx)?;
     one(ItemMarkedNotApplicable {

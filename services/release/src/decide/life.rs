@@ -1,7 +1,9 @@
 //! Opening, amending, holding, aborting, reopening, completing and closing.
 
 use super::approval::item_row;
-use super::{Context, Decision, current_candidate, moving, not_ended, one, opened, refuse, role, whole};
+use super::{
+    Context, Decision, current_candidate, moving, not_ended, one, opened, person, refuse, role, whole,
+};
 use crate::actor::Role;
 use crate::command::{AbortRelease, AmendRelease, HoldRelease, OpenRelease, ReopenRelease, ResumeRelease};
 use crate::event::{
@@ -63,6 +65,7 @@ fn after_previous(version: &Version, previous: Option<&Version>) -> Result<(), R
 pub fn amend(release: &Release, body: &AmendRelease, ctx: &Context<'_>) -> Decision {
     let opened = not_ended(release)?;
     role(ctx, &[Role::ReleaseManager])?;
+    person(ctx)?;
     after_previous(&opened.version, body.previous.as_ref())?;
     let changes = body.previous.as_ref().is_some_and(|v| Some(v) != opened.previous.as_ref())
         || body.class.is_some_and(|class| class != opened.class)
@@ -94,6 +97,7 @@ pub fn hold(release: &Release, body: &HoldRelease, ctx: &Context<'_>) -> Decisio
 pub fn resume(release: &Release, body: &ResumeRelease, ctx: &Context<'_>) -> Decision {
     not_ended(release)?;
     role(ctx, &[Role::ReleaseManager])?;
+    person(ctx)?;
     if !matches!(release.life, Life::Held { .. }) {
         return refuse(RefusalCode::ReleaseNotHeld, format!("the release is {}", release.life.as_str()));
     }
@@ -112,6 +116,7 @@ pub fn abort(release: &Release, body: &AbortRelease, ctx: &Context<'_>) -> Decis
 pub fn reopen(release: &Release, body: &ReopenRelease, ctx: &Context<'_>) -> Decision {
     opened(release)?;
     role(ctx, &[Role::ReleaseManager])?;
+    person(ctx)?;
     if !matches!(release.life, Life::Aborted { .. }) {
         return refuse(RefusalCode::ReleaseNotAborted, format!("the release is {}", release.life.as_str()));
     }
@@ -127,6 +132,7 @@ pub fn reopen(release: &Release, body: &ReopenRelease, ctx: &Context<'_>) -> Dec
 pub fn complete(release: &Release, ctx: &Context<'_>) -> Decision {
     moving(release)?;
     role(ctx, &[Role::ReleaseManager])?;
+    person(ctx)?;
     if matches!(release.life, Life::Completed { .. }) {
         return refuse(RefusalCode::ReleaseCompleted, "the release was completed before");
     }
@@ -144,6 +150,7 @@ pub fn complete(release: &Release, ctx: &Context<'_>) -> Decision {
 pub fn close(release: &Release, ctx: &Context<'_>) -> Decision {
     moving(release)?;
     role(ctx, &[Role::ReleaseManager])?;
+    person(ctx)?;
     if matches!(release.life, Life::Open) && release.outcome == Some(Outcome::RolledBack) {
         return close_rolled_back(release, ctx);
     }

@@ -5,7 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::deployment::known;
-use super::{Context, Decided, Decision, is_system, not_ended, one, opened, refuse, role, system, whole};
+use super::{
+    Context, Decided, Decision, is_system, not_ended, one, opened, person, refuse, role, system, whole,
+};
 use crate::actor::Role;
 use crate::command::{
     BreakLease, CaptureBaseline, ExtendLease, ObserveTraffic, ProbeLease, RecordProbes, RecordSamples,
@@ -162,6 +164,7 @@ pub fn probe_lease(release: &Release, id: Uuid, body: &ProbeLease, ctx: &Context
 pub fn extend_lease(release: &Release, id: Uuid, body: &ExtendLease, ctx: &Context<'_>) -> Decision {
     not_ended(release)?;
     role(ctx, &[Role::ReleaseManager])?;
+    person(ctx)?;
     let lease = held(release, id)?;
     if body.not_before_release <= lease.not_before_release {
         let until = lease.not_before_release;
@@ -172,10 +175,14 @@ pub fn extend_lease(release: &Release, id: Uuid, body: &ExtendLease, ctx: &Conte
         ));
     }
     let by = body.not_before_release.duration_since(lease.not_before_release);
+    let Ok(remind_at) = lease.remind_at.checked_add(by) else {
+        let observed = body.not_before_release.to_string();
+        return Err(invalid("not_before_release", "a time this calendar reaches", observed));
+    };
     one(LeaseExtended {
         lease: id,
         not_before_release: body.not_before_release,
-        remind_at: lease.remind_at + by,
+        remind_at,
         reason: body.reason.clone(),
     })
 }

@@ -1,7 +1,7 @@
 //! The time in which production may be changed.
 
 use super::approval::resting_on;
-use super::{Context, Decided, Decision, moving, not_ended, one, refuse, role, system, whole};
+use super::{Context, Decided, Decision, moving, not_ended, one, person, refuse, role, system, whole};
 use crate::actor::Role;
 use crate::command::SetWindow;
 use crate::event::{
@@ -14,6 +14,7 @@ use crate::verdict::{Cause, Row};
 pub fn set(release: &Release, body: &SetWindow, ctx: &Context<'_>) -> Decision {
     moving(release)?;
     role(ctx, &[Role::ReleaseManager])?;
+    person(ctx)?;
     let window = Interval { from: body.from, to: body.to };
     if release.open_window() == Some(window) {
         return refuse(RefusalCode::NothingChanged, format!("the window is {window}"));

@@ -14,7 +14,7 @@ use crate::event::{
     EnvironmentReservationConfirmed, EnvironmentReservationExpired, EnvironmentReserved,
     EnvironmentRunningRecorded, Governance, Sighting,
 };
-use crate::guard::{failed, is_system, one, refuse, role, role_or_system};
+use crate::guard::{failed, is_system, one, person, refuse, role, role_or_system};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::value::ReleaseId;
 use crate::verdict::Cause;
@@ -187,6 +187,7 @@ fn release_reservation(environment: &Environment, body: &ReleaseReservation, ctx
 
 fn hand_over(environment: &Environment, body: &HandOverEnvironment, ctx: &Context<'_>) -> Decision {
     role(ctx, &[Role::ReleaseManager])?;
+    person(ctx)?;
     let class = class_of(&body.to, ctx)?;
     let Some(lease) = environment.held_at(ctx.now) else {
         return refuse(RefusalCode::EnvironmentNotLeased, "nobody holds the environment; reserve it");

@@ -35,6 +35,10 @@ impl<A: Aggregate> Recording<'_, A> {
         view: impl Fn(&A, &[Uuid]) -> Result<View, Problem>,
     ) -> Answer {
         let record = async {
+            match self.product {
+                Some(product) => caller.may_read(Some(product))?,
+                None => caller.has_any_role()?,
+            }
             let stream = self.stream.map_err(|error| Problem::internal(&error))?;
             let envelope = caller.envelope(self.operation, self.product)?;
             let handled =

@@ -131,6 +131,10 @@ pub fn committed<A>(
     view: &impl Serialize,
     if_none_match: Option<&str>,
 ) -> Answer {
-    let revision = aggregate.revision.unwrap_or(Revision(0));
-    Ok(state(json(view)?, revision, aggregate.position, Freshness::Live, if_none_match))
+    let body = json(view)?;
+    let Some(revision) = aggregate.revision else {
+        // Nothing was written yet, so there is no revision that an ETag could name.
+        return Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(body));
+    };
+    Ok(state(body, revision, aggregate.position, Freshness::Live, if_none_match))
 }

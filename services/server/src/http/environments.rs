@@ -7,6 +7,7 @@ pub mod record_running;
 
 use release::environment::{Environment, EnvironmentAround};
 use release::event::Input;
+use release::release::Life;
 use release::value::{Name, ReleaseId};
 use release::{Refusal, RefusalCode};
 
@@ -38,7 +39,9 @@ pub async fn around(
     if let Some(release) = release {
         let stream = names::release(caller.tenant(), release).map_err(|error| Problem::internal(&error))?;
         let state = app.releases.load(&stream).await?.committed();
-        class = state.state.opened.as_ref().map(|opened| opened.class);
+        let ended = matches!(state.state.life, Life::Aborted { .. } | Life::Closed { .. });
+        let opened = state.state.opened.as_ref().filter(|opened| !ended && opened.product == *product);
+        class = opened.map(|opened| opened.class);
         inputs
             .push(Input { stream: stream.to_string(), revision: state.revision.map(|revision| revision.0) });
     }

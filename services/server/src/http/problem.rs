@@ -238,7 +238,7 @@ impl Code {
                 "body_too_large",
                 413,
                 "Body is too large",
-                "The body exceeds the limit of the resource: 1 MiB, 8 MiB for samples.",
+                "The body exceeds the limit of the resource (1 MiB, 8 MiB for samples), or what it says does not fit one event of 256 KiB. Send it in parts.",
             ),
             Self::BodyTooSlow => {
                 ("body_too_slow", 408, "Body came too slowly", "The body did not arrive within 30 seconds.")
@@ -435,6 +435,7 @@ impl From<CommandError> for Problem {
             }
             CommandError::Closed => Self::new(Code::ShuttingDown, "the log is closed"),
             CommandError::Load(error) => error.into(),
+            CommandError::TooLarge(detail) => Self::new(Code::BodyTooLarge, detail),
             CommandError::Unwritable(error) => Self::internal(&error),
         }
     }

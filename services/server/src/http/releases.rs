@@ -21,7 +21,7 @@ use bytes::Bytes;
 use eventlog::{Position, Revision, StreamId};
 use jiff::{SignedDuration, Timestamp};
 use release::checklist::summary;
-use release::value::ReleaseId;
+use release::value::{ActorId, ReleaseId};
 use release::{Command, Procedure, Refusal, RefusalCode, Release};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -46,15 +46,25 @@ pub async fn record(
     view: impl Fn(&Release, &Procedure, &[Uuid]) -> Result<View, Problem>,
 ) -> Answer {
     let record = async {
+        caller.may_read(Some(id.product()))?;
         let stream = stream(caller, id)?;
         let release = app.releases.load(&stream).await?.committed();
         let opened = release.state.opened.as_ref().ok_or_else(|| unknown(id))?;
-        let envelope = caller.envelope(operation, Some(id.product()))?;
+        let mut envelope = caller.envelope(operation, Some(id.product()))?;
+        if matches!(command, Command::GrantApproval { .. }) {
+            envelope.actor.author_keys = author_keys(app, caller, &envelope.actor.id).await?;
+        }
         if matches!(command, Command::AuthorizeProduction(_) | Command::StartDeployment(_)) && !caller.dry_run
         {
             reserve::for_command(app, caller.tenant(), id, opened, &envelope, &command).await?;
         }
-        let around = surroundings::of(app, caller.tenant(), opened, &command).await?;
+        let mut around = surroundings::of(app, caller.tenant(), opened, &command).await?;
+        if caller.dry_run {
+            // The real command would reserve them first.
+            for environment in &mut around.snapshots.environments {
+                environment.held_by.get_or_insert_with(|| id.clone());
+            }
+        }
         // A state that somebody holds is copied when the next event goes into it.
         drop(release);
         let procedure = Arc::clone(&around.procedure);
@@ -65,6 +75,13 @@ pub async fn record(
         answer::recorded(handled, status)
     };
     record.await.map_err(|problem: Problem| problem.on(caller))
+}
+
+/// What the directory knows the caller by as a commit author.
+async fn author_keys(app: &App, caller: &Caller, actor: &ActorId) -> Result<Vec<String>, Problem> {
+    let stream = names::directory(caller.tenant()).map_err(|error| Problem::internal(&error))?;
+    let directory = app.directories.load(&stream).await?.committed();
+    Ok(directory.state.author_keys(actor).into_iter().map(ToString::to_string).collect())
 }
 
 pub fn stream(caller: &Caller, id: &ReleaseId) -> Result<StreamId, Problem> {

@@ -1,12 +1,12 @@
 //! What an event of a release means for the environments of its product.
 
-use eventlog::Recorded;
+use eventlog::{Header, Recorded};
 use release::environment::{
     ConfirmReservation, EnvironmentAround, EnvironmentCommand, RecordRunning, ReleaseReservation,
 };
 use release::event::{DeploymentOutcome, EnvironmentPurpose, ReleaseOpened};
 use release::product::settings::EnvironmentSettings;
-use release::release::Release as State;
+use release::release::{Life, Release as State};
 use release::value::{Line, List, Name, ReleaseId};
 use release::{ReleaseEvent, wire};
 
@@ -42,22 +42,25 @@ pub fn of(event_type: &str) -> Option<Effect> {
 
 pub async fn carry_out(app: &App, effect: Effect, recorded: &Recorded) -> Result<(), ReactorError> {
     let Some((tenant, id)) = names::as_release(&recorded.stream) else { return Ok(()) };
-    let slot = app.releases.load(&recorded.stream).await.map_err(CommandError::from)?;
-    let release = slot.committed();
+    let release =
+        app.releases.at_least(&recorded.stream, recorded.revision).await.map_err(CommandError::from)?;
     let Some(opened) = &release.state.opened else { return Ok(()) };
     let environments = surroundings::environments(app, tenant, opened).await?;
-    let cause = Cause { app, tenant, id: &id, opened, recorded };
+    let header = header(recorded)?;
+    let cause = Cause { app, tenant, id: &id, opened, recorded, header: &header };
     match effect {
-        Effect::Holds => cause.hold(&environments, &event(recorded)?).await,
-        Effect::Runs => cause.runs(&release.state, &event(recorded)?).await,
+        Effect::Holds => cause.hold(&environments, &cause.event()?).await,
+        Effect::Runs => {
+            cause.runs(&release.state, &cause.event()?).await?;
+            // What was kept for a deployment in progress goes with its end.
+            let over = matches!(
+                release.state.life,
+                Life::Aborted { .. } | Life::Completed { .. } | Life::Closed { .. }
+            );
+            if over { cause.let_go(&environments, &release.state).await } else { Ok(()) }
+        }
         Effect::LetsGo => cause.let_go(&environments, &release.state).await,
     }
-}
-
-fn event(recorded: &Recorded) -> Result<ReleaseEvent, ReactorError> {
-    let header = header(recorded)?;
-    wire::decode(&header.event_type, header.schema, &recorded.data)
-        .map_err(|error| ReactorError::Unreadable(error.to_string()))
 }
 
 /// The event that makes something necessary, and where.
@@ -67,19 +70,34 @@ struct Cause<'a> {
     id: &'a ReleaseId,
     opened: &'a ReleaseOpened,
     recorded: &'a Recorded,
+    header: &'a Header,
 }
 
 impl Cause<'_> {
+    fn event(&self) -> Result<ReleaseEvent, ReactorError> {
+        wire::decode(&self.header.event_type, self.header.schema, &self.recorded.data)
+            .map_err(|error| ReactorError::Unreadable(error.to_string()))
+    }
+
+    /// The release holds the environment since before the event: an event of the past says nothing of a
+    /// lease that was taken after it.
+    async fn holds(&self, environment: &Name) -> Result<bool, ReactorError> {
+        let stream = names::environment(self.tenant, &self.opened.product, environment)
+            .map_err(SurroundingsError::from)?;
+        let state = self.app.environments.load(&stream).await.map_err(CommandError::from)?.committed();
+        Ok(state
+            .state
+            .lease
+            .as_ref()
+            .is_some_and(|lease| lease.release == *self.id && lease.since <= self.header.recorded_at))
+    }
+
     /// The reservation no longer lapses; production takes over from staging.
     async fn hold(
         &self,
         environments: &[EnvironmentSettings],
         event: &ReleaseEvent,
     ) -> Result<(), ReactorError> {
-        let expires_at = match event {
-            ReleaseEvent::ProductionAuthorized(authorized) => Some(authorized.expires_at),
-            _ => None,
-        };
         for environment in environments {
             let (holds, leaves) = match event {
                 ReleaseEvent::ProductionAuthorized(_) => {
@@ -92,8 +110,8 @@ impl Cause<'_> {
                 ),
                 _ => (false, false),
             };
-            if holds {
-                let command = ConfirmReservation { release: self.id.clone(), expires_at };
+            if holds && self.holds(&environment.name).await? {
+                let command = ConfirmReservation { release: self.id.clone(), expires_at: None };
                 self.send(
                     &environment.name,
                     "reservation_confirmed",
@@ -136,7 +154,7 @@ impl Cause<'_> {
             commit_sha: candidate.filter(|_| from_candidate).map(|candidate| candidate.commit_sha.clone()),
             release: from_candidate.then(|| self.id.clone()),
             deployment: from_candidate.then_some(deployment.deployment),
-            observed_at: None,
+            observed_at: Some(self.header.occurred_at),
             artifacts: List::new(artifacts).map_err(|error| ReactorError::Unreadable(error.to_string()))?,
             verified: false,
         };
@@ -146,7 +164,12 @@ impl Cause<'_> {
 
     /// What is deployed at this moment is kept until it has ended.
     async fn let_go(&self, environments: &[EnvironmentSettings], state: &State) -> Result<(), ReactorError> {
+        // An authorization is for production; staging is kept for as long as the release is validated.
+        let production_only = self.header.event_type.starts_with("authorization.");
         for environment in environments {
+            if production_only && environment.purpose != EnvironmentPurpose::Production {
+                continue;
+            }
             let busy = state.deployments.iter().any(|d| d.environment == environment.name && d.in_progress());
             if !busy {
                 self.give_back(&environment.name).await?;
@@ -156,6 +179,9 @@ impl Cause<'_> {
     }
 
     async fn give_back(&self, environment: &Name) -> Result<(), ReactorError> {
+        if !self.holds(environment).await? {
+            return Ok(());
+        }
         let command = ReleaseReservation { release: self.id.clone(), reason: None };
         self.send(environment, "reservation_released", EnvironmentCommand::ReleaseReservation(command)).await
     }
