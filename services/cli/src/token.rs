@@ -27,7 +27,7 @@ pub struct Token {
     /// A role, for every product or, as ROLE:PRODUCT, for one. May be given more than once.
     #[arg(long = "role", required = true)]
     roles: Vec<String>,
-    /// A person or a machine; a machine's token never decides.
+    /// A person or a machine; a machine's token approves, waives and authorizes nothing.
     #[arg(long, value_enum, default_value = "person")]
     kind: Kind,
     /// Seconds until it expires, at most a day.
