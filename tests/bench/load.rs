@@ -88,7 +88,7 @@ async fn connection(
 ) -> Result<Vec<Duration>, std::io::Error> {
     let mut stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;
-    let mut latencies = Vec::with_capacity(100_000);
+    let mut latencies = Vec::new();
     let mut buffer = vec![0; 64 * 1024];
     for request in requests.iter().cycle() {
         let sent = Instant::now();

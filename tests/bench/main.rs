@@ -1,7 +1,7 @@
 //! The project's own benchmark: commands and queries over HTTP against bare actix-web, in turn, in one
 //! run on this machine. Trust the ratios, not the figures.
 //!
-//! `cargo bench -p tests -- [seconds per round]`
+//! `cargo bench -p tests -- [seconds per round] [only=POST]`
 
 mod bare;
 mod load;
@@ -14,6 +14,10 @@ use server::Config;
 use server::auth::PrincipalKind;
 use server::auth::issue::{JWKS_FILE, LocalIssuer, TokenRequest};
 
+/// The one the `shiplog` binary uses, for both sides.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ISSUER: &str = "https://bench.shiplog.example";
 const AUDIENCE: &str = "shiplog";
 const RELEASES: usize = 200;
@@ -21,6 +25,8 @@ const ROUNDS: usize = 3;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seconds = std::env::args().skip(1).find_map(|text| text.parse().ok()).unwrap_or(3);
+    let only = std::env::args().skip(1).find_map(|text| text.strip_prefix("only=").map(str::to_owned));
+    let wanted = |what: &str| only.as_deref().is_none_or(|only| what.contains(only));
     let round = Duration::from_secs(seconds);
     let dir = tempfile::tempdir()?;
     let issuer = LocalIssuer::load_or_generate(&dir.path().join("issuer"), ISSUER)?;
@@ -36,12 +42,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for connections in [64, 256] {
             let evidence = |n: usize| evidence_request(service.addr, &token, n);
             let echo = |_: usize| load::post(bare, "/echo", None, &"x".repeat(500));
-            compare(&format!("POST evidence / POST echo 500 B, {connections}"), connections, round, evidence, service.addr, echo, bare).await?;
+            let what = format!("POST evidence / POST echo 500 B, {connections}");
+            if wanted(&what) {
+                compare(&what, connections, round, evidence, service.addr, echo, bare).await?;
+            }
         }
         for connections in [64, 256] {
             let checklist = |n: usize| load::get(service.addr, &format!("/v1/releases/{}/checklist", release(n)), Some(&token));
             let plain = |_: usize| load::get(bare, "/json", None);
-            compare(&format!("GET checklist / GET 2 KB JSON, {connections}"), connections, round, checklist, service.addr, plain, bare).await?;
+            let what = format!("GET checklist / GET 2 KB JSON, {connections}");
+            if wanted(&what) {
+                compare(&what, connections, round, checklist, service.addr, plain, bare).await?;
+            }
         }
         service.stop().await;
         Ok(())

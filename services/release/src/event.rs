@@ -17,8 +17,8 @@ pub trait EventData: Sized + Clone + PartialEq + std::fmt::Debug + Send + Sync +
     const TYPES: &'static [(&'static str, u32)];
     fn event_type(&self) -> &'static str;
     fn schema(&self) -> u32;
-    /// The data as a JSON object, without salt.
-    fn to_json(&self) -> serde_json::Result<Vec<u8>>;
+    /// Appends the data as a JSON object, without salt.
+    fn write_json(&self, out: &mut Vec<u8>) -> serde_json::Result<()>;
     fn from_json(event_type: &str, schema: u32, data: &[u8]) -> Result<Self, crate::wire::WireError>;
     /// Telemetry moves no decision: `If-Match` does not see it.
     fn is_telemetry(&self) -> bool;
@@ -45,8 +45,8 @@ macro_rules! events {
                 match self { $(Self::$variant(_) => $schema,)* }
             }
 
-            fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-                match self { $(Self::$variant(data) => serde_json::to_vec(data),)* }
+            fn write_json(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+                match self { $(Self::$variant(data) => serde_json::to_writer(out, data),)* }
             }
 
             fn from_json(event_type: &str, schema: u32, data: &[u8]) -> Result<Self, crate::wire::WireError> {

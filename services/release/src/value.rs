@@ -1,7 +1,9 @@
-//! Values with their bounds: what parses is valid, so nothing behind the edge checks again.
+//! Values with their bounds: what parses is valid, so nothing behind the edge checks again. Text is shared,
+//! because an event and every state that copies it hold the same.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -11,7 +13,7 @@ macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident, $min:expr, $max:expr, $pattern:expr, $what:expr, $valid:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             pub const MIN_LEN: usize = $min;
@@ -59,8 +61,7 @@ macro_rules! text_type {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Self::new(&text).map_err(de::Error::custom)
+                text(deserializer, Self::new)
             }
         }
 
@@ -74,6 +75,28 @@ macro_rules! text_type {
         #[cfg(feature = "openapi")]
         impl utoipa::ToSchema for $name {}
     };
+}
+
+/// Reads a string without a copy of its own on the way to the value.
+fn text<'de, D: Deserializer<'de>, T, E: fmt::Display>(
+    deserializer: D,
+    new: fn(&str) -> Result<T, E>,
+) -> Result<T, D::Error> {
+    struct Reader<T, E>(fn(&str) -> Result<T, E>);
+
+    impl<T, E: fmt::Display> de::Visitor<'_> for Reader<T, E> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<F: de::Error>(self, text: &str) -> Result<T, F> {
+            (self.0)(text).map_err(F::custom)
+        }
+    }
+
+    deserializer.deserialize_str(Reader(new))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -249,8 +272,7 @@ impl Serialize for ItemNumber {
 
 impl<'de> Deserialize<'de> for ItemNumber {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::new(&text).map_err(de::Error::custom)
+        text(deserializer, Self::new)
     }
 }
 
@@ -286,7 +308,7 @@ impl Name {
 /// Free text a person wrote: trimmed, not empty, no control characters but newline and tab. It is
 /// recorded for ever.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text<const MAX: usize>(Box<str>);
+pub struct Text<const MAX: usize>(Arc<str>);
 
 /// One line: a title, a key, a label.
 pub type Line = Text<200>;
@@ -333,8 +355,7 @@ impl<const MAX: usize> Serialize for Text<MAX> {
 
 impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::new(&text).map_err(de::Error::custom)
+        text(deserializer, Self::new)
     }
 }
 

@@ -19,15 +19,17 @@ pub enum WireError {
 
 /// The data bytes of an event, `salt` first.
 pub fn encode<E: EventData>(event: &E, salt: [u8; 16]) -> Result<Vec<u8>, WireError> {
-    let data = event.to_json()?;
-    let mut bytes = Vec::with_capacity(data.len() + 44);
+    let mut bytes = Vec::with_capacity(1024);
     bytes.extend_from_slice(b"{\"salt\":\"");
     bytes.extend_from_slice(hex(&salt).as_bytes());
     bytes.push(b'"');
-    if data.len() > 2 {
-        bytes.push(b',');
+    let brace = bytes.len();
+    event.write_json(&mut bytes)?;
+    // The object's members follow the salt in the same object.
+    match bytes.get(brace + 1) {
+        Some(b'}') => drop(bytes.remove(brace)),
+        _ => bytes[brace] = b',',
     }
-    bytes.extend_from_slice(data.get(1..).unwrap_or(b"}"));
     Ok(bytes)
 }
 
@@ -42,10 +44,9 @@ pub fn sha256_hex(bytes: &[u8]) -> Sha256Hex {
 
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(DIGITS[usize::from(byte >> 4)] as char);
-        text.push(DIGITS[usize::from(byte & 15)] as char);
-    }
-    text
+    let digits = bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]);
+    let mut text = Vec::with_capacity(bytes.len() * 2);
+    text.extend(digits);
+    // Digits are ASCII.
+    String::from_utf8(text).unwrap_or_default()
 }

@@ -381,7 +381,7 @@ fn seal<A: Aggregate>(
             trace: envelope.trace.clone(),
             data: DataRef::of(&data),
         };
-        let header = Bytes::from(serde_json::to_vec(&header).map_err(|error| unwritable(&error))?);
+        let header = header.to_bytes();
         facts.push(Fact { id, revision, recorded_at, occurred_at, by: by.clone(), event });
         events.push(NewEvent { id, header, data });
     }
@@ -392,7 +392,8 @@ fn preview<E: EventData>(decided: &[Decided<E>]) -> Result<Preview, CommandError
     let events = decided
         .iter()
         .map(|Decided { event, .. }| {
-            let data = event.to_json().map_err(|error| CommandError::Unwritable(error.to_string()))?;
+            let mut data = Vec::new();
+            event.write_json(&mut data).map_err(|error| CommandError::Unwritable(error.to_string()))?;
             Ok((event.event_type(), event.schema(), data))
         })
         .collect::<Result<_, CommandError>>()?;
@@ -401,9 +402,11 @@ fn preview<E: EventData>(decided: &[Decided<E>]) -> Result<Preview, CommandError
 
 /// SHA-256 over operation, path and parsed command: what makes two requests the same.
 fn fingerprint(envelope: &Envelope, command: &impl serde::Serialize) -> Result<String, CommandError> {
-    let command = serde_json::to_vec(command).map_err(|error| CommandError::Unwritable(error.to_string()))?;
+    let mut parsed = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut parsed, command)
+        .map_err(|error| CommandError::Unwritable(error.to_string()))?;
     let mut hash = Sha256::new();
-    for part in [envelope.operation.as_bytes(), envelope.path.as_bytes(), &command] {
+    for part in [envelope.operation.as_bytes(), envelope.path.as_bytes(), &parsed] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }

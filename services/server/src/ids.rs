@@ -52,12 +52,12 @@ impl CommandIds {
     }
 }
 
-/// 16 random bytes from the operating system.
+/// 16 random bytes from a generator that the operating system seeds.
 pub fn random() -> [u8; 16] {
     let mut bytes = [0; 16];
-    if getrandom::fill(&mut bytes).is_err() {
+    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
         // Without randomness salts could be guessed and ids could repeat; nothing can go on safely.
-        tracing::error!("the operating system gives no randomness; stopping");
+        tracing::error!("there is no randomness; stopping");
         std::process::abort();
     }
     bytes

@@ -10,13 +10,12 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventlog::{Header, Position, Recorded, StreamId};
+use eventlog::{Header, Position, Recorded, StreamId, header};
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use release::due::{due, next_due};
 use release::environment::{EnvironmentAround, EnvironmentCommand, ExpireReservation};
 use release::value::ReleaseId;
-use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -45,13 +44,6 @@ enum ReactorError {
     Surroundings(#[from] SurroundingsError),
     #[error("{0}")]
     Unreadable(String),
-}
-
-/// The one member of a header that tells whether an event matters here.
-#[derive(Deserialize)]
-struct Kind<'a> {
-    #[serde(rename = "type", borrow)]
-    event_type: &'a str,
 }
 
 /// Event types after which a release's or environment's next due instant may be another.
@@ -112,16 +104,16 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
 
 /// One event: what it makes necessary elsewhere, and when its own stream is next to be looked at.
 async fn react(app: &App, agenda: &mut Agenda, recorded: &Recorded) {
-    let Ok(kind) = serde_json::from_slice::<Kind<'_>>(&recorded.header) else {
+    let Some(event_type) = header::event_type(&recorded.header) else {
         tracing::error!(position = %recorded.position, "a header could not be read");
         return;
     };
-    let effects = effects::of(kind.event_type);
-    if effects.is_some() || kind.event_type == "freeze.declared" || RESCHEDULES.contains(&kind.event_type) {
+    let effects = effects::of(event_type);
+    if effects.is_some() || event_type == "freeze.declared" || RESCHEDULES.contains(&event_type) {
         if let Some(effect) = effects {
             insistently(|| effects::carry_out(app, effect, recorded)).await;
         }
-        if kind.event_type == "freeze.declared" {
+        if event_type == "freeze.declared" {
             // Every release that waits for something may have an authorization to lose.
             agenda.all_now(app.clock.now());
         } else {

@@ -3,7 +3,8 @@
 //! Life of an append: [`Embedded::append`] puts it in the writer's queue and returns; the writer
 //! (`embedded/writer.rs`) takes everything queued, decides each append against the index in memory
 //! (`embedded/index.rs`), and writes what was accepted in one transaction with one fsync; then it extends the index, moves the
-//! head and wakes the callers. Life of a read: a reader thread (`embedded/reader.rs`) looks the positions up in
+//! head and wakes the callers. Life of a read: what was written last is answered from memory
+//! (`embedded/recent.rs`); for the rest a reader thread (`embedded/reader.rs`) looks the positions up in
 //! the index and the rows up by primary key, on a connection of its own. Nothing shows an event before
 //! it is durable, because index and head move only after the commit.
 //!
@@ -14,6 +15,7 @@
 mod index;
 mod queue;
 mod reader;
+mod recent;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -24,7 +26,7 @@ use std::fs::{self, File, TryLockError};
 use std::future;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -36,8 +38,9 @@ use tracing::info;
 use self::index::Index;
 use self::queue::{Queue, Refused};
 use self::reader::{Read, Wanted};
+use self::recent::Recent;
 use self::writer::{Append, Owned, Wal};
-use super::{AppendError, Appended, EventStore, ReadError, check_limits};
+use super::{AppendError, Appended, EventStore, MAX_READ_EVENTS, ReadError, check_limits};
 use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision, StreamId};
 
 /// An [`EventStore`] in a directory of its own, for one process. Dropping it without
@@ -106,6 +109,8 @@ struct Shared {
     /// Committed events only. Written by the writer thread alone, for as long as it takes to add one
     /// group; read by everyone for one lookup at a time, never during a query.
     index: RwLock<Index>,
+    /// Ends at the head. Locked for one page, or for one group.
+    recent: RwLock<Recent>,
     writes: Queue<Append>,
     reads: Queue<Read>,
     /// Moves after the index, and only when a commit succeeded.
@@ -139,6 +144,7 @@ impl Embedded {
         let head = next_position.checked_sub(1).map(Position);
         let shared = Arc::new(Shared {
             index: RwLock::new(index),
+            recent: RwLock::default(),
             writes: Queue::new(options.queue_length, options.queue_bytes),
             // Without a bound of its own, because each read in it has a caller that waits for it.
             reads: Queue::new(usize::MAX, usize::MAX),
@@ -181,6 +187,15 @@ impl Drop for Embedded {
 
 impl Shared {
     async fn read(&self, what: Wanted, limit: usize) -> Result<Vec<Recorded>, ReadError> {
+        if let Wanted::All { after, max_bytes } = what {
+            if self.tail.borrow().closed {
+                return Err(ReadError::Closed);
+            }
+            let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(page) = recent.after(after, limit.min(MAX_READ_EVENTS), max_bytes) {
+                return Ok(page);
+            }
+        }
         let (reply, answer) = oneshot::channel();
         self.reads.push(0, Read { what, limit, reply }).map_err(|_| ReadError::Closed)?;
         answer.await.unwrap_or_else(|_| Err(ReadError::Engine("the reader stopped".to_owned())))

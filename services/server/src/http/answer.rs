@@ -1,7 +1,8 @@
 //! Successful answers: commands recorded, states read.
 
 use actix_web::HttpResponse;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use bytes::Bytes;
 use eventlog::{Position, Revision};
 use serde::Serialize;
@@ -9,6 +10,10 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 use crate::command::{Handled, Preview};
+
+const POSITION: HeaderName = HeaderName::from_static("shiplog-position");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 pub type Answer = Result<HttpResponse, Problem>;
 
@@ -45,7 +50,10 @@ pub struct DryRunEvent {
 }
 
 pub fn json(body: &impl Serialize) -> Result<Bytes, Problem> {
-    serde_json::to_vec(body).map(Bytes::from).map_err(|error| Problem::internal(&error))
+    // Most answers fit, so that few are copied while they grow.
+    let mut bytes = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut bytes, body).map_err(|error| Problem::internal(&error))?;
+    Ok(bytes.into())
 }
 
 /// The answer of a command, the same now and at every repetition.
@@ -57,12 +65,12 @@ pub fn recorded(handled: Handled<Result<View, Problem>>, status: StatusCode) -> 
     let view = outcome.answer?;
     let mut response = HttpResponse::build(status);
     response
-        .insert_header((header::CONTENT_TYPE, "application/json"))
+        .insert_header((header::CONTENT_TYPE, JSON))
         .insert_header((header::ETAG, etag(outcome.revision)))
         .insert_header((header::LOCATION, view.location))
-        .insert_header(("Shiplog-Position", outcome.position.to_string()));
+        .insert_header((POSITION, outcome.position.to_string()));
     if outcome.replayed {
-        response.insert_header(("Idempotent-Replayed", "true"));
+        response.insert_header((REPLAYED, "true"));
     }
     Ok(response.body(view.body))
 }
@@ -78,7 +86,7 @@ fn dry_run(preview: Preview) -> Answer {
         })
         .collect::<Result<_, Problem>>()?;
     let body = json(&DryRunAnswer { dry_run: true, events })?;
-    Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(body))
+    Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, JSON)).body(body))
 }
 
 /// How a read may be kept by the reader.
@@ -108,12 +116,12 @@ pub fn state(
     };
     response.insert_header((header::CACHE_CONTROL, caching));
     if let Some(position) = position {
-        response.insert_header(("Shiplog-Position", position.to_string()));
+        response.insert_header((POSITION, position.to_string()));
     }
     if known {
         return response.finish();
     }
-    response.insert_header((header::CONTENT_TYPE, "application/json")).body(body)
+    response.insert_header((header::CONTENT_TYPE, JSON)).body(body)
 }
 
 /// Weak comparison, as `If-None-Match` asks for (RFC 9110, 13.1.2).
@@ -134,7 +142,7 @@ pub fn committed<A>(
     let body = json(view)?;
     let Some(revision) = aggregate.revision else {
         // Nothing was written yet, so there is no revision that an ETag could name.
-        return Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(body));
+        return Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, JSON)).body(body));
     };
     Ok(state(body, revision, aggregate.position, Freshness::Live, if_none_match))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderName};
 use actix_web::web::{Bytes, BytesMut, Data};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use eventlog::Revision;
@@ -29,6 +29,9 @@ pub const BODY_LIMIT: usize = 1024 * 1024;
 pub const SAMPLES_LIMIT: usize = 8 * 1024 * 1024;
 /// JSON numbers are exact up to 2^53 - 1.
 pub const INTEGER_MAX: u64 = (1 << 53) - 1;
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// A body that has not arrived by then is given up.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -147,6 +150,22 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if bytes.trim_ascii_start().starts_with(b"[") {
         return Err(Problem::field(Code::InvalidBody, "", "an object is expected, not an array"));
     }
+    // Keeping track of the path costs as much again, so it is done only when there is something to point at.
+    let value = match serde_json::from_slice(bytes) {
+        Ok(value) => value,
+        Err(_) => parse_with_path(bytes)?,
+    };
+    if has_inexact_integer(bytes) {
+        return Err(Problem::field(
+            Code::InvalidBody,
+            "",
+            format!("whole numbers are at most {INTEGER_MAX}"),
+        ));
+    }
+    Ok(value)
+}
+
+fn parse_with_path<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let pointer = json_pointer(error.path());
@@ -159,13 +178,6 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         }
     })?;
     json.end().map_err(|error| Problem::field(Code::MalformedJson, "", error.to_string()))?;
-    if has_inexact_integer(bytes) {
-        return Err(Problem::field(
-            Code::InvalidBody,
-            "",
-            format!("whole numbers are at most {INTEGER_MAX}"),
-        ));
-    }
     Ok(value)
 }
 
@@ -368,11 +380,11 @@ async fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
         principal,
         idempotency_key: idempotency_key(request)?,
         if_match: if_match(request)?,
-        if_none_match: text_header(request, header::IF_NONE_MATCH.as_str(), 200)?.map(str::to_owned),
+        if_none_match: text_header(request, &header::IF_NONE_MATCH, 200)?.map(str::to_owned),
         dry_run: false,
         path: request.path().to_owned(),
-        request_id: text_header(request, "request-id", 128)?.map(str::to_owned),
-        trace: text_header(request, "traceparent", 512)?.and_then(trace_id),
+        request_id: text_header(request, &REQUEST_ID, 128)?.map(str::to_owned),
+        trace: text_header(request, &TRACEPARENT, 512)?.and_then(trace_id),
     })
 }
 
@@ -383,17 +395,24 @@ fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(missing()) }
 }
 
-fn text_header<'r>(request: &'r HttpRequest, name: &str, max: usize) -> Result<Option<&'r str>, Problem> {
+fn text_header<'r>(
+    request: &'r HttpRequest,
+    name: &HeaderName,
+    max: usize,
+) -> Result<Option<&'r str>, Problem> {
     let Some(value) = request.headers().get(name) else { return Ok(None) };
     match value.to_str() {
         Ok(text) if (1..=max).contains(&text.len()) => Ok(Some(text)),
-        _ => Err(Problem::field(Code::InvalidHeader, name, format!("1 to {max} visible ASCII characters"))),
+        _ => {
+            let detail = format!("1 to {max} visible ASCII characters");
+            Err(Problem::field(Code::InvalidHeader, name.as_str(), detail))
+        }
     }
 }
 
 /// Bare, or quoted as a structured-field string.
 fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Problem> {
-    let Some(text) = text_header(request, "idempotency-key", 255)? else { return Ok(None) };
+    let Some(text) = text_header(request, &IDEMPOTENCY_KEY, 255)? else { return Ok(None) };
     let key = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
     if key.is_empty() || key.contains('"') {
         return Err(Problem::field(
@@ -406,7 +425,7 @@ fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Problem> {
 }
 
 fn if_match(request: &HttpRequest) -> Result<Option<Revision>, Problem> {
-    let Some(text) = text_header(request, "if-match", 64)? else { return Ok(None) };
+    let Some(text) = text_header(request, &header::IF_MATCH, 64)? else { return Ok(None) };
     let revision = text.strip_prefix("\"r").and_then(|rest| rest.strip_suffix('"')).map(str::parse);
     match revision {
         Some(Ok(revision)) => Ok(Some(Revision(revision))),
@@ -456,6 +475,11 @@ async fn body(request: &HttpRequest, mut payload: Payload, limit: usize) -> Resu
         }
         Ok(bytes.freeze())
     };
+    let mut read = std::pin::pin!(read);
+    // Most bodies are here already and need no timer.
+    if let std::task::Poll::Ready(bytes) = futures_util::poll!(read.as_mut()) {
+        return bytes;
+    }
     tokio::time::timeout(BODY_DEADLINE, read)
         .await
         .unwrap_or_else(|_| Err(Problem::new(Code::BodyTooSlow, "the body did not arrive in time")))

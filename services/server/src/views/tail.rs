@@ -30,7 +30,7 @@ const PAGE: usize = 4096;
 const NOTED_STREAMS: usize = 5_000;
 const NOTED_EVENTS: usize = 400_000;
 /// After a transaction the views rest, so that commands have the machine and more events share a row:
-/// four times as long as it took, within these bounds.
+/// nine times as long as it took, within these bounds.
 const REST: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
 const RETRY: Duration = Duration::from_millis(200);
 /// How long after an event is durable the state in memory may take to show it.
@@ -401,7 +401,7 @@ impl Tail {
 
     /// Lets commands have the machine, then waits for the next event.
     async fn rest(&self, took: Duration, stop: &CancellationToken) -> ControlFlow<()> {
-        let rest = (took * 4).clamp(REST.0, REST.1);
+        let rest = (took * 9).clamp(REST.0, REST.1);
         tokio::select! {
             () = stop.cancelled() => return ControlFlow::Break(()),
             () = self.app.views.hurry.notified() => {}

@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use super::index::Index;
 use super::{Shared, schema};
 use crate::store::{AppendError, Appended};
-use crate::{ExpectedRevision, NewEvent, Position, Revision, StreamId};
+use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision, StreamId};
 
 /// One append on its way to the writer.
 pub(super) struct Append {
@@ -147,6 +147,8 @@ struct Group {
     lengths: HashMap<usize, u64>,
     /// Stream number and position of each new event, in order.
     events: Vec<(usize, u64)>,
+    /// The same events as readers get them.
+    recorded: Vec<Recorded>,
 }
 
 impl Group {
@@ -155,6 +157,7 @@ impl Group {
         self.new_numbers.clear();
         self.lengths.clear();
         self.events.clear();
+        self.recorded.clear();
     }
 }
 
@@ -224,6 +227,10 @@ impl<'db> Writer<'db> {
             self.group.new_streams.drain(..).for_each(|name| index.add_stream(name));
             self.group.events.iter().for_each(|(number, position)| index.add_event(*number, *position));
         }
+        {
+            let mut recent = shared.recent.write().unwrap_or_else(PoisonError::into_inner);
+            self.group.recorded.drain(..).for_each(|event| recent.push(event));
+        }
         let head = self.next_position.checked_sub(1).map(Position);
         shared.tail.send_modify(|tail| tail.head = head);
         Ok(())
@@ -280,6 +287,14 @@ impl<'db> Writer<'db> {
             row.raw_bind_parameter(6, &event.data[..])?;
             row.raw_execute()?;
             self.group.events.push((number, first + offset));
+            self.group.recorded.push(Recorded {
+                position: Position(first + offset),
+                stream: stream.clone(),
+                revision: Revision(length + offset),
+                id: event.id,
+                header: event.header.clone(),
+                data: event.data.clone(),
+            });
         }
         let count = events.len() as u64;
         self.next_position += count;
