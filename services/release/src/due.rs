@@ -2,6 +2,7 @@
 //! command as itself when its time has come.
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::command::{Command, RevokeAuthorization};
 use crate::decide::authorization::effective;
@@ -20,6 +21,8 @@ pub struct Due {
     /// What it is about. With rule and instant it names this one occasion, so that several nodes may
     /// send it and one takes effect.
     pub cause: String,
+    /// The event that set the instant. What an event made has that event's id, so most know it by name.
+    pub set_by: Uuid,
     pub command: Command,
 }
 
@@ -38,27 +41,30 @@ pub fn next_due(release: &Release, around: &Around) -> Option<Timestamp> {
 /// Everything that time will make necessary unless something else happens first, soonest first.
 pub fn schedule(release: &Release, procedure: &Procedure, snapshots: &Snapshots) -> Vec<Due> {
     let mut due = Vec::new();
-    let mut add = |at: Timestamp, rule: &'static str, cause: String, command: Command| {
-        due.push(Due { at, rule, cause, command });
+    let mut add = |at: Timestamp, rule: &'static str, cause: String, set_by: Uuid, command: Command| {
+        due.push(Due { at, rule, cause, set_by, command });
     };
     let ended = matches!(release.life, Life::NotOpened | Life::Aborted { .. } | Life::Closed { .. });
     for waiver in release.waivers.values().filter(|_| !ended) {
         let live = matches!(waiver.status, WaiverStatus::Requested | WaiverStatus::Granted { .. });
         if live && !is_latched(release, waiver.item, procedure) {
             let command = Command::ExpireWaiver { item: waiver.item, waiver: waiver.waiver };
-            add(waiver.expires_at, "waiver_expiry", format!("waiver:{}", waiver.waiver), command);
+            let cause = format!("waiver:{}", waiver.waiver);
+            add(waiver.expires_at, "waiver_expiry", cause, waiver.waiver, command);
         }
     }
-    if let Some(window) = release.open_window().filter(|_| !ended) {
-        add(window.to, "window_end", format!("window:{window}"), Command::CloseWindow);
+    if let Some(window) = release.window.as_ref().filter(|window| window.closed_at.is_none() && !ended) {
+        let span = window.span;
+        add(span.to, "window_end", format!("window:{span}"), window.set_in, Command::CloseWindow);
     }
     for timer in release.running_timers() {
         let command = Command::ElapseTimer { timer: timer.timer };
-        add(timer.elapses_at, "timer", format!("timer:{}", timer.timer), command);
+        add(timer.elapses_at, "timer", format!("timer:{}", timer.timer), timer.timer, command);
     }
     for lease in release.held_leases().filter(|lease| lease.reminded_at.is_none()) {
         let command = Command::RemindLease { lease: lease.lease };
-        add(lease.remind_at, "lease_reminder", format!("lease:{}", lease.lease), command);
+        let cause = format!("lease:{}", lease.lease);
+        add(lease.remind_at, "lease_reminder", cause, lease.remind_set_by, command);
     }
     if let Some(given) = release.live_authorization().filter(|_| !ended) {
         let approval = effective(release);
@@ -73,7 +79,13 @@ pub fn schedule(release: &Release, procedure: &Procedure, snapshots: &Snapshots)
                 let command =
                     Command::RevokeAuthorization { authorization, body: RevokeAuthorization { reason } };
                 let at = freeze.span.from.max(given.authorized_at);
-                add(at, "freeze", format!("freeze:{}:{authorization}", freeze.freeze), command);
+                add(
+                    at,
+                    "freeze",
+                    format!("freeze:{}:{authorization}", freeze.freeze),
+                    freeze.freeze,
+                    command,
+                );
             }
         }
     }

@@ -126,6 +126,9 @@ pub struct Lease {
     pub since: Timestamp,
     pub by: ActorId,
     pub expires_at: Timestamp,
+    /// The event that set `expires_at`.
+    #[serde(skip)]
+    pub expiry_set_by: Uuid,
     /// Set once the release has recorded what it holds the environment for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirmed_at: Option<Timestamp>,
@@ -214,6 +217,7 @@ impl Aggregate for Environment {
                     Some(renewed) => {
                         renewed.class = reserved.class;
                         renewed.expires_at = reserved.expires_at;
+                        renewed.expiry_set_by = fact.id;
                     }
                     None => {
                         self.lease = Some(Lease {
@@ -224,6 +228,7 @@ impl Aggregate for Environment {
                             since: fact.recorded_at,
                             by: fact.by.id.clone(),
                             expires_at: reserved.expires_at,
+                            expiry_set_by: fact.id,
                             confirmed_at: None,
                         });
                     }
@@ -232,7 +237,10 @@ impl Aggregate for Environment {
             EnvironmentEvent::EnvironmentReservationConfirmed(confirmed) => {
                 if let Some(held) = self.lease.as_mut().filter(|held| held.lease == confirmed.lease) {
                     held.confirmed_at = held.confirmed_at.or(Some(fact.recorded_at));
-                    held.expires_at = confirmed.expires_at.unwrap_or(held.expires_at);
+                    if let Some(expires_at) = confirmed.expires_at {
+                        held.expires_at = expires_at;
+                        held.expiry_set_by = fact.id;
+                    }
                 }
             }
             EnvironmentEvent::EnvironmentHandedOver(handed) => {
@@ -242,6 +250,7 @@ impl Aggregate for Environment {
                     held.since = fact.recorded_at;
                     held.by = fact.by.id.clone();
                     held.expires_at = handed.expires_at;
+                    held.expiry_set_by = fact.id;
                 }
             }
             EnvironmentEvent::EnvironmentReleased(released) => self.end_lease(released.lease),

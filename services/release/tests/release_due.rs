@@ -17,7 +17,7 @@ use release::spec::release::{
     approved, around, attest, authorized, bind, deploying, item, opened, prose, tag, tagged, window,
 };
 use release::spec::{Spec, alice, bob, dave, grace, id, monday, nothing, system};
-use release::{Command, Context};
+use release::{Command, Context, EventData};
 
 fn after(hours: i64) -> Timestamp {
     monday() + SignedDuration::from_hours(hours)
@@ -34,6 +34,12 @@ fn waiver(story: Spec<Release>, number: &str, hours: i64) -> Spec<Release> {
 
 fn rules(story: &Spec<Release>, now: Timestamp) -> Vec<&'static str> {
     due(&story.state, now, &around()).into_iter().map(|due| due.rule).collect()
+}
+
+/// The types of the events that set what is due.
+fn set_by(story: &Spec<Release>, now: Timestamp) -> Vec<&'static str> {
+    let due = due(&story.state, now, &around()).into_iter();
+    due.map(|due| story.facts.iter().find(|fact| fact.id == due.set_by).unwrap().event.event_type()).collect()
 }
 
 /// Whatever is due is accepted from the server, and is not due again.
@@ -58,6 +64,7 @@ fn given_a_waiver_when_its_time_is_up_it_is_due_until_it_is_recorded() {
     assert_eq!(next_due(&story.state, &around()), Some(after(8)));
     assert!(rules(&story, after(7)).is_empty());
     assert_eq!(rules(&story, after(8)), ["waiver_expiry"]);
+    assert_eq!(set_by(&story, after(8)), ["item.waiver_requested"]);
     let story = settled(story, after(9));
     assert_eq!(next_due(&story.state, &around()), None);
 }
@@ -78,7 +85,9 @@ fn given_a_deployment_in_production_the_monitoring_and_the_lease_are_due_in_turn
     let story = story.when(dave(), Command::FinishDeployment { deployment, body }, &around()).accepted();
     let t0 = story.now;
     assert_eq!(next_due(&story.state, &around()), Some(t0 + SignedDuration::from_mins(45)));
-    assert_eq!(rules(&story, t0 + SignedDuration::from_hours(48)), ["timer", "window_end", "lease_reminder"]);
+    let later = t0 + SignedDuration::from_hours(48);
+    assert_eq!(rules(&story, later), ["timer", "window_end", "lease_reminder"]);
+    assert_eq!(set_by(&story, later), ["timer.started", "window.set", "lease.opened"]);
     let story = settled(story, t0 + SignedDuration::from_hours(49));
     assert_eq!(next_due(&story.state, &around()), None);
 }
@@ -113,7 +122,7 @@ fn given_a_freeze_after_the_authorization_its_end_is_due() {
     around.snapshots.freezes.push(FreezeSnapshot { freeze: id(700), span, exceptions_allowed: true });
     assert_eq!(next_due(&story.state, &around), Some(after(3)));
     let now = due(&story.state, after(3), &around);
-    assert_eq!((now.len(), now[0].rule), (1, "freeze"));
+    assert_eq!((now.len(), now[0].rule, now[0].set_by), (1, "freeze", id(700)));
     let story = story.at(after(3)).when(system(), now[0].command.clone(), &around).accepted();
     assert!(story.state.live_authorization().is_none());
     assert_eq!(next_due(&story.state, &around), Some(window().to));

@@ -43,6 +43,8 @@ pub struct Envelope {
     /// The revision of `If-Match: "rN"`.
     pub if_match: Option<Revision>,
     pub dry_run: bool,
+    /// The event that made the command necessary.
+    pub causation: Option<uuid::Uuid>,
     pub correlation: Option<String>,
     pub trace: Option<String>,
 }
@@ -65,6 +67,7 @@ impl Envelope {
             idempotency_key: Some(key),
             if_match: None,
             dry_run: false,
+            causation: None,
             correlation: None,
             trace: None,
         })
@@ -376,7 +379,7 @@ fn seal<A: Aggregate>(
                 index: u32::try_from(index).unwrap_or(u32::MAX),
                 count,
             },
-            causation: None,
+            causation: envelope.causation,
             correlation: envelope.correlation.clone(),
             trace: envelope.trace.clone(),
             data: DataRef::of(&data),

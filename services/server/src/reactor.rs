@@ -14,8 +14,7 @@ use eventlog::{Header, Position, Recorded, StreamId, header};
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use release::due::{due, next_due};
-use release::environment::{EnvironmentAround, EnvironmentCommand, ExpireReservation};
-use release::value::ReleaseId;
+use release::environment::{EnvironmentAround, EnvironmentCommand, ExpireReservation, Lease};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -150,12 +149,14 @@ async fn send_due(app: &App, stream: &StreamId) -> Result<(), ReactorError> {
         let around = surroundings::whole(app, tenant, opened).await?;
         for due in due(&release.state, now, &around) {
             let key = format!("{}:{}:{}", due.rule, due.cause, due.at);
-            let envelope = envelope(due.rule, stream, key)?;
+            let envelope = Envelope { causation: Some(due.set_by), ..envelope(due.rule, stream, key)? };
             settle(handle(app, &app.releases, stream, &envelope, &due.command, &around, |_, _| ()).await)?;
         }
-    } else if let Some(lapsing) = lapsing(app, stream).await?.filter(|(at, _)| *at <= now) {
-        let (at, release) = lapsing;
-        let envelope = envelope("reservation_expiry", stream, format!("reservation_expiry:{release}:{at}"))?;
+    } else if let Some(lease) = lapsing(app, stream).await?.filter(|lease| lease.expires_at <= now) {
+        let release = lease.release;
+        let key = format!("reservation_expiry:{release}:{}", lease.expires_at);
+        let envelope = envelope("reservation_expiry", stream, key)?;
+        let envelope = Envelope { causation: Some(lease.expiry_set_by), ..envelope };
         let command = EnvironmentCommand::ExpireReservation(ExpireReservation { release });
         let around = EnvironmentAround::default();
         settle(handle(app, &app.environments, stream, &envelope, &command, &around, |_, _| ()).await)?;
@@ -192,17 +193,16 @@ async fn next(app: &App, stream: &StreamId) -> Result<Option<Timestamp>, Reactor
         let around = surroundings::whole(app, tenant, opened).await?;
         return Ok(next_due(&release.state, &around));
     }
-    Ok(lapsing(app, stream).await?.map(|(at, _)| at))
+    Ok(lapsing(app, stream).await?.map(|lease| lease.expires_at))
 }
 
-/// When an environment's unconfirmed reservation lapses, and whose it is.
-async fn lapsing(app: &App, stream: &StreamId) -> Result<Option<(Timestamp, ReleaseId)>, ReactorError> {
+/// An environment's unconfirmed reservation, which lapses.
+async fn lapsing(app: &App, stream: &StreamId) -> Result<Option<Lease>, ReactorError> {
     if !stream.as_str().starts_with("environment-") {
         return Ok(None);
     }
     let environment = app.environments.load(stream).await.map_err(CommandError::from)?.committed();
-    let lease = environment.state.lease.as_ref().filter(|lease| lease.confirmed_at.is_none());
-    Ok(lease.map(|lease| (lease.expires_at, lease.release.clone())))
+    Ok(environment.state.lease.clone().filter(|lease| lease.confirmed_at.is_none()))
 }
 
 fn envelope(rule: &'static str, stream: &StreamId, key: String) -> Result<Envelope, ReactorError> {

@@ -45,6 +45,7 @@ pub fn by(subject: &str, roles: &[Role], key: Option<&str>) -> Envelope {
         idempotency_key: key.map(str::to_owned),
         if_match: None,
         dry_run: false,
+        causation: None,
         correlation: None,
         trace: None,
     }

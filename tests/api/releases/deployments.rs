@@ -1,6 +1,6 @@
 use std::future::IntoFuture;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Opened, World, bodies};
 
@@ -45,12 +45,27 @@ async fn given_a_deployment_that_finished_when_the_environment_is_read_then_it_r
     let operator = world.person("omar", &["operator"]);
     let started =
         operator.post(&opened.under("deployments"), json!({"environment": "staging"})).await.created();
-    operator.post(&format!("{}/finish", started.location()), json!({"outcome": "succeeded"})).await.ok();
+    let finish = operator.post(&format!("{}/finish", started.location()), json!({"outcome": "succeeded"}));
+    finish.header("request-id", "deploy-7431").await.ok();
     // The environment learns it from the release's event, in the background.
     world.pass(1).await;
     let environment = world.viewer().get("/v1/environments/checkout/staging").await.ok().json();
     assert_eq!(environment["running"]["version"], "v2.4.0-rc.1");
     assert_eq!(environment["running"]["release"], opened.id.as_str());
+
+    // Its event names the one that caused it, and both belong to the request that began it.
+    let feed = world.person("audrey", &["auditor"]).get("/v1/events?limit=200").await.ok().json();
+    let header = |kind: &str| {
+        let of_kind = |event: &&Value| event["header"]["type"] == kind;
+        feed["events"].as_array().unwrap().iter().rfind(of_kind).unwrap()["header"].clone()
+    };
+    let (cause, effect) = (header("deployment.finished"), header("environment.running_recorded"));
+    assert_eq!(effect["causation"], cause["id"]);
+    assert_eq!(cause.get("causation"), None);
+    assert_eq!(
+        (&cause["correlation"], &effect["correlation"]),
+        (&json!("deploy-7431"), &json!("deploy-7431"))
+    );
 }
 
 #[tokio::test]

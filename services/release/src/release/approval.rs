@@ -20,6 +20,9 @@ pub struct Window {
     pub span: Interval,
     pub set_at: Timestamp,
     pub set_by: ActorId,
+    /// The event that set it.
+    #[serde(skip)]
+    pub set_in: Uuid,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Timestamp>,
 }
@@ -207,6 +210,7 @@ impl Release {
                     span: set.window,
                     set_at: at,
                     set_by: fact.by.id.clone(),
+                    set_in: fact.id,
                     closed_at: None,
                 });
             }

@@ -55,6 +55,9 @@ pub struct RollbackLease {
     pub opened_at: Timestamp,
     pub not_before_release: Timestamp,
     pub remind_at: Timestamp,
+    /// The event that set `remind_at`.
+    #[serde(skip)]
+    pub remind_set_by: Uuid,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reminded_at: Option<Timestamp>,
     pub probes: u64,
@@ -146,6 +149,7 @@ impl Release {
                 opened_at: at,
                 not_before_release: opened.not_before_release,
                 remind_at: opened.remind_at,
+                remind_set_by: fact.id,
                 reminded_at: None,
                 probes: 0,
                 healthy: 0,
@@ -163,6 +167,7 @@ impl Release {
                 if let Some(lease) = self.lease_mut(extended.lease) {
                     lease.not_before_release = extended.not_before_release;
                     lease.remind_at = extended.remind_at;
+                    lease.remind_set_by = fact.id;
                     lease.reminded_at = None;
                 }
             }

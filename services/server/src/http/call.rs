@@ -541,6 +541,7 @@ impl Caller {
             idempotency_key: self.idempotency_key.clone(),
             if_match: self.if_match,
             dry_run: self.dry_run,
+            causation: None,
             correlation: self.request_id.clone(),
             trace: self.trace.clone(),
         })

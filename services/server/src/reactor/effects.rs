@@ -12,7 +12,7 @@ use release::{ReleaseEvent, wire};
 
 use super::{ReactorError, envelope, header, settle};
 use crate::app::App;
-use crate::command::{CommandError, handle};
+use crate::command::{CommandError, Envelope, handle};
 use crate::names;
 use crate::surroundings::{self, SurroundingsError};
 
@@ -194,7 +194,12 @@ impl Cause<'_> {
     ) -> Result<(), ReactorError> {
         let stream = names::environment(self.tenant, &self.opened.product, environment)
             .map_err(SurroundingsError::from)?;
-        let envelope = envelope(rule, &stream, format!("{rule}:{}", self.recorded.id))?;
+        let envelope = Envelope {
+            causation: Some(self.recorded.id),
+            correlation: self.header.correlation.clone(),
+            trace: self.header.trace.clone(),
+            ..envelope(rule, &stream, format!("{rule}:{}", self.recorded.id))?
+        };
         let around = EnvironmentAround::default();
         settle(
             handle(self.app, &self.app.environments, &stream, &envelope, &command, &around, |_, _| ()).await,

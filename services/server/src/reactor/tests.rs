@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use eventlog::EventStore;
 use eventlog::store::memory::Memory;
+use eventlog::{EventStore, Header};
 use jiff::SignedDuration;
 use release::Role;
 use release::environment::{EnvironmentAround, EnvironmentCommand, ReserveEnvironment};
@@ -47,6 +47,11 @@ async fn holder(app: &App) -> Option<String> {
     environment.state.lease.as_ref().map(|lease| lease.release.to_string())
 }
 
+async fn headers(store: &Memory) -> Vec<Header> {
+    let events = store.read_all(None, 100).await.unwrap();
+    events.iter().map(|event| Header::parse(&event.header).unwrap()).collect()
+}
+
 #[tokio::test]
 async fn a_reservation_whose_release_never_follows_lapses_by_itself() {
     // The process died between the two writes: the reservation is there, the release's event is not.
@@ -62,6 +67,11 @@ async fn a_reservation_whose_release_never_follows_lapses_by_itself() {
     restarted.clock.advance(121).unwrap();
     settled(&restarted).await;
     assert_eq!(holder(&restarted).await, None);
+    let headers = headers(&store).await;
+    let [reserved, expired] = headers.as_slice() else { panic!("two events: {headers:?}") };
+    assert_eq!((reserved.event_type.as_str(), reserved.causation), ("environment.reserved", None));
+    assert_eq!(expired.event_type, "environment.reservation_expired");
+    assert_eq!(expired.causation, Some(reserved.id));
     reserve(&restarted, "checkout-2.5.0").await;
     assert_eq!(holder(&restarted).await.as_deref(), Some("checkout-2.5.0"));
 
