@@ -20,11 +20,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use clap::Args;
+use server::telemetry::{Telemetry, TelemetryConfig};
 use server::{Config, Service};
 use tempfile::TempDir;
 
 use crate::Outcome;
-use crate::serve::{asked_to_stop, log_to_stderr, trust_local_issuer};
+use crate::serve::{asked_to_stop, trust_local_issuer};
 use cast::Cast;
 use facts::{Build, RELEASE};
 use screen::Screen;
@@ -48,9 +49,8 @@ pub struct Demo {
 
 impl Demo {
     pub async fn run(self) -> Outcome {
-        if self.verbose {
-            log_to_stderr();
-        }
+        // Nothing is traced, so nothing is left to send at the end.
+        let _telemetry = self.verbose.then(|| Telemetry::start(&TelemetryConfig::default())).transpose()?;
         let data = tempfile::Builder::new().prefix("shiplog-demo-").tempdir()?;
         let service = server::start(config(data.path())?).await?;
         let outcome = self.show_and_keep(&service, &data).await;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use server::Config;
 use server::auth::issue::{JWKS_FILE, LocalIssuer};
+use server::telemetry::{LogFormat, Telemetry};
 
 use crate::Outcome;
 use crate::token::{AUDIENCE, ISSUER};
@@ -28,23 +29,24 @@ pub struct Serve {
     /// The domain's time stands still until POST /dev/clock advances it. Needs --dev and a new log.
     #[arg(long, env = "SHIPLOG_SIMULATED_CLOCK", requires = "dev")]
     simulated_clock: bool,
+    /// What is logged: a level, or levels by module (`info,server::http=debug`).
+    #[arg(long, env = "RUST_LOG")]
+    log: Option<String>,
+    /// How it is logged: `human` or `json`.
+    #[arg(long, env = "SHIPLOG_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+    /// Base URL of an OTLP collector (HTTP, protobuf), such as http://127.0.0.1:4318; no traces without it.
+    #[arg(long, env = "SHIPLOG_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<String>,
 }
 
 impl Serve {
     pub async fn run(self) -> Outcome {
-        log_to_stderr();
-        let service = server::start(self.config()?).await?;
-        tokio::select! {
-            () = asked_to_stop() => {}
-            reason = service.failed() => {
-                // A failed commit is never retried: what was acknowledged is safe, a restart verifies it.
-                tracing::error!(%reason, "the log can no longer be written");
-                return Err(format!("the log can no longer be written: {reason}").into());
-            }
-        }
-        tracing::info!("stopping");
-        service.stop().await;
-        Ok(())
+        let config = self.config()?;
+        let telemetry = Telemetry::start(&config.telemetry)?;
+        let served = serve(config).await;
+        telemetry.stop().await;
+        served
     }
 
     fn config(self) -> Result<Config, Box<dyn std::error::Error + Send + Sync>> {
@@ -56,11 +58,30 @@ impl Serve {
         config.data = self.data.unwrap_or(config.data);
         config.dev |= self.dev;
         config.simulated_clock |= self.simulated_clock;
+        let telemetry = &mut config.telemetry;
+        telemetry.log = self.log.filter(|log| !log.is_empty()).unwrap_or_else(|| telemetry.log.clone());
+        telemetry.log_format = self.log_format.unwrap_or(telemetry.log_format);
+        telemetry.otlp_endpoint = self.otlp_endpoint.or_else(|| telemetry.otlp_endpoint.take());
         if config.dev {
             trust_local_issuer(&mut config)?;
         }
         Ok(config)
     }
+}
+
+async fn serve(config: Config) -> Outcome {
+    let service = server::start(config).await?;
+    tokio::select! {
+        () = asked_to_stop() => {}
+        reason = service.failed() => {
+            // A failed commit is never retried: what was acknowledged is safe, a restart verifies it.
+            tracing::error!(%reason, "the log can no longer be written");
+            return Err(format!("the log can no longer be written: {reason}").into());
+        }
+    }
+    tracing::info!("stopping");
+    service.stop().await;
+    Ok(())
 }
 
 /// Adds the issuer whose key lies in DATA/issuer, made on first use.
@@ -79,13 +100,6 @@ pub fn trust_local_issuer(config: &mut Config) -> Outcome {
     }))?;
     config.auth.issuers.push(issuer);
     Ok(())
-}
-
-/// RUST_LOG chooses what is logged; `info` when it is not set.
-pub fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
 /// SIGTERM or SIGINT: what ends a service in good order.

@@ -81,6 +81,9 @@ pub trait EventStore: Send + Sync + 'static {
     /// The position of the last durable event, `None` when the store is empty.
     fn head(&self) -> Option<Position>;
 
+    /// How many appends wait for the writer at this moment, for those who watch the process.
+    fn queued(&self) -> usize;
+
     /// Stops accepting appends at the call, before the future is polled; the future resolves when
     /// those accepted are finished and the engine is released. Appends after it fail with
     /// [`AppendError::Closed`], reads with [`ReadError::Closed`]. Closing again is harmless.

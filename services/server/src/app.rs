@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use eventlog::EventStore;
+use governor::clock::MonotonicClock;
 use jiff::Timestamp;
 use release::Release;
 use release::access::Access;
@@ -19,9 +20,12 @@ use crate::access::Denials;
 use crate::auth::Verifier;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::procedures::Catalogue;
 use crate::reactor::Progress;
 use crate::streams::Streams;
+use crate::telemetry::Decided;
 use crate::views::Views;
 
 pub struct App {
@@ -40,6 +44,9 @@ pub struct App {
     pub access: Streams<Access>,
     pub denials: Denials,
     pub views: Views,
+    pub metrics: Arc<Metrics>,
+    pub limits: Limits,
+    pub decided: Decided,
     /// Cancelled when the service stops, so that nobody waits for an event any more.
     pub stopping: CancellationToken,
     /// How far the reactor has come; set by it alone.
@@ -56,6 +63,7 @@ impl App {
         clock: Clock,
         verifier: Verifier,
         catalogue: Catalogue,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let releases = config.cache_mib * 1024 * 1024;
         Self {
@@ -69,8 +77,11 @@ impl App {
             access: Streams::new(Arc::clone(&store), SMALL_CACHE),
             denials: Denials::default(),
             views: Views::new(&config.data),
+            metrics,
+            limits: Limits::new(&config.limits, MonotonicClock),
+            decided: Decided::new(&config.telemetry),
             stopping: CancellationToken::new(),
-            reactor: watch::Sender::new(Progress { position: None, time: Timestamp::MIN }),
+            reactor: watch::Sender::new(Progress { position: None, time: Timestamp::MIN, waiting: 0 }),
             config,
             store,
             clock,

@@ -17,10 +17,12 @@ use release::event::Signatory;
 use release::value::{ActorId, InvalidValue};
 use release::{Actor, ActorKind, Aggregate, Context, Decided, EventData, Fact, Refusal, wire};
 use sha2::{Digest, Sha256};
+use tracing::Instrument;
 
 use crate::app::App;
 use crate::ids::{self, CommandIds};
 use crate::streams::{CommandRecord, Head, LoadError, Slot, Streams, Until};
+use crate::telemetry;
 
 /// How often a command without `If-Match` is decided again after a conflict.
 const DECISIONS: usize = 8;
@@ -122,11 +124,44 @@ pub enum CommandError {
     Unwritable(String),
 }
 
+impl CommandError {
+    /// The caller is told no, rather than that something failed.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused(_)
+            | Self::PreconditionFailed { .. }
+            | Self::KeyReused
+            | Self::DuplicateInFlight
+            | Self::TooLarge(_) => true,
+            Self::Contended
+            | Self::Busy
+            | Self::OutcomeUnknown(_)
+            | Self::Closed
+            | Self::Load(_)
+            | Self::Unwritable(_) => false,
+        }
+    }
+}
+
 /// Records a command on its stream, once.
 ///
 /// `around` is what the decision reads of other streams, given the state it is decided on; `answer`
 /// makes the answer from the state at the command's last revision, now and at every repetition.
 pub async fn handle<A: Aggregate, T>(
+    app: &App,
+    streams: &Streams<A>,
+    stream: &StreamId,
+    envelope: &Envelope,
+    command: &A::Command,
+    around: &A::Around,
+    answer: impl Fn(&A, &[uuid::Uuid]) -> T,
+) -> Result<Handled<T>, CommandError> {
+    let handled = carry_out(app, streams, stream, envelope, command, around, answer).await;
+    app.metrics.command(envelope.operation, &handled);
+    handled
+}
+
+async fn carry_out<A: Aggregate, T>(
     app: &App,
     streams: &Streams<A>,
     stream: &StreamId,
@@ -168,7 +203,8 @@ pub async fn handle<A: Aggregate, T>(
                 let guard = GiveUpOnDrop { streams, slot: &slot, armed: true };
                 let bytes: usize =
                     sent.events.iter().map(|event| event.header.len() + event.data.len()).sum();
-                let appended = send(app.store.as_ref(), stream, sent).await;
+                let span = telemetry::append_span(envelope.operation, sent.events.len());
+                let appended = send(app.store.as_ref(), stream, sent).instrument(span).await;
                 match appended {
                     // An earlier call stored these ids, perhaps with other bytes: read them back.
                     Ok(Appended { replayed: true, .. }) => drop(guard),
@@ -185,7 +221,10 @@ pub async fn handle<A: Aggregate, T>(
                         }));
                     }
                     // The guard gives the slot up; the next round decides on what is really stored.
-                    Err(AppendError::Conflict { .. }) => drop(guard),
+                    Err(AppendError::Conflict { .. }) => {
+                        drop(guard);
+                        app.metrics.conflicts.inc();
+                    }
                     Err(AppendError::Busy) => return Err(CommandError::Busy),
                     Err(AppendError::Unknown(reason)) => return Err(CommandError::OutcomeUnknown(reason)),
                     Err(AppendError::Closed) => return Err(CommandError::Closed),
@@ -263,7 +302,8 @@ fn attempt<A: Aggregate, T>(
         }
     }
     let ctx = Context { now, actor: &envelope.actor, event_id: &|index| ids.event(index), around };
-    let decided = inner.head.state.decide(command, &ctx)?;
+    let decide = || inner.head.state.decide(command, &ctx);
+    let decided = telemetry::decide_span(envelope.operation).in_scope(decide)?;
     if envelope.dry_run {
         return Ok(Step::Preview(preview(&decided)?));
     }
@@ -282,6 +322,7 @@ fn attempt<A: Aggregate, T>(
         fingerprint: fingerprint.to_owned(),
     };
     let created: Vec<_> = facts.iter().map(|fact| fact.id).collect();
+    app.decided.remember(&created);
     let expected = inner.head.expected();
     let first_id = first.id;
     inner.take_in(facts, first_id, record);

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::auth::AuthConfig;
+use crate::limits::LimitsConfig;
+use crate::metrics::Access;
+use crate::telemetry::TelemetryConfig;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -27,6 +30,12 @@ pub struct Config {
     pub dev: bool,
     /// The domain's time stands still until somebody advances it. Needs `dev`.
     pub simulated_clock: bool,
+    /// Who may read `/metrics`: `public`, `token` or `off`.
+    pub metrics: Access,
+    /// Logs and traces.
+    pub telemetry: TelemetryConfig,
+    /// How much each caller may ask.
+    pub limits: LimitsConfig,
     /// Whose tokens are taken.
     pub auth: AuthConfig,
 }
@@ -42,6 +51,9 @@ impl Default for Config {
             shutdown_s: 10,
             dev: false,
             simulated_clock: false,
+            metrics: Access::Public,
+            telemetry: TelemetryConfig::default(),
+            limits: LimitsConfig::default(),
             auth: AuthConfig { issuers: Vec::new(), cached_tokens: 10_000 },
         }
     }
@@ -79,6 +91,18 @@ impl Config {
         }
         if !(1..=300).contains(&self.shutdown_s) {
             return refuse("shutdown_s", "1 to 300");
+        }
+        let LimitsConfig { read, write, unauthenticated, remembered } = self.limits;
+        for (field, limit) in
+            [("limits.read", read), ("limits.write", write), ("limits.unauthenticated", unauthenticated)]
+        {
+            limit.problem().map_or(Ok(()), |problem| refuse(field, problem))?;
+        }
+        if !(1..=10_000_000).contains(&remembered) {
+            return refuse("limits.remembered", "1 to 10000000");
+        }
+        if !(0.0..=1.0).contains(&self.telemetry.sample_ratio) {
+            return refuse("telemetry.sample_ratio", "0 to 1");
         }
         if self.auth.issuers.is_empty() {
             return refuse("auth.issuers", "at least one issuer is needed, or nobody could call");

@@ -11,6 +11,8 @@ pub mod command;
 pub mod config;
 pub mod http;
 pub mod ids;
+pub mod limits;
+pub mod metrics;
 pub mod names;
 pub mod procedures;
 pub mod reactor;
@@ -18,6 +20,7 @@ pub mod reserve;
 pub mod service;
 pub mod streams;
 pub mod surroundings;
+pub mod telemetry;
 #[cfg(test)]
 mod testing;
 pub mod views;

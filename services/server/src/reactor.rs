@@ -16,11 +16,13 @@ use jiff::Timestamp;
 use release::due::{due, next_due};
 use release::environment::{EnvironmentAround, EnvironmentCommand, ExpireReservation, Lease};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::app::App;
 use crate::command::{CommandError, Envelope, handle};
 use crate::names;
 use crate::surroundings::{self, SurroundingsError};
+use crate::telemetry;
 use agenda::Agenda;
 
 /// How long after a failure the same is tried again.
@@ -33,6 +35,8 @@ const TRIES: u32 = 20;
 pub struct Progress {
     pub position: Option<Position>,
     pub time: Timestamp,
+    /// How many streams have an instant at which something is due.
+    pub waiting: usize,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +79,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
             while let Some(stream) = agenda.take_due(now) {
                 attend(&app, &mut agenda, &stream).await;
             }
-            app.reactor.send_replace(Progress { position, time: now });
+            app.reactor.send_replace(Progress { position, time: now, waiting: agenda.len() });
             let next = agenda.next();
             let event = tokio::select! {
                 () = stop.cancelled() => return,
@@ -110,7 +114,8 @@ async fn react(app: &App, agenda: &mut Agenda, recorded: &Recorded) {
     let effects = effects::of(event_type);
     if effects.is_some() || event_type == "freeze.declared" || RESCHEDULES.contains(&event_type) {
         if let Some(effect) = effects {
-            insistently(|| effects::carry_out(app, effect, recorded)).await;
+            let span = app.decided.join(telemetry::react_span(event_type), recorded.id);
+            insistently(|| effects::carry_out(app, effect, recorded)).instrument(span).await;
         }
         if event_type == "freeze.declared" {
             // Every release that waits for something may have an authorization to lose.
@@ -149,17 +154,22 @@ async fn send_due(app: &App, stream: &StreamId) -> Result<(), ReactorError> {
         let around = surroundings::whole(app, tenant, opened).await?;
         for due in due(&release.state, now, &around) {
             let key = format!("{}:{}:{}", due.rule, due.cause, due.at);
-            let envelope = Envelope { causation: Some(due.set_by), ..envelope(due.rule, stream, key)? };
-            settle(handle(app, &app.releases, stream, &envelope, &due.command, &around, |_, _| ()).await)?;
+            let span = telemetry::due_span(due.rule);
+            let envelope = span.in_scope(|| envelope(due.rule, stream, key))?;
+            let envelope = Envelope { causation: Some(due.set_by), ..envelope };
+            let sent = handle(app, &app.releases, stream, &envelope, &due.command, &around, |_, _| ());
+            settle(sent.instrument(span).await)?;
         }
     } else if let Some(lease) = lapsing(app, stream).await?.filter(|lease| lease.expires_at <= now) {
         let release = lease.release;
         let key = format!("reservation_expiry:{release}:{}", lease.expires_at);
-        let envelope = envelope("reservation_expiry", stream, key)?;
+        let span = telemetry::due_span("reservation_expiry");
+        let envelope = span.in_scope(|| envelope("reservation_expiry", stream, key))?;
         let envelope = Envelope { causation: Some(lease.expiry_set_by), ..envelope };
         let command = EnvironmentCommand::ExpireReservation(ExpireReservation { release });
         let around = EnvironmentAround::default();
-        settle(handle(app, &app.environments, stream, &envelope, &command, &around, |_, _| ()).await)?;
+        let sent = handle(app, &app.environments, stream, &envelope, &command, &around, |_, _| ());
+        settle(sent.instrument(span).await)?;
     }
     Ok(())
 }
@@ -206,7 +216,9 @@ async fn lapsing(app: &App, stream: &StreamId) -> Result<Option<Lease>, ReactorE
 }
 
 fn envelope(rule: &'static str, stream: &StreamId, key: String) -> Result<Envelope, ReactorError> {
-    Envelope::system(rule, stream, key).map_err(|error| ReactorError::Unreadable(error.to_string()))
+    let envelope = Envelope::system(rule, stream, key);
+    let envelope = envelope.map_err(|error| ReactorError::Unreadable(error.to_string()))?;
+    Ok(Envelope { trace: telemetry::current_trace().map(|trace| trace.to_string()), ..envelope })
 }
 
 fn header(recorded: &Recorded) -> Result<Header, ReactorError> {

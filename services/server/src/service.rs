@@ -8,6 +8,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use actix_web::{App as ActixApp, HttpServer};
 use eventlog::EventStore;
+use eventlog::store::embedded::Observer;
 use eventlog::{Embedded, EmbeddedOptions};
 use release::installation::InstallationCommand;
 
@@ -18,6 +19,7 @@ use crate::clock::Clock;
 use crate::command::{self, Envelope};
 use crate::config::{Config, ConfigError};
 use crate::http;
+use crate::metrics::{Appends, Metrics};
 use crate::names;
 use crate::procedures::Catalogue;
 use crate::{reactor, views};
@@ -61,12 +63,15 @@ pub async fn start(config: Config) -> Result<Service, StartError> {
     let clock = if config.simulated_clock { Clock::simulated(Clock::System.now()) } else { Clock::System };
     let verifier = Verifier::new(&config.auth, clock.real()).map_err(StartError::Auth)?;
     let data = config.data.clone();
-    let store = tokio::task::spawn_blocking(move || Embedded::open(&data, EmbeddedOptions::default()))
+    let metrics = Arc::new(Metrics::new(clock.real()));
+    let observer: Arc<dyn Observer> = Arc::new(Appends(Arc::clone(&metrics)));
+    let options = EmbeddedOptions { observer: Some(observer), ..EmbeddedOptions::default() };
+    let store = tokio::task::spawn_blocking(move || Embedded::open(&data, options))
         .await
         .map_err(|error| StartError::Store(error.to_string()))?
         .map_err(|error| StartError::Store(error.to_string()))?;
     let store: Arc<dyn EventStore> = Arc::new(store);
-    let app = Arc::new(App::new(config, store, clock, verifier, Catalogue::new()?));
+    let app = Arc::new(App::new(config, store, clock, verifier, Catalogue::new()?, metrics));
     keep_simulations_apart(&app).await?;
     serve(app).await
 }
@@ -110,7 +115,10 @@ async fn serve(app: Arc<App>) -> Result<Service, StartError> {
     let shared = Data::from(Arc::clone(&app));
     let listen = |source| StartError::Listen { addr: app.config.listen, source };
     let mut server = HttpServer::new(move || {
-        ActixApp::new().app_data(shared.clone()).wrap(http::headers::Always).configure(http::routes)
+        ActixApp::new()
+            .app_data(shared.clone())
+            .wrap(http::headers::Always(shared.clone()))
+            .configure(|config| http::routes(&shared, config))
     })
     .max_connections(app.config.max_connections)
     .shutdown_timeout(app.config.shutdown_s)

@@ -16,6 +16,8 @@ use release::{ActorKind, Aggregate, EventData, Fact, Role};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::metrics::CacheStats;
+
 /// How many events one read of a stream asks for.
 const PAGE: usize = 1024;
 /// How long a durable event may take to reach its slot before the stream is folded again.
@@ -236,6 +238,11 @@ impl<A: Aggregate> Streams<A> {
             ),
         };
         Self { store, slots }
+    }
+
+    pub fn stats(&self) -> CacheStats {
+        let slots = &self.slots;
+        CacheStats { entries: slots.len(), bytes: slots.weight(), hits: slots.hits(), misses: slots.misses() }
     }
 
     /// The aggregate of a stream, folded on first use; one that was never written is empty.

@@ -13,6 +13,7 @@ use crate::auth::issue::{JWKS_FILE, LocalIssuer};
 use crate::clock::Clock;
 use crate::command::Envelope;
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::procedures::Catalogue;
 
 /// A service without its edge: a standing clock, one local issuer, `cache_mib` for releases.
@@ -26,7 +27,8 @@ pub fn app(store: Arc<dyn EventStore>, cache_mib: u64) -> Arc<App> {
     config.auth.issuers.push(serde_json::from_value(trusted).unwrap());
     let clock = Clock::simulated("2026-11-22T12:00:00Z".parse().unwrap());
     let verifier = Verifier::new(&config.auth, clock.real()).unwrap();
-    Arc::new(App::new(config, store, clock, verifier, Catalogue::new().unwrap()))
+    let metrics = Arc::new(Metrics::new(clock.real()));
+    Arc::new(App::new(config, store, clock, verifier, Catalogue::new().unwrap(), metrics))
 }
 
 /// A person's command, with or without a key.

@@ -22,6 +22,7 @@ mod tests;
 mod writer;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::future;
 use std::io;
@@ -66,6 +67,21 @@ pub struct EmbeddedOptions {
     /// How long another program, such as a backup or an auditor's tool, may keep the database locked
     /// before the store counts as failed.
     pub lock_wait: Duration,
+    /// Told of each transaction.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// Hears of each transaction once it is durable, on the writer's thread: it must not block.
+pub trait Observer: fmt::Debug + Send + Sync {
+    fn written(&self, group: Written);
+}
+
+/// One transaction of the log.
+#[derive(Debug, Clone, Copy)]
+pub struct Written {
+    pub events: usize,
+    /// From its begin until it was durable.
+    pub took: Duration,
 }
 
 impl Default for EmbeddedOptions {
@@ -77,6 +93,7 @@ impl Default for EmbeddedOptions {
             readers: 2,
             wal_bytes: 64 * 1024 * 1024,
             lock_wait: Duration::from_secs(5),
+            observer: None,
         }
     }
 }
@@ -117,6 +134,7 @@ struct Shared {
     tail: watch::Sender<Tail>,
     failure: watch::Sender<Option<String>>,
     lock_wait: Duration,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -151,6 +169,7 @@ impl Embedded {
             tail: watch::Sender::new(Tail { head, closed: false }),
             failure: watch::Sender::new(None),
             lock_wait: options.lock_wait,
+            observer: options.observer.clone(),
         });
         // From here on threads run; dropping the store is what ends them if a later one cannot start.
         let store = Self { shared: Arc::clone(&shared) };
@@ -258,6 +277,10 @@ impl EventStore for Embedded {
 
     fn head(&self) -> Option<Position> {
         self.shared.tail.borrow().head
+    }
+
+    fn queued(&self) -> usize {
+        self.shared.writes.len()
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {

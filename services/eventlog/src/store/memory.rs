@@ -219,6 +219,10 @@ impl EventStore for Memory {
         self.shared.tail.borrow().head
     }
 
+    fn queued(&self) -> usize {
+        0
+    }
+
     fn close(&self) -> BoxFuture<'static, ()> {
         self.log().sealed = true;
         self.shared.tail.send_modify(|tail| tail.closed = true);

@@ -18,10 +18,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use super::accept::acceptable;
 use super::problem::{Code, Problem};
+use super::route::Route;
 use crate::app::App;
 use crate::auth::{AuthError, Principal, PrincipalKind};
 use crate::command::Envelope;
+use crate::limits::{Allowance, Exhausted, Kind};
+use crate::telemetry::{self, TraceId};
 
 /// Largest body of an ordinary request.
 pub const BODY_LIMIT: usize = 1024 * 1024;
@@ -31,7 +35,6 @@ pub const SAMPLES_LIMIT: usize = 8 * 1024 * 1024;
 pub const INTEGER_MAX: u64 = (1 << 53) - 1;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// A body that has not arrived by then is given up.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -52,7 +55,13 @@ pub struct Caller {
     pub dry_run: bool,
     pub path: String,
     pub request_id: Option<String>,
-    pub trace: Option<String>,
+    pub trace: TraceId,
+}
+
+/// What the edge has found out about a request, for what is added to its answer.
+pub struct Known {
+    pub principal: Arc<Principal>,
+    pub allowance: Option<Allowance>,
 }
 
 /// For endpoints that take no query parameters: any is refused.
@@ -347,6 +356,7 @@ impl<P: FromPath, B: FromBody, Q: FromQuery> FromRequest for Call<P, B, Q> {
         Box::pin(async move {
             let read = async {
                 let mut caller = authenticate(&request).await?;
+                acceptable(&request)?;
                 let path = P::from_path(&request)?;
                 let query: Q = query(&request)?;
                 caller.dry_run = query.dry_run();
@@ -366,16 +376,16 @@ async fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
     let app = request
         .app_data::<Data<App>>()
         .ok_or_else(|| Problem::new(Code::Internal, "the service is not set up"))?;
-    let token = bearer(request)?;
-    let now = app.clock.real();
-    let principal = match app.verifier.cached(token, now) {
-        Some(principal) => principal,
-        None => app.verifier.verify(token, now).await.map_err(|error| match error {
-            AuthError::KeysUnavailable => Problem::new(Code::KeysUnavailable, error.to_string()),
-            error => Problem::new(Code::Unauthenticated, error.to_string()),
-        })?,
+    let principal = verified(app, request).await.map_err(|error| refused_token(app, request, &error))?;
+    let limited = |exhausted: Exhausted| {
+        app.metrics.rate_limited(exhausted.kind);
+        Problem::rate_limited(&app.limits, exhausted)
     };
-    request.extensions_mut().insert(Arc::clone(&principal));
+    let allowance = match limit_of(request) {
+        Some(kind) => app.limits.principal(&principal.id, kind).map_err(limited)?,
+        None => None,
+    };
+    request.extensions_mut().insert(Known { principal: Arc::clone(&principal), allowance });
     Ok(Caller {
         principal,
         idempotency_key: idempotency_key(request)?,
@@ -384,15 +394,55 @@ async fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
         dry_run: false,
         path: request.path().to_owned(),
         request_id: text_header(request, &REQUEST_ID, 128)?.map(str::to_owned),
-        trace: text_header(request, &TRACEPARENT, 512)?.and_then(trace_id),
+        trace: telemetry::request_trace(request),
     })
 }
 
-fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
-    let missing = || Problem::new(Code::Unauthenticated, "send Authorization: Bearer and a token");
-    let value = request.headers().get(header::AUTHORIZATION).ok_or_else(missing)?;
-    let (scheme, token) = value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or_else(missing)?;
-    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(missing()) }
+async fn verified(app: &App, request: &HttpRequest) -> Result<Arc<Principal>, AuthError> {
+    let token = bearer(request).ok_or(AuthError::TokenMissing)?;
+    let now = app.clock.real();
+    if let Some(principal) = app.verifier.cached(token, now) {
+        app.metrics.tokens_cached.inc();
+        return Ok(principal);
+    }
+    let principal = app.verifier.verify(token, now).await?;
+    app.metrics.tokens_verified.inc();
+    Ok(principal)
+}
+
+/// Why nobody is known. Whoever keeps trying from one address is told to come back later; a good token is
+/// looked at before that, so that nobody can lock out others behind the same address.
+fn refused_token(app: &App, request: &HttpRequest, error: &AuthError) -> Problem {
+    app.metrics.token_refused(error);
+    let address = request.peer_addr().map(|peer| peer.ip());
+    match error {
+        AuthError::KeysUnavailable => return Problem::new(Code::KeysUnavailable, error.to_string()),
+        _ => tracing::debug!(?address, reason = error.code(), "a request without a good token"),
+    }
+    if let Some(Err(exhausted)) = address.map(|address| app.limits.unauthenticated(address)) {
+        app.metrics.rate_limited(exhausted.kind);
+        return Problem::rate_limited(&app.limits, exhausted);
+    }
+    let detail = match error {
+        AuthError::TokenMissing => "send Authorization: Bearer and a token".to_owned(),
+        error => error.to_string(),
+    };
+    Problem::new(Code::Unauthenticated, detail)
+}
+
+/// Which of the caller's buckets a request is taken from, if any.
+fn limit_of(request: &HttpRequest) -> Option<Kind> {
+    if request.method().is_safe() {
+        return Some(Kind::Read);
+    }
+    let unlimited = Route::of(request).is_some_and(|route| route.unlimited);
+    (!unlimited).then_some(Kind::Write)
+}
+
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?;
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn text_header<'r>(
@@ -433,18 +483,6 @@ fn if_match(request: &HttpRequest) -> Result<Option<Revision>, Problem> {
             Err(Problem::field(Code::InvalidHeader, "if-match", "one ETag of this service, \"r<revision>\""))
         }
     }
-}
-
-/// The trace a request belongs to, where it says so.
-pub fn trace_of(request: &HttpRequest) -> Option<String> {
-    request.headers().get("traceparent")?.to_str().ok().and_then(trace_id)
-}
-
-/// The trace id of a W3C `traceparent`; one that is not well-formed is ignored, as the standard asks.
-fn trace_id(traceparent: &str) -> Option<String> {
-    let id = traceparent.split('-').nth(1)?;
-    let hex = id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    (id.len() == 32 && hex && id.bytes().any(|b| b != b'0')).then(|| id.to_owned())
 }
 
 fn query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<Q, Problem> {
@@ -543,7 +581,7 @@ impl Caller {
             dry_run: self.dry_run,
             causation: None,
             correlation: self.request_id.clone(),
-            trace: self.trace.clone(),
+            trace: Some(self.trace.to_string()),
         })
     }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
+use super::route::is_unlimited;
 use super::{
     approvals, authorizations, baselines, board, calendar, candidates, comments, deployments, environments,
     events, evidence, freezes, inbox, items, leases, operations, people, procedures, products, releases,
@@ -137,6 +138,7 @@ use super::{
         operations::health::live,
         operations::health::ready,
         operations::version::handler,
+        operations::metrics::public,
         operations::openapi::handler,
         operations::problems::handler,
     ),
@@ -167,8 +169,10 @@ fn document() -> Value {
             projections of that log. A command is a POST: it records at least one event, all or nothing, and \
             answers with the new state, its revision as `ETag` and its place in the log as \
             `Shiplog-Position`. Send an `Idempotency-Key` and it is safe to repeat for ever. Errors are \
-            RFC 9457 problem details. A `Request-Id` comes back with the answer, and with a `traceparent` it is \
-            kept in the header of what was recorded.",
+            RFC 9457 problem details. A `Request-Id` comes back with the answer and is kept in the header of what \
+            was recorded, beside the trace of the request: that of its W3C `traceparent`, or a new one. \
+            Reads and commands of one caller are limited; each answer says in `RateLimit` what is left. Abort, \
+            hold, the roll-call, evidence and rollback are never limited.",
         "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         "contact": {"name": "Shiplog maintainers", "url": "https://shiplog.example"},
     });
@@ -235,10 +239,23 @@ fn shared_responses() -> Value {
         "Allow": reference("Allow"),
         "Retry-After": reference("RetryAfter"),
         "WWW-Authenticate": reference("WwwAuthenticate"),
+        "RateLimit": reference("RateLimit"),
+        "RateLimit-Policy": reference("RateLimitPolicy"),
+    });
+    let not_acceptable = problem("`Accept` leaves no media type that this resource answers.");
+    let mut rate_limited = problem(
+        "The caller's share is used up, or that of callers without a token at this address; nothing was \
+         recorded. Repeat the request after `Retry-After` seconds.",
+    );
+    rate_limited["headers"] = json!({
+        "Retry-After": reference("RetryAfter"),
+        "RateLimit": reference("RateLimit"),
+        "RateLimit-Policy": reference("RateLimitPolicy"),
     });
     let mut unavailable = problem("Not now; repeat the request after `Retry-After` seconds.");
     unavailable["headers"] = json!({"Retry-After": reference("RetryAfter")});
-    json!({"Problem": refused, "Unavailable": unavailable})
+    json!({"Problem": refused, "NotAcceptable": not_acceptable, "RateLimited": rate_limited,
+           "Unavailable": unavailable})
 }
 
 fn shared_parameters() -> Value {
@@ -293,6 +310,14 @@ fn shared_headers() -> Value {
                  "schema": {"type": "string", "pattern": "^\"r[0-9]{1,16}\"$", "maxLength": 19}},
         "Location": {"description": "Where the new state is read.",
                      "schema": {"type": "string", "format": "uri-reference", "maxLength": 500}},
+        "RateLimit": {"description": "What is left of the caller's share: how many requests now, and with 429 in \
+                          how many seconds there is one again. `\"read\";r=99`, as the IETF drafts it.",
+                      "schema": {"type": "string", "maxLength": 60,
+                                 "pattern": "^\"[a-z]+\";r=[0-9]{1,10}(;t=[0-9]{1,10})?$"}},
+        "RateLimitPolicy": {"description": "The caller's share: how many requests at once, and in how many \
+                                seconds it is full again. `\"read\";q=100;w=10`, as the IETF drafts it.",
+                            "schema": {"type": "string", "maxLength": 60,
+                                       "pattern": "^\"[a-z]+\";q=[0-9]{1,10};w=[0-9]{1,16}$"}},
         "Position": {"description": "Place in the log of the last event behind the answer.", "schema": position},
         "Replayed": {"description": "`true` when this is the first answer to the same Idempotency-Key again.",
                      "schema": {"type": "string", "enum": ["true"]}},
@@ -331,16 +356,27 @@ fn share(path: &str, method: &str, operation: &mut Value) {
     if !parameters.is_empty() {
         operation["parameters"] = Value::Array(parameters);
     }
+    let public = operation.get("security").is_some();
+    let limited = !public && (method == "get" || !is_unlimited(path));
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (status, response) in responses.iter_mut() {
-        if status.starts_with('2') && (method == "post" || is_state) {
-            let mut headers = Map::new();
+        if !status.starts_with('2') {
+            continue;
+        }
+        let mut headers = Map::new();
+        if limited {
+            headers.insert("RateLimit".into(), reference("headers", "RateLimit"));
+            headers.insert("RateLimit-Policy".into(), reference("headers", "RateLimitPolicy"));
+        }
+        if method == "post" || is_state {
             headers.insert("ETag".into(), reference("headers", "ETag"));
             headers.insert("Shiplog-Position".into(), reference("headers", "Position"));
             if method == "post" {
                 headers.insert("Location".into(), reference("headers", "Location"));
                 headers.insert("Idempotent-Replayed".into(), reference("headers", "Replayed"));
             }
+        }
+        if !headers.is_empty() {
             response["headers"] = Value::Object(headers);
         }
     }
@@ -348,6 +384,11 @@ fn share(path: &str, method: &str, operation: &mut Value) {
         dry_run_answer(responses);
     } else if is_state {
         responses.insert("304".into(), json!({"description": "The caller holds these bytes."}));
+    }
+    if !public {
+        responses.insert("406".into(), reference("responses", "NotAcceptable"));
+        // Also where commands are not limited: there it answers those who keep coming without a good token.
+        responses.insert("429".into(), reference("responses", "RateLimited"));
     }
     responses.insert("4XX".into(), reference("responses", "Problem"));
     responses.insert("503".into(), reference("responses", "Unavailable"));

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod docs;
 pub mod health;
+pub mod metrics;
 pub mod openapi;
 pub mod problems;
 pub mod version;

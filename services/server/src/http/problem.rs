@@ -14,10 +14,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::call::Caller;
+use super::headers::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::command::CommandError;
+use crate::limits::{Exhausted, Limits};
 use crate::reserve::ReserveError;
 use crate::streams::LoadError;
 use crate::surroundings::SurroundingsError;
+use crate::telemetry;
 
 /// No text of a problem has more characters.
 const TEXT_MAX: usize = 4000;
@@ -51,10 +54,13 @@ pub struct Details {
     /// The stable name of the problem: for a refusal the name of the rule.
     #[schema(max_length = 64, pattern = "^[a-z_]{1,64}$")]
     pub code: &'static str,
-    /// Found again in the server's log and traces.
+    /// The W3C trace id of the request, found again in the server's log and traces.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 64)]
+    #[schema(min_length = 32, max_length = 32, pattern = "^[0-9a-f]{32}$")]
     pub trace_id: Option<String>,
+    /// What went wrong inside, for the server's log alone.
+    #[serde(skip)]
+    pub cause: Option<String>,
     /// For bad input: where it is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 100)]
@@ -312,6 +318,7 @@ impl Problem {
             instance: None,
             code: name,
             trace_id: None,
+            cause: None,
             errors: Vec::new(),
             rows: Vec::new(),
             headers: if status == 503 { vec![(header::RETRY_AFTER, "1".to_owned())] } else { Vec::new() },
@@ -326,6 +333,16 @@ impl Problem {
         problem
     }
 
+    /// 429, with what the caller needs to come back in time.
+    pub fn rate_limited(limits: &Limits, exhausted: Exhausted) -> Self {
+        let Exhausted { kind, retry_after_s } = exhausted;
+        let detail = format!("the limit of {} requests is reached", kind.as_str());
+        Self::new(Code::RateLimited, detail)
+            .with_header(header::RETRY_AFTER, retry_after_s.to_string())
+            .with_header(RATE_LIMIT_POLICY, limits.policy(kind))
+            .with_header(RATE_LIMIT, format!("\"{}\";r=0;t={retry_after_s}", kind.as_str()))
+    }
+
     pub fn with_header(mut self, name: header::HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
@@ -334,20 +351,24 @@ impl Problem {
     /// The same problem, saying which request it answers.
     pub fn at(mut self, request: &HttpRequest) -> Self {
         self.instance = Some(request.path().to_owned());
-        self.trace_id = super::call::trace_of(request);
+        self.trace_id = Some(telemetry::request_trace(request).to_string());
         self
     }
 
     /// The same problem, saying whose request it answers.
     pub fn on(mut self, caller: &Caller) -> Self {
         self.instance = Some(caller.path.clone());
-        self.trace_id.clone_from(&caller.trace);
+        self.trace_id = Some(caller.trace.to_string());
         self
     }
 
     pub fn internal(error: &dyn fmt::Display) -> Self {
-        tracing::error!(%error, "a request failed inside");
-        Self::new(Code::Internal, "see the server's log")
+        Self::new(Code::Internal, "see the server's log").because(error)
+    }
+
+    fn because(mut self, cause: &dyn fmt::Display) -> Self {
+        self.cause = Some(cause.to_string());
+        self
     }
 }
 
@@ -380,6 +401,7 @@ impl From<Refusal> for Problem {
             instance: None,
             code: refusal.code.as_str(),
             trace_id: None,
+            cause: None,
             errors: Vec::new(),
             rows: refusal.rows,
             headers: Vec::new(),
@@ -430,8 +452,7 @@ impl From<CommandError> for Problem {
             CommandError::Contended => Self::new(Code::Contended, "decided 8 times against a moving stream"),
             CommandError::Busy => Self::new(Code::Busy, "the writer's queue is full"),
             CommandError::OutcomeUnknown(reason) => {
-                tracing::error!(%reason, "an append ended with unknown outcome");
-                Self::new(Code::OutcomeUnknown, "the log did not confirm the request")
+                Self::new(Code::OutcomeUnknown, "the log did not confirm the request").because(&reason)
             }
             CommandError::Closed => Self::new(Code::ShuttingDown, "the log is closed"),
             CommandError::Load(error) => error.into(),
@@ -441,15 +462,36 @@ impl From<CommandError> for Problem {
     }
 }
 
+/// The code of the problem that a command ends with.
+pub fn code_of(error: &CommandError) -> &'static str {
+    let code = match error {
+        CommandError::Refused(refusal) => return refusal.code.as_str(),
+        CommandError::PreconditionFailed { .. } => Code::PreconditionFailed,
+        CommandError::KeyReused => Code::IdempotencyKeyReused,
+        CommandError::DuplicateInFlight => Code::IdempotencyInProgress,
+        CommandError::Contended => Code::Contended,
+        CommandError::Busy => Code::Busy,
+        CommandError::OutcomeUnknown(_) => Code::OutcomeUnknown,
+        CommandError::Closed => Code::ShuttingDown,
+        CommandError::TooLarge(_) => Code::BodyTooLarge,
+        CommandError::Load(_) | CommandError::Unwritable(_) => Code::Internal,
+    };
+    code.entry().0
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.status, self.code, self.detail)
     }
 }
 
-/// The code of the problem an answer says, for whoever sees only the answer.
-#[derive(Debug, Clone, Copy)]
-pub struct Said(pub &'static str);
+/// What of a problem is not in the answer's head, for whoever sees only the answer.
+#[derive(Debug, Clone)]
+pub struct Said {
+    pub code: &'static str,
+    pub trace_id: Option<String>,
+    pub cause: Option<String>,
+}
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
@@ -467,7 +509,8 @@ impl ResponseError for Problem {
         if self.status == StatusCode::UNAUTHORIZED.as_u16() {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        response.extensions_mut().insert(Said(self.code));
+        let (trace_id, cause) = (self.trace_id.clone(), self.cause.clone());
+        response.extensions_mut().insert(Said { code: self.code, trace_id, cause });
         // Nothing in a problem fails to serialise; an empty body still carries the status.
         response.body(serde_json::to_vec(&self.0).unwrap_or_default())
     }

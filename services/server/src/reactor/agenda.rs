@@ -35,6 +35,10 @@ impl Agenda {
         }
     }
 
+    pub fn len(&self) -> usize {
+        self.by_stream.len()
+    }
+
     pub fn next(&self) -> Option<Timestamp> {
         self.by_time.first().map(|(at, _)| *at)
     }

@@ -194,11 +194,12 @@ impl Cause<'_> {
     ) -> Result<(), ReactorError> {
         let stream = names::environment(self.tenant, &self.opened.product, environment)
             .map_err(SurroundingsError::from)?;
+        let own = envelope(rule, &stream, format!("{rule}:{}", self.recorded.id))?;
         let envelope = Envelope {
             causation: Some(self.recorded.id),
             correlation: self.header.correlation.clone(),
-            trace: self.header.trace.clone(),
-            ..envelope(rule, &stream, format!("{rule}:{}", self.recorded.id))?
+            trace: own.trace.clone().or_else(|| self.header.trace.clone()),
+            ..own
         };
         let around = EnvironmentAround::default();
         settle(

@@ -22,6 +22,7 @@ use super::View;
 use crate::auth::issue::{JWKS_FILE, LocalIssuer, TokenRequest};
 use crate::auth::{AuthConfig, PrincipalKind, Verifier};
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::procedures::Catalogue;
 use crate::{App, Config, http};
 
@@ -167,7 +168,9 @@ impl World {
 
 async fn serve(app: &Arc<App>) -> Serve {
     let data = Data::from(Arc::clone(app));
-    let service = init_service(actix_web::App::new().app_data(data).configure(http::routes)).await;
+    let service =
+        init_service(actix_web::App::new().app_data(data).configure(|config| http::routes(app, config)))
+            .await;
     let service = Rc::new(service);
     Box::new(move |request| {
         let service = Rc::clone(&service);
@@ -189,7 +192,8 @@ fn app(data: &Path, store: &Memory) -> Arc<App> {
     let verifier = Verifier::new(&auth, Clock::System.now()).unwrap();
     let config = Config { data: data.to_owned(), ..Config::default() };
     let store = Arc::new(store.clone());
-    Arc::new(App::new(config, store, Clock::System, verifier, Catalogue::new().unwrap()))
+    let metrics = Arc::new(Metrics::new(Clock::System.real()));
+    Arc::new(App::new(config, store, Clock::System, verifier, Catalogue::new().unwrap(), metrics))
 }
 
 fn shown(value: ValueRef<'_>) -> String {

@@ -63,6 +63,10 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.lock().items.len()
+    }
+
     /// Waits until there is something, then moves up to `max_items` of together about `max_weight`
     /// into `taken`, at least one. `false` when the queue is closed and everything was taken.
     pub(super) fn take(&self, taken: &mut Vec<T>, max_items: usize, max_weight: usize) -> bool {

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::PoisonError;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Statement};
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::index::Index;
-use super::{Shared, schema};
+use super::{Shared, Written, schema};
 use crate::store::{AppendError, Appended};
 use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision, StreamId};
 
@@ -208,6 +208,7 @@ impl<'db> Writer<'db> {
     fn write(&mut self, appends: &mut [Append], verdicts: &mut Vec<Verdict>) -> rusqlite::Result<()> {
         let shared = self.shared;
         self.group.clear();
+        let started = Instant::now();
         self.begin.execute(())?;
         {
             // Only this thread writes to the index, so reading it here makes nobody wait.
@@ -233,6 +234,9 @@ impl<'db> Writer<'db> {
         }
         let head = self.next_position.checked_sub(1).map(Position);
         shared.tail.send_modify(|tail| tail.head = head);
+        if let Some(observer) = &shared.observer {
+            observer.written(Written { events: self.group.events.len(), took: started.elapsed() });
+        }
         Ok(())
     }
 

@@ -83,8 +83,10 @@ fn everything_is_bounded() {
         let has = |member: &str| members.contains_key(member);
         let closed = has("enum") || has("const");
         let formatted = matches!(members.get("format").map(text), Some("uuid" | "date-time"));
-        // A page for people and the keys of a map end with what holds them.
-        let page = pointer.contains("/text~1html/") || pointer.ends_with("/propertyNames");
+        // Pages, metrics and the keys of a map end with what holds them.
+        let page = pointer.contains("/text~1html/")
+            || pointer.contains("/application~1openmetrics-text/")
+            || pointer.ends_with("/propertyNames");
         if kinds.contains(&"string") && !(closed || formatted || page || has("maxLength")) {
             wrong.push(format!("{pointer}: a string without maxLength, enum or format"));
         }

@@ -1,0 +1,36 @@
+//! `GET /metrics`
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::Data;
+
+use crate::app::App;
+use crate::http::answer::Answer;
+use crate::http::call::{Call, NoBody};
+use crate::http::problem::Problem;
+
+/// Read the metrics
+///
+/// Counters, gauges and histograms in the OpenMetrics text format, for Prometheus and whatever reads the same.
+/// By configuration (`metrics`) they are for everybody, for callers with any role, or not there.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "getMetrics",
+    tag = "Operations",
+    security(()),
+    responses((status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text")),
+)]
+pub async fn public(app: Data<App>) -> Answer {
+    let text = app.metrics.text(&app).map_err(|error| Problem::internal(&error))?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(text))
+}
+
+/// The same when the configuration keeps it from strangers.
+pub async fn for_callers(app: Data<App>, call: Call<(), NoBody>) -> Answer {
+    call.caller.has_any_role().map_err(|problem| problem.on(&call.caller))?;
+    public(app).await
+}
