@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod bodies;
 pub mod client;
+pub mod collector;
 pub mod events;
 pub mod issuer;
 pub mod process;

@@ -7,6 +7,8 @@ mod documented;
 mod dry_run;
 mod headers;
 mod idempotency;
+mod limits;
 mod preconditions;
 mod tenants;
 mod time_travel;
+mod traces;

@@ -33,11 +33,17 @@ impl Program {
     }
 
     pub async fn try_start(data: &Path) -> Result<Self, Ended> {
+        Self::try_start_with(data, &[]).await
+    }
+
+    /// With more in its environment.
+    pub async fn try_start_with(data: &Path, environment: &[(&str, &str)]) -> Result<Self, Ended> {
         let mut child = Command::new(executable())
             .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .env("RUST_LOG", "info")
             .env("NO_COLOR", "1")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -111,7 +117,8 @@ fn follow(child: &mut Child) -> watch::Receiver<String> {
 
 fn served_at(log: &str) -> Option<SocketAddr> {
     let (_, rest) = log.split_once("serves on http://")?;
-    rest.split_whitespace().next()?.parse().ok()
+    // What follows the address depends on the format of the log.
+    rest.split(|c: char| !matches!(c, '0'..='9' | '.' | ':')).next()?.parse().ok()
 }
 
 /// A token as `shiplog token` prints it.

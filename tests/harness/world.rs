@@ -33,14 +33,25 @@ impl World {
         Self::on(TempDir::new().unwrap(), false).await
     }
 
+    /// A world whose operator has changed something.
+    pub async fn configured(change: impl FnOnce(&mut Config)) -> Self {
+        Self::with(TempDir::new().unwrap(), false, change).await
+    }
+
     /// A world whose time stands still until [`World::pass`].
     pub async fn with_simulated_clock() -> Self {
         Self::on(TempDir::new().unwrap(), true).await
     }
 
     async fn on(data: TempDir, simulated: bool) -> Self {
+        Self::with(data, simulated, |_| ()).await
+    }
+
+    async fn with(data: TempDir, simulated: bool, change: impl FnOnce(&mut Config)) -> Self {
         let issuer = issuer::open(data.path());
-        let service = server::start(config(data.path(), simulated)).await.unwrap();
+        let mut config = config(data.path(), simulated);
+        change(&mut config);
+        let service = server::start(config).await.unwrap();
         Self { data, issuer, service, simulated, http: http() }
     }
 

@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::procedures::Catalogue;
 use crate::reactor::Progress;
 use crate::streams::Streams;
-use crate::telemetry::Decided;
+use crate::telemetry::Causes;
 use crate::views::Views;
 
 pub struct App {
@@ -46,7 +46,7 @@ pub struct App {
     pub views: Views,
     pub metrics: Arc<Metrics>,
     pub limits: Limits,
-    pub decided: Decided,
+    pub causes: Causes,
     /// Cancelled when the service stops, so that nobody waits for an event any more.
     pub stopping: CancellationToken,
     /// How far the reactor has come; set by it alone.
@@ -79,7 +79,7 @@ impl App {
             views: Views::new(&config.data),
             metrics,
             limits: Limits::new(&config.limits, MonotonicClock),
-            decided: Decided::new(&config.telemetry),
+            causes: Causes::new(&config.telemetry),
             stopping: CancellationToken::new(),
             reactor: watch::Sender::new(Progress { position: None, time: Timestamp::MIN, waiting: 0 }),
             config,

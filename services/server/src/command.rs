@@ -322,7 +322,7 @@ fn attempt<A: Aggregate, T>(
         fingerprint: fingerprint.to_owned(),
     };
     let created: Vec<_> = facts.iter().map(|fact| fact.id).collect();
-    app.decided.remember(&created);
+    app.causes.remember(&created);
     let expected = inner.head.expected();
     let first_id = first.id;
     inner.take_in(facts, first_id, record);

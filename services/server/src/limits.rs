@@ -47,7 +47,7 @@ impl Default for LimitsConfig {
         Self {
             read: limit(1_000.0, 10_000),
             write: limit(500.0, 5_000),
-            unauthenticated: limit(20.0, 200),
+            unauthenticated: limit(50.0, 1_000),
             remembered: 100_000,
         }
     }

@@ -114,7 +114,7 @@ async fn react(app: &App, agenda: &mut Agenda, recorded: &Recorded) {
     let effects = effects::of(event_type);
     if effects.is_some() || event_type == "freeze.declared" || RESCHEDULES.contains(&event_type) {
         if let Some(effect) = effects {
-            let span = app.decided.join(telemetry::react_span(event_type), recorded.id);
+            let span = app.causes.join(telemetry::react_span(event_type), recorded.id);
             insistently(|| effects::carry_out(app, effect, recorded)).instrument(span).await;
         }
         if event_type == "freeze.declared" {

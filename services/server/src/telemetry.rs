@@ -27,7 +27,7 @@ pub use opentelemetry::TraceId;
 
 /// The target of every span; the exporter takes this one and nothing else.
 const SPANS: &str = "shiplog::span";
-/// How many events of late are remembered with the span that decided them.
+/// How many events of late are remembered with the span that caused them.
 const REMEMBERED: usize = 4_096;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -143,7 +143,6 @@ pub fn request_span(request: &ServiceRequest) -> Span {
     let span = tracing::debug_span!(
         target: SPANS,
         "request",
-        otel.name = Empty,
         otel.kind = "server",
         otel.status_code = Empty,
         http.request.method = request.method().as_str(),
@@ -179,9 +178,10 @@ pub fn answered(span: &Span, answer: &Answered<'_>) {
     if span.is_disabled() {
         return;
     }
-    span.record("otel.name", format!("{} {}", answer.method, answer.route));
+    span.context().span().update_name(format!("{} {}", answer.method, answer.route));
     span.record("http.route", answer.route);
-    span.record("http.response.status_code", answer.status);
+    // The exporter keeps signed numbers as numbers, and makes text of others.
+    span.record("http.response.status_code", i64::from(answer.status));
     span.record("shiplog.principal_kind", answer.principal_kind);
     span.record("shiplog.problem", answer.problem);
     if answer.status >= 500 {
@@ -196,7 +196,7 @@ pub fn decide_span(operation: &'static str) -> Span {
 
 /// The span of one append, from its place in the queue until it is durable.
 pub fn append_span(operation: &'static str, events: usize) -> Span {
-    tracing::debug_span!(target: SPANS, "append", shiplog.operation = operation, shiplog.events = events)
+    tracing::debug_span!(target: SPANS, "append", shiplog.operation = operation, shiplog.events = i64::try_from(events).unwrap_or(i64::MAX))
 }
 
 /// The span of what the reactor does about an event.
@@ -257,16 +257,16 @@ impl Extractor for RequestHeaders<'_> {
     }
 }
 
-/// Events of late with the span that decided them, so that what the reactor does about one joins its trace.
-pub struct Decided(Option<Cache<Uuid, SpanContext>>);
+/// Events of late with the span that caused them, so that what the reactor does about one joins its trace.
+pub struct Causes(Option<Cache<Uuid, SpanContext>>);
 
-impl Decided {
+impl Causes {
     /// Remembers nothing while nothing is traced.
     pub fn new(config: &TelemetryConfig) -> Self {
         Self(config.otlp_endpoint.is_some().then(|| Cache::new(REMEMBERED)))
     }
 
-    /// The current span decided these events.
+    /// The current span caused these events.
     pub fn remember(&self, events: &[Uuid]) {
         let Some(spans) = &self.0 else { return };
         if let Some(context) = span_context(&Span::current()) {
@@ -274,7 +274,7 @@ impl Decided {
         }
     }
 
-    /// Makes the span one of the trace in which the event was decided, when that is still known.
+    /// Makes the span one of the trace in which the event was caused, when that is still known.
     pub fn join(&self, span: Span, event: Uuid) -> Span {
         if let Some(context) = self.0.as_ref().and_then(|spans| spans.get(&event)) {
             // Fails only while nothing is exported.

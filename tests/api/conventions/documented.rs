@@ -9,16 +9,16 @@ use crate::harness::{Client, Request, World, bodies};
 const SOME_ID: &str = "00000000-0000-4000-8000-000000000000";
 
 /// A documented operation, on a path that could exist.
-struct Operation {
-    method: Method,
+pub struct Operation {
+    pub method: Method,
     path: String,
-    template: String,
+    pub template: String,
     has_body: bool,
     public: bool,
 }
 
 impl Operation {
-    fn by(&self, client: &Client) -> Request {
+    pub fn by(&self, client: &Client) -> Request {
         match self.method {
             Method::GET => client.get(&self.path),
             _ => client.post(&self.path, json!({})),
@@ -26,7 +26,7 @@ impl Operation {
     }
 }
 
-async fn operations(world: &World) -> Vec<Operation> {
+pub async fn operations(world: &World) -> Vec<Operation> {
     let document = world.nobody().get("/openapi.json").await.ok().json();
     let mut found = Vec::new();
     for (template, methods) in document["paths"].as_object().unwrap() {
@@ -66,6 +66,15 @@ fn on_a_sample(template: &str) -> String {
             None => part,
         });
     parts.collect::<Vec<_>>().join("/")
+}
+
+#[tokio::test]
+async fn given_a_caller_who_takes_only_html_when_any_operation_is_called_then_406_unless_it_is_public() {
+    let world = World::new().await;
+    for operation in operations(&world).await.iter().filter(|operation| !operation.public) {
+        let answer = operation.by(&world.alice()).header("accept", "text/html").await;
+        answer.refused(406, "not_acceptable");
+    }
 }
 
 #[tokio::test]
