@@ -1,5 +1,6 @@
 //! The process, its version, its description, its problems, its clock.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use release::RefusalCode;
@@ -215,6 +216,39 @@ async fn given_paths_names_and_ids_of_callers_when_the_metrics_are_read_then_non
         let name = line.split(['{', ' ']).next().unwrap();
         assert!(name.starts_with("shiplog_") || name == "process_start_time_seconds", "{line}");
     }
+}
+
+#[tokio::test]
+async fn given_the_table_for_operators_when_compared_then_it_names_every_metric_and_no_other() {
+    let once = Limit { per_second: 0.001, burst: NonZeroU32::MIN };
+    let limits = LimitsConfig { unauthenticated: once, ..LimitsConfig::default() };
+    let world = World::configured(|config| config.limits = limits).await;
+    // A metric is there from the first thing it counts.
+    world.register_product("checkout").await;
+    world
+        .viewer()
+        .post("/v1/products", json!({"name": "search"}))
+        .key("k")
+        .await
+        .refused(403, "role_missing");
+    world.nobody().get("/v1/whoami").await.refused(401, "unauthenticated");
+    world.nobody().get("/v1/whoami").await.refused(429, "rate_limited");
+    let text = metrics(&world.nobody()).await;
+    let of_type = |line: &str| {
+        let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+        let suffix = match kind {
+            "counter" => "_total",
+            "info" => "_info",
+            _ => "",
+        };
+        Some(format!("{name}{suffix}"))
+    };
+    let served: BTreeSet<_> = text.lines().filter_map(of_type).collect();
+    let table = include_str!("../../deploy/README.md");
+    let named = |line: &str| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name.to_owned());
+    let metrics = |name: &String| name.starts_with("shiplog_") || name.starts_with("process_");
+    let documented: BTreeSet<_> = table.lines().filter_map(named).filter(metrics).collect();
+    assert_eq!(served, documented);
 }
 
 #[tokio::test]

@@ -110,3 +110,50 @@ impl Config {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        toml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_example_in_deploy_is_taken_and_says_the_defaults() {
+        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/shiplog.toml"));
+        let config = Config::read(path).unwrap();
+        config.check().unwrap();
+        let defaults = Config::default();
+        let limits =
+            |config: &Config| (config.limits.read, config.limits.write, config.limits.unauthenticated);
+        assert_eq!(limits(&config), limits(&defaults));
+        assert_eq!((config.metrics, config.telemetry.log), (defaults.metrics, defaults.telemetry.log));
+    }
+
+    #[test]
+    fn what_cannot_be_kept_stops_the_start_and_is_named() {
+        let issuer =
+            Config::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/shiplog.toml")));
+        let auth = issuer.unwrap().auth;
+        for (text, field) in [
+            ("[limits]\nread = { per_second = -1, burst = 1 }", "limits.read"),
+            ("[limits]\nwrite = { per_second = 1e-9, burst = 1 }", "limits.write"),
+            ("[limits]\nremembered = 0", "limits.remembered"),
+            ("[telemetry]\nsample_ratio = 1.5", "telemetry.sample_ratio"),
+        ] {
+            let config = Config { auth: auth.clone(), ..read(text).unwrap() };
+            let refused = config.check().unwrap_err().to_string();
+            assert!(refused.starts_with(&format!("{field}: ")), "{refused}");
+        }
+        for text in [
+            "metrics = \"friends\"",
+            "[limits]\nread = { per_second = 1, burst = 0 }",
+            "[telemetry]\nlogs = \"x\"",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::nanos::Nanos;
@@ -114,7 +115,7 @@ pub struct Limits<C: Clock = MonotonicClock> {
     write: Option<Buckets<String, C>>,
     unauthenticated: Option<Buckets<IpAddr, C>>,
     clock: C,
-    policies: [String; 3],
+    policies: [Bytes; 3],
 }
 
 type Buckets<K, C> = RateLimiter<K, Bounded<K>, C, StateInformationMiddleware>;
@@ -139,9 +140,9 @@ impl<C: Clock + Clone> Limits<C> {
     pub fn new(config: &LimitsConfig, clock: C) -> Self {
         let policy = |kind: Kind, limit: Limit| {
             if limit.per_second == 0.0 {
-                return String::new();
+                return Bytes::new();
             }
-            format!("\"{}\";q={};w={}", kind.as_str(), limit.burst, limit.window())
+            Bytes::from(format!("\"{}\";q={};w={}", kind.as_str(), limit.burst, limit.window()))
         };
         Self {
             read: buckets(config.read, config.remembered, &clock),
@@ -167,7 +168,7 @@ impl<C: Clock + Clone> Limits<C> {
     }
 
     /// The value of `RateLimit-Policy`.
-    pub fn policy(&self, kind: Kind) -> &str {
+    pub fn policy(&self, kind: Kind) -> &Bytes {
         let [read, write, unauthenticated] = &self.policies;
         match kind {
             Kind::Read => read,
@@ -250,7 +251,7 @@ mod tests {
         assert_eq!(remaining(read()), Some(0));
         clock.advance(Duration::from_secs(3_600));
         assert_eq!(remaining(read()), Some(2), "a bucket never holds more than its burst");
-        assert_eq!(limits.policy(Kind::Read), "\"read\";q=3;w=6");
+        assert_eq!(limits.policy(Kind::Read), &b"\"read\";q=3;w=6"[..]);
     }
 
     #[test]

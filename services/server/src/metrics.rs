@@ -1,6 +1,6 @@
-//! What is counted and measured, for `GET /metrics`. On the path of a request there are only atomics:
-//! labelled counters are looked up once and kept by whoever counts. Labels come from closed sets: never
-//! a path, a name or an id.
+//! What is counted and measured, for `GET /metrics`. On the path of a request nothing takes an exclusive
+//! lock: routes keep their counters, and those of commands are looked up under a shared one. Labels come
+//! from closed sets: never a path, a name or an id.
 
 mod histogram;
 

@@ -74,6 +74,8 @@ impl std::str::FromStr for LogFormat {
 pub enum TelemetryError {
     #[error("telemetry.log: {0}")]
     Log(#[from] tracing_subscriber::filter::ParseError),
+    #[error("telemetry.otlp_endpoint: a URL that begins with http:// or https://")]
+    Endpoint,
     #[error("telemetry.otlp_endpoint: {0}")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
     #[error("logging was set up before: {0}")]
@@ -124,6 +126,9 @@ impl Telemetry {
 }
 
 fn provider(endpoint: &str, config: &TelemetryConfig) -> Result<SdkTracerProvider, TelemetryError> {
+    if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
+        return Err(TelemetryError::Endpoint);
+    }
     let endpoint = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
     let exporter = SpanExporter::builder().with_http().with_endpoint(endpoint).build()?;
     let resource = Resource::builder()
@@ -148,7 +153,7 @@ pub fn request_span(request: &ServiceRequest) -> Span {
         http.request.method = request.method().as_str(),
         http.route = Empty,
         http.response.status_code = Empty,
-        shiplog.request_id = request.headers().get("request-id").and_then(|id| id.to_str().ok()),
+        shiplog.request_id = request_id(request),
         shiplog.principal_kind = Empty,
         shiplog.problem = Empty,
     );
@@ -163,6 +168,11 @@ pub fn request_span(request: &ServiceRequest) -> Span {
         request.extensions_mut().insert(trace);
     }
     span
+}
+
+fn request_id(request: &ServiceRequest) -> Option<&str> {
+    // A longer one is refused later.
+    request.headers().get("request-id").and_then(|id| id.to_str().ok()).filter(|id| id.len() <= 128)
 }
 
 /// What is known of a request when it has been answered.

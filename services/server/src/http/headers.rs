@@ -11,6 +11,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest};
+use bytes::Bytes;
 use tracing::{Instrument, Span};
 
 use super::call::Known;
@@ -141,17 +142,14 @@ fn account<B>(app: &App, response: &ServiceResponse<B>, span: &Span, took: Durat
         app.metrics.denied(reason);
         app.denials.note(&known.principal.tenant, &known.principal.id, operation, reason);
     }
-    if status.is_server_error() {
+    // A 503 says only that the request comes at a bad time, and is counted.
+    let cause = said.and_then(|said| said.cause.as_deref());
+    if status == StatusCode::INTERNAL_SERVER_ERROR || cause.is_some() {
         let code = said.map(|said| said.code);
         let trace_id = said.and_then(|said| said.trace_id.as_deref());
-        let cause = said.and_then(|said| said.cause.as_deref());
         let request_id = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
         let (method, route, status) = (request.method(), &route.pattern, status.as_u16());
-        if cause.is_some() {
-            tracing::error!(%method, route, status, code, trace_id, request_id, cause, "a request failed");
-        } else {
-            tracing::warn!(%method, route, status, code, trace_id, request_id, "a request was put off");
-        }
+        tracing::error!(%method, route, status, code, trace_id, request_id, cause, "a request failed");
     }
     telemetry::answered(
         span,
@@ -169,6 +167,8 @@ fn account<B>(app: &App, response: &ServiceResponse<B>, span: &Span, took: Durat
 fn share(app: &App, request: &HttpRequest) -> Option<[(HeaderName, HeaderValue); 2]> {
     let allowance = request.extensions().get::<Known>().and_then(|known| known.allowance)?;
     let left = format!("\"{}\";r={}", allowance.kind.as_str(), allowance.remaining);
-    let policy = HeaderValue::from_str(app.limits.policy(allowance.kind)).ok()?;
-    Some([(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, HeaderValue::from_str(&left).ok()?)])
+    // Neither copies: the policy is shared, and the other is the text just made.
+    let policy = HeaderValue::from_maybe_shared(app.limits.policy(allowance.kind).clone()).ok()?;
+    let left = HeaderValue::from_maybe_shared(Bytes::from(left)).ok()?;
+    Some([(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, left)])
 }

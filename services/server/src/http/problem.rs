@@ -339,7 +339,7 @@ impl Problem {
         let detail = format!("the limit of {} requests is reached", kind.as_str());
         Self::new(Code::RateLimited, detail)
             .with_header(header::RETRY_AFTER, retry_after_s.to_string())
-            .with_header(RATE_LIMIT_POLICY, limits.policy(kind))
+            .with_header(RATE_LIMIT_POLICY, String::from_utf8_lossy(limits.policy(kind)))
             .with_header(RATE_LIMIT, format!("\"{}\";r=0;t={retry_after_s}", kind.as_str()))
     }
 

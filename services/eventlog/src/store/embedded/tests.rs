@@ -3,6 +3,7 @@
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -302,7 +303,7 @@ async fn a_full_queue_refuses_at_once_and_stores_nothing_of_it() {
         }
         assert!(accepted.len() <= 8, "one group of at most the queue, and the queue");
     };
-    assert_eq!(refused, Err(AppendError::Busy));
+    assert_eq!((refused, opened.store.queued()), (Err(AppendError::Busy), 4));
     raw.execute_batch("ROLLBACK").unwrap();
     let behind = loop {
         match opened.store.append(&stream("b"), NoStream, batch(1)).await {
@@ -312,6 +313,28 @@ async fn a_full_queue_refuses_at_once_and_stores_nothing_of_it() {
     };
     assert_eq!(behind.unwrap().first_position, Position(1));
     verify(&*opened.store).await;
+}
+
+#[derive(Debug, Default)]
+struct Transactions(Mutex<Vec<usize>>);
+
+impl Observer for Transactions {
+    fn written(&self, group: Written) {
+        self.0.lock().unwrap().push(group.events);
+    }
+}
+
+#[tokio::test]
+async fn an_observer_hears_of_each_transaction_before_its_callers_and_of_none_that_stored_nothing() {
+    let heard = Arc::<Transactions>::default();
+    let observer: Arc<dyn Observer> = heard.clone();
+    let opened = Opened::new(EmbeddedOptions { observer: Some(observer), ..EmbeddedOptions::default() });
+    opened.store.append(&stream("a"), NoStream, batch(2)).await.unwrap();
+    assert_eq!(*heard.0.lock().unwrap(), [2]);
+    opened.store.append(&stream("a"), NoStream, batch(1)).await.unwrap_err();
+    opened.store.append(&stream("b"), NoStream, batch(3)).await.unwrap();
+    assert_eq!(*heard.0.lock().unwrap(), [2, 3]);
+    assert_eq!(opened.store.queued(), 0);
 }
 
 // The write-ahead log.
