@@ -50,6 +50,8 @@ fn check_problem(answer: &Answer) {
     if let Some(instance) = problem.get("instance") {
         assert_eq!(instance, answer.path.split('?').next().unwrap(), "{answer}");
     }
+    let trace = text("trace_id");
+    assert!(trace.len() == 32 && trace.bytes().all(|b| b.is_ascii_hexdigit()), "{answer}");
     assert!(answer.header("location").is_none(), "nothing was made: {answer}");
     assert_ne!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{answer}");
     let needs = |status: u16, header: &str| {
@@ -60,6 +62,8 @@ fn check_problem(answer: &Answer) {
     needs(401, "www-authenticate");
     needs(405, "allow");
     needs(429, "retry-after");
+    needs(429, "ratelimit");
+    needs(429, "ratelimit-policy");
     needs(503, "retry-after");
 }
 

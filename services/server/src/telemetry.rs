@@ -92,25 +92,9 @@ pub struct Telemetry {
 impl Telemetry {
     /// Logs to standard error, and sends spans where the configuration says so. Once a process.
     pub fn start(config: &TelemetryConfig) -> Result<Self, TelemetryError> {
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-        let lines: Box<dyn Layer<Registry> + Send + Sync> = match config.log_format {
-            LogFormat::Human => lines.boxed(),
-            LogFormat::Json => lines.json().boxed(),
-        };
-        let mut layers = vec![lines.with_filter(EnvFilter::try_new(&config.log)?).boxed()];
         let provider = config.otlp_endpoint.as_deref().map(|endpoint| provider(endpoint, config));
         let provider = provider.transpose()?;
-        if let Some(provider) = &provider {
-            let spans = tracing_opentelemetry::layer()
-                .with_tracer(provider.tracer("shiplog"))
-                .with_location(false)
-                .with_threads(false)
-                .with_target(false)
-                .with_tracked_inactivity(false)
-                .with_context_activation(false);
-            let only_spans = filter_fn(|metadata| metadata.is_span() && metadata.target() == SPANS);
-            layers.push(spans.with_filter(only_spans).boxed());
-        }
+        let layers = layers(config, provider.as_ref())?;
         tracing_subscriber::registry().with(layers).try_init()?;
         Ok(Self { provider })
     }
@@ -123,6 +107,30 @@ impl Telemetry {
             tracing::warn!(%error, "the last spans could not be sent");
         }
     }
+}
+
+type Layers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
+
+/// Each with a filter of its own, so that what is traced does not depend on what is logged.
+fn layers(config: &TelemetryConfig, provider: Option<&SdkTracerProvider>) -> Result<Layers, TelemetryError> {
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match config.log_format {
+        LogFormat::Human => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    let mut layers = vec![lines.with_filter(EnvFilter::try_new(&config.log)?).boxed()];
+    if let Some(provider) = provider {
+        let spans = tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer("shiplog"))
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_tracked_inactivity(false)
+            .with_context_activation(false);
+        let only_spans = filter_fn(|metadata| metadata.is_span() && metadata.target() == SPANS);
+        layers.push(spans.with_filter(only_spans).boxed());
+    }
+    Ok(layers)
 }
 
 fn provider(endpoint: &str, config: &TelemetryConfig) -> Result<SdkTracerProvider, TelemetryError> {
@@ -291,5 +299,46 @@ impl Causes {
             let _ = span.set_parent(Context::new().with_remote_span_context(context));
         }
         span
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    /// Whether a request and what is below it make spans.
+    fn traced(log: &str, provider: Option<&SdkTracerProvider>) -> [bool; 3] {
+        let config = TelemetryConfig { log: log.to_owned(), ..TelemetryConfig::default() };
+        let subscriber = tracing_subscriber::registry().with(layers(&config, provider).unwrap());
+        tracing::subscriber::with_default(subscriber, || {
+            let request = TestRequest::default().to_srv_request();
+            let spans = [request_span(&request), decide_span("openRelease"), append_span("openRelease", 1)];
+            assert_eq!(request.extensions().contains::<TraceId>(), provider.is_some());
+            spans.map(|span| !span.is_disabled())
+        })
+    }
+
+    #[test]
+    fn nothing_is_made_of_a_request_unless_somebody_samples_it_or_logs_at_debug() {
+        let provider = SdkTracerProvider::builder().build();
+        assert_eq!(traced("info", None), [false; 3]);
+        assert_eq!(traced("off", None), [false; 3]);
+        assert_eq!(traced("off", Some(&provider)), [true; 3]);
+        assert_eq!(traced("debug", None), [true; 3]);
+    }
+
+    #[test]
+    fn what_cannot_be_set_up_is_named() {
+        let start = |log: &str, endpoint: Option<&str>| {
+            let otlp_endpoint = endpoint.map(str::to_owned);
+            let config = TelemetryConfig { log: log.to_owned(), otlp_endpoint, ..TelemetryConfig::default() };
+            Telemetry::start(&config).unwrap_err().to_string()
+        };
+        assert!(start("info,=", None).starts_with("telemetry.log: "));
+        for wrong in ["localhost:4318", "grpc://localhost:4317", "http://not a host"] {
+            assert!(start("info", Some(wrong)).starts_with("telemetry.otlp_endpoint: "), "{wrong}");
+        }
     }
 }

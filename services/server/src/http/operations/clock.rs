@@ -29,13 +29,14 @@ struct Now {
 pub async fn handler(app: Data<App>, call: Call<(), Json<Advance>>) -> Answer {
     let advanced = app.config.dev.then(|| app.clock.advance(call.body.0.advance_s)).flatten();
     let Some(now) = advanced else {
-        return Err(Problem::new(Code::NotFound, "there is nothing at this path"));
+        return Err(Problem::new(Code::NotFound, "there is nothing at this path").on(&call.caller));
     };
     let head = app.store.head();
     let mut reactor = app.reactor.subscribe();
     let settled = reactor.wait_for(|seen| seen.time >= now && seen.position >= head);
     if tokio::time::timeout(SETTLES, settled).await.is_err() {
-        return Err(Problem::new(Code::Internal, "what was due at that time is not done yet"));
+        let problem = Problem::new(Code::Internal, "what was due at that time is not done yet");
+        return Err(problem.on(&call.caller));
     }
     Ok(HttpResponse::Ok().json(Now { now }))
 }

@@ -1,7 +1,7 @@
 //! `GET /health/live`, `GET /health/ready`
 
-use actix_web::HttpResponse;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use eventlog::Position;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -96,13 +96,13 @@ pub async fn live() -> Answer {
     security(()),
     responses((status = 200, description = "Ready", body = Health)),
 )]
-pub async fn ready(app: Data<App>) -> Answer {
+pub async fn ready(app: Data<App>, request: HttpRequest) -> Answer {
     let head = app.store.head();
     let before = head.and_then(|head| head.0.checked_sub(1)).map(Position);
     app.store
         .read_all(before, 1)
         .await
-        .map_err(|error| Problem::new(Code::ShuttingDown, error.to_string()))?;
+        .map_err(|error| Problem::new(Code::ShuttingDown, error.to_string()).at(&request))?;
     Ok(HttpResponse::Ok().json(Health {
         status: "pass",
         position: head.map(|head| head.0),

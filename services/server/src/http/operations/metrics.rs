@@ -1,8 +1,8 @@
 //! `GET /metrics`
 
-use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 
 use crate::app::App;
 use crate::http::answer::Answer;
@@ -21,8 +21,8 @@ use crate::http::problem::Problem;
     security(()),
     responses((status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text")),
 )]
-pub async fn public(app: Data<App>) -> Answer {
-    let text = app.metrics.text(&app).map_err(|error| Problem::internal(&error))?;
+pub async fn public(app: Data<App>, request: HttpRequest) -> Answer {
+    let text = app.metrics.text(&app).map_err(|error| Problem::internal(&error).at(&request))?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8"))
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -30,7 +30,7 @@ pub async fn public(app: Data<App>) -> Answer {
 }
 
 /// The same when the configuration keeps it from strangers.
-pub async fn for_callers(app: Data<App>, call: Call<(), NoBody>) -> Answer {
+pub async fn for_callers(app: Data<App>, request: HttpRequest, call: Call<(), NoBody>) -> Answer {
     call.caller.has_any_role().map_err(|problem| problem.on(&call.caller))?;
-    public(app).await
+    public(app, request).await
 }

@@ -1,8 +1,8 @@
 //! `GET /problems/{code}`: the page behind a problem's `type`.
 
-use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Path;
+use actix_web::{HttpRequest, HttpResponse};
 use release::RefusalCode;
 
 use crate::http::answer::Answer;
@@ -22,14 +22,14 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'n
     security(()),
     responses((status = 200, description = "The page", body = String, content_type = "text/html")),
 )]
-pub async fn handler(code: Path<String>) -> Answer {
+pub async fn handler(code: Path<String>, request: HttpRequest) -> Answer {
     let edge = Code::ALL.iter().map(|code| code.entry());
     let domain = RefusalCode::ALL
         .iter()
         .map(|code| (code.as_str(), status(*code).as_u16(), code.title(), code.explanation()));
     let found = edge.chain(domain).find(|(name, ..)| *name == code.as_str());
     let Some((name, status, title, explanation)) = found else {
-        return Err(Problem::new(Code::NotFound, "no problem has this code"));
+        return Err(Problem::new(Code::NotFound, "no problem has this code").at(&request));
     };
     let page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
