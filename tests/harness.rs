@@ -8,6 +8,7 @@ pub mod events;
 pub mod issuer;
 pub mod process;
 pub mod raw;
+pub mod story;
 pub mod world;
 
 pub use answer::Answer;

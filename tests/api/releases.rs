@@ -2,6 +2,7 @@
 
 mod abort;
 mod amend;
+mod batch;
 mod candidates;
 mod checklist;
 mod comments;

@@ -39,6 +39,7 @@ pub struct Cause {
     pub fingerprint: String,
     pub index: u32,
     pub count: u32,
+    pub entry: Option<u32>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

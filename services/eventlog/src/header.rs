@@ -132,6 +132,9 @@ pub struct Request {
     pub index: u32,
     /// How many events the command appended.
     pub count: u32,
+    /// Which command of a batch decided it, from 0; absent when the request was one command.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "strict::present")]
+    pub entry: Option<u32>,
 }
 
 /// Binds the data bytes that stand beside the header.
@@ -263,6 +266,7 @@ mod tests {
                 fingerprint: "ab12".into(),
                 index: 0,
                 count: 2,
+                entry: None,
             },
             causation: Some("0190a6e2-7c1b-7d3e-8f42-5b6c7d8e9f00".parse().unwrap()),
             correlation: Some("c-9".into()),
@@ -300,6 +304,16 @@ mod tests {
             hex(&Sha256::digest(&leaf)),
             "cd851a3a4fc431dad3be6011773f7424d93ea17651af23b08afa383efedfce0d"
         );
+    }
+
+    #[test]
+    fn an_event_of_a_batch_says_which_command_decided_it_after_everything_else() {
+        let mut header = golden();
+        header.request.entry = Some(3);
+        let written = GOLDEN.replacen(r#""count":2}"#, r#""count":2,"entry":3}"#, 1);
+        assert_eq!(header.to_bytes(), written.as_bytes());
+        assert_eq!(Header::parse(written.as_bytes()).unwrap(), header);
+        refused(&written.replacen(r#""entry":3"#, r#""entry":null"#, 1), "null");
     }
 
     #[test]
@@ -417,7 +431,7 @@ mod tests {
             (actor, kind, roles, via) in (".{0,30}", "[a-z]{1,8}", vec(".{0,8}", 0..4), option::of(".{0,20}")),
             auth in option::of(auths()),
             (operation, key) in (".{0,20}", option::of(".{0,20}")),
-            (index, count) in any::<(u32, u32)>(),
+            (index, count, entry) in any::<(u32, u32, Option<u32>)>(),
             (causation, correlation) in (option::of(ids()), option::of(".{0,20}")),
             trace in option::of("[0-9a-f]{32}"),
             data in vec(any::<u8>(), 0..64),
@@ -438,6 +452,7 @@ mod tests {
                     fingerprint: hex(&data),
                     index,
                     count,
+                    entry,
                 },
                 causation,
                 correlation,

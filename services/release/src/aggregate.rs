@@ -41,11 +41,17 @@ pub struct Decided<E> {
     pub event: E,
     /// When it happened, where its source says so; otherwise when it is recorded.
     pub occurred_at: Option<Timestamp>,
+    /// Which command of a batch decided it, from 0.
+    pub entry: Option<u32>,
 }
 
 impl<E> Decided<E> {
     pub fn now(event: impl Into<E>) -> Self {
-        Self { event: event.into(), occurred_at: None }
+        Self::at(None, event)
+    }
+
+    pub fn at(occurred_at: Option<Timestamp>, event: impl Into<E>) -> Self {
+        Self { event: event.into(), occurred_at, entry: None }
     }
 }
 

@@ -3,7 +3,7 @@
 
 pub mod approval;
 pub mod authorization;
-pub mod batch;
+mod batch;
 mod candidate;
 mod comment;
 mod consequence;
@@ -34,7 +34,7 @@ use crate::value::{ItemNumber, Name, ReleaseId, Version};
 use crate::verdict::{Cause, Row};
 
 pub use crate::aggregate::Decided;
-pub use batch::{Batch, decide_all};
+pub use batch::BATCH_MAX;
 
 /// The context of a command on a release.
 pub type Context<'a> = crate::aggregate::Context<'a, Around>;
@@ -89,6 +89,10 @@ pub struct Opening {
 pub type Decision = Result<Vec<Decided<ReleaseEvent>>, Refusal>;
 
 pub fn decide(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
+    // Each command of a batch brought its own consequences.
+    if let Command::Batch { commands } = command {
+        return batch::decide_all(release, commands, ctx);
+    }
     let mut decided = act(release, command, ctx)?;
     decided.extend(consequence::of(release, &decided, ctx));
     Ok(decided)
@@ -156,7 +160,7 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
         Command::VerifyRollback { rollback, body } => rollback::verify(release, *rollback, body, ctx),
         Command::FailRollback { rollback, body } => rollback::fail(release, *rollback, body, ctx),
         Command::CompleteRollback { rollback, body } => rollback::complete(release, *rollback, body, ctx),
-        Command::Batch { commands } => Ok(batch::decide_all(release, commands, ctx)?.events),
+        Command::Batch { commands } => batch::decide_all(release, commands, ctx),
     }
 }
 
@@ -165,7 +169,7 @@ fn ahead(release: &Release, decided: &[Decided<ReleaseEvent>], ctx: &Context<'_>
     let mut after = release.clone();
     let by = Signatory { id: ctx.actor.id.clone(), kind: ctx.actor.kind, roles: ctx.actor.roles.clone() };
     let recorded_at = release.updated_at.map_or(ctx.now, |last| last.max(ctx.now));
-    for (n, Decided { event, occurred_at }) in decided.iter().enumerate() {
+    for (n, Decided { event, occurred_at, .. }) in decided.iter().enumerate() {
         after.evolve(&Fact {
             id: (ctx.event_id)(n),
             revision: after.events,

@@ -8,6 +8,8 @@ pub struct Refusal {
     pub code: RefusalCode,
     pub detail: String,
     pub rows: Vec<Row>,
+    /// Which command of a batch was refused, from 0.
+    pub entry: Option<usize>,
 }
 
 /// What kind of no it is; the edge decides how to say it.
@@ -221,7 +223,7 @@ refusals! {
     RollbackEnded = "rollback_ended", State, "Rollback has ended",
         "The rollback was completed or has failed before.";
     BatchInvalid = "batch_invalid", Content, "Batch is not valid",
-        "A batch has 1 to 100 commands and holds no other batch.";
+        "A batch has 1 to 100 commands. It holds no other batch, and no command that first reserves an environment in a stream of its own: authorize and start deployments one by one.";
     ProcedureUnknown = "procedure_unknown", Unknown, "No such procedure",
         "No procedure of this name and version exists.";
     ProcedureNotAllowed = "procedure_not_allowed", Content, "Product does not allow the procedure",
@@ -282,7 +284,7 @@ impl std::fmt::Display for RefusalCode {
 
 impl Refusal {
     pub fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), rows: Vec::new() }
+        Self { code, detail: detail.into(), rows: Vec::new(), entry: None }
     }
 
     pub fn with_rows(mut self, rows: Vec<Row>) -> Self {

@@ -78,7 +78,7 @@ impl<A: Aggregate> Spec<A> {
     /// Appends what was decided, as the log would: through its bytes.
     #[expect(clippy::panic, reason = "a story that cannot be told fails its test here")]
     pub fn record(&mut self, actor: &Actor, decided: Vec<Decided<A::Event>>) {
-        for Decided { event, occurred_at } in decided {
+        for Decided { event, occurred_at, .. } in decided {
             let number = revision(self.facts.len());
             let stored = match wire::encode(&event, [7; 16]) {
                 Ok(bytes) => wire::decode::<A::Event>(event.event_type(), event.schema(), &bytes),

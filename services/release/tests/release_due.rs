@@ -7,17 +7,19 @@
 )]
 
 use jiff::{SignedDuration, Timestamp};
+use release::Command;
+use release::EventData;
 use release::command::{FinishDeployment, GrantWaiver, RequestWaiver};
-use release::decide::{FreezeSnapshot, decide_all};
+use release::decide::FreezeSnapshot;
 use release::due::{due, next_due};
 use release::event::{DeploymentOutcome, Interval};
 use release::refusal::RefusalCode as No;
 use release::release::Release;
 use release::spec::release::{
-    approved, around, attest, authorized, bind, deploying, item, opened, prose, tag, tagged, window,
+    approved, around, attest, authorize, authorized, bind, deploy, deploying, item, opened, prose, ready,
+    tag, tagged, window,
 };
 use release::spec::{Spec, alice, bob, dave, grace, id, monday, nothing, system};
-use release::{Command, Context, EventData};
 
 fn after(hours: i64) -> Timestamp {
     monday() + SignedDuration::from_hours(hours)
@@ -145,11 +147,11 @@ fn given_a_batch_when_every_command_is_accepted_each_has_its_events() {
         attest("1.1"),
         attest("1.2"),
     ];
-    let event_id = |n: usize| id(u64::try_from(n).unwrap() + 1);
-    let context = Context { now: story.now, actor: &bob(), event_id: &event_id, around: &around() };
-    let batch = decide_all(&story.state, &commands, &context).unwrap();
-    assert_eq!(batch.entries, [0..1, 1..2, 2..4, 4..6]);
-    let story = story.when(bob(), Command::Batch { commands }, &around()).accepted();
+    let batch = Command::Batch { commands };
+    let decided = story.ask(&bob(), &batch, &around()).unwrap();
+    let entries: Vec<_> = decided.iter().map(|decided| decided.entry).collect();
+    assert_eq!(entries, [0, 1, 2, 2, 3, 3].map(Some));
+    let story = story.when(bob(), batch, &around()).accepted();
     assert_eq!(story.facts.len(), 7);
     assert!(story.state.status(item("1.2")).is_closed());
     // Each piece of evidence is named by its own event.
@@ -165,7 +167,7 @@ fn given_a_batch_when_one_command_is_refused_nothing_happens_and_the_refusal_say
     let commands = vec![Command::TagCandidate(tag(1)), attest("1.6"), attest("1.1")];
     let refused =
         opened().when(bob(), Command::Batch { commands }, &around()).then_refused(No::CandidateNotBound);
-    assert!(refused.refusal.detail.starts_with("command 1: "), "{}", refused.refusal);
+    assert_eq!(refused.refusal.entry, Some(1));
     assert_eq!(refused.story.facts.len(), 1);
 }
 
@@ -174,6 +176,16 @@ fn given_an_empty_nested_or_endless_batch_then_refused() {
     let batch = |commands| Command::Batch { commands };
     for commands in [vec![], vec![batch(vec![attest("1.1")])], (0..101).map(|_| attest("1.1")).collect()] {
         opened().when(bob(), batch(commands), &around()).then_refused(No::BatchInvalid);
+    }
+}
+
+#[test]
+fn given_a_command_of_two_writes_when_in_a_batch_then_refused_even_by_whom_it_would_be_accepted() {
+    let story = ready();
+    for command in [authorize(), deploy("staging", None)] {
+        let batch = Command::Batch { commands: vec![command] };
+        let Err(refusal) = story.ask(&alice(), &batch, &around()) else { panic!("{batch:?}") };
+        assert_eq!((refusal.code, refusal.entry), (No::BatchInvalid, Some(0)));
     }
 }
 

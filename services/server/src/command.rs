@@ -398,7 +398,7 @@ fn seal<A: Aggregate>(
     };
     let mut facts = Vec::with_capacity(decided.len());
     let mut events = Vec::with_capacity(decided.len());
-    for (index, Decided { event, occurred_at }) in decided.into_iter().enumerate() {
+    for (index, Decided { event, occurred_at, entry }) in decided.into_iter().enumerate() {
         let id = ids.event(index);
         let revision = first + index as u64;
         let occurred_at = occurred_at.unwrap_or(recorded_at);
@@ -419,6 +419,7 @@ fn seal<A: Aggregate>(
                 fingerprint: fingerprint.to_owned(),
                 index: u32::try_from(index).unwrap_or(u32::MAX),
                 count,
+                entry,
             },
             causation: envelope.causation,
             correlation: envelope.correlation.clone(),

@@ -67,6 +67,7 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{release}/reopen")).post(releases::reopen::handler));
     add(at(&format!("{release}/complete")).post(releases::complete::handler));
     add(at(&format!("{release}/close")).post(releases::close::handler));
+    add(at(&format!("{release}/batch")).post(releases::batch::handler));
     add(at(&format!("{release}/events")).get(releases::events::handler));
 
     add(at(&format!("{release}/candidates")).post(candidates::tag::handler).get(candidates::list::handler));

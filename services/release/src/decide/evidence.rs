@@ -76,8 +76,9 @@ pub fn recorded(
         ActorKind::Machine => Source::Ci,
         ActorKind::System => Source::Timer,
     });
-    Ok(Decided {
-        event: EvidenceRecorded {
+    Ok(Decided::at(
+        body.occurred_at,
+        EvidenceRecorded {
             evidence: id,
             items,
             facts: body.facts.clone(),
@@ -86,10 +87,8 @@ pub fn recorded(
             url: body.url.clone(),
             sha256: body.sha256.clone(),
             late_entry_reason: body.late_entry_reason.clone(),
-        }
-        .into(),
-        occurred_at: body.occurred_at,
-    })
+        },
+    ))
 }
 
 /// Whoever may sign an item may report on it, and so may every machine of the product.

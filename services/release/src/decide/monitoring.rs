@@ -104,7 +104,7 @@ fn observing(release: &Release, id: Uuid, ctx: &Context<'_>) -> Result<(), Refus
 
 /// An observation with the time its source gives it.
 pub fn at(occurred_at: Option<Timestamp>, event: impl Into<ReleaseEvent>) -> Decision {
-    Ok(vec![Decided { event: event.into(), occurred_at }])
+    Ok(vec![Decided::at(occurred_at, event)])
 }
 
 pub fn skew_ms(at: Option<Timestamp>, now: Timestamp) -> Option<i64> {

@@ -267,9 +267,9 @@ fn record_running(environment: &Environment, body: &RecordRunning, ctx: &Context
         }
         Some(_) | None => Sighting::Started,
     };
-    Ok(vec![Decided {
-        occurred_at: body.observed_at,
-        event: EnvironmentRunningRecorded {
+    Ok(vec![Decided::at(
+        body.observed_at,
+        EnvironmentRunningRecorded {
             version: seen.version,
             artifacts: seen.artifacts,
             since: seen.since,
@@ -280,9 +280,8 @@ fn record_running(environment: &Environment, body: &RecordRunning, ctx: &Context
             release: seen.release,
             deployment: seen.deployment,
             skew_ms: (ahead > SKEW).then(|| i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX)),
-        }
-        .into(),
-    }])
+        },
+    )])
 }
 
 /// Governed when the release that is said to have deployed it holds the environment, or the server

@@ -34,6 +34,7 @@ use super::{
         releases::reopen::handler,
         releases::complete::handler,
         releases::close::handler,
+        releases::batch::handler,
         candidates::tag::handler,
         candidates::list::handler,
         candidates::get::handler,

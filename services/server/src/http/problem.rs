@@ -61,7 +61,7 @@ pub struct Details {
     /// What went wrong inside, for the server's log alone.
     #[serde(skip)]
     pub cause: Option<String>,
-    /// For bad input: where it is wrong.
+    /// For bad input: where it is wrong. For a refused batch: which of its commands was refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 100)]
     pub errors: Vec<FieldError>,
@@ -393,6 +393,11 @@ pub fn status(refusal: RefusalCode) -> StatusCode {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
+        let entry = refusal.entry.map(|entry| FieldError {
+            pointer: format!("/commands/{entry}"),
+            code: refusal.code.as_str(),
+            detail: bounded(refusal.detail.clone()),
+        });
         Self(Box::new(Details {
             kind: format!("/problems/{}", refusal.code),
             title: refusal.code.title().into(),
@@ -402,7 +407,7 @@ impl From<Refusal> for Problem {
             code: refusal.code.as_str(),
             trace_id: None,
             cause: None,
-            errors: Vec::new(),
+            errors: entry.into_iter().collect(),
             rows: refusal.rows,
             headers: Vec::new(),
         }))

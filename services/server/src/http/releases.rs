@@ -2,6 +2,7 @@
 
 pub mod abort;
 pub mod amend;
+pub mod batch;
 pub mod checklist;
 pub mod close;
 pub mod complete;
@@ -31,7 +32,7 @@ use super::answer::{self, Answer, Freshness, View};
 use super::call::{Caller, FromQuery, exact_integer};
 use super::problem::{Code, Problem};
 use crate::app::App;
-use crate::command::handle;
+use crate::command::{Handled, handle};
 use crate::streams::{Committed, Until};
 use crate::{names, procedures, reserve, surroundings};
 
@@ -45,36 +46,51 @@ pub async fn record(
     status: StatusCode,
     view: impl Fn(&Release, &Procedure, &[Uuid]) -> Result<View, Problem>,
 ) -> Answer {
-    let record = async {
-        caller.may_read(Some(id.product()))?;
-        let stream = stream(caller, id)?;
-        let release = app.releases.load(&stream).await?.committed();
-        let opened = release.state.opened.as_ref().ok_or_else(|| unknown(id))?;
-        let mut envelope = caller.envelope(operation, Some(id.product()))?;
-        if matches!(command, Command::GrantApproval { .. }) {
-            envelope.actor.author_keys = author_keys(app, caller, &envelope.actor.id).await?;
+    let handled = handled(app, caller, operation, id, command, view).await;
+    handled.and_then(|handled| answer::recorded(handled, status)).map_err(|problem| problem.on(caller))
+}
+
+/// Records a command on an opened release; `seen` is made of the state it led to and the ids of its events.
+async fn handled<T>(
+    app: &App,
+    caller: &Caller,
+    operation: &'static str,
+    id: &ReleaseId,
+    command: Command,
+    seen: impl Fn(&Release, &Procedure, &[Uuid]) -> T,
+) -> Result<Handled<T>, Problem> {
+    caller.may_read(Some(id.product()))?;
+    let stream = stream(caller, id)?;
+    let release = app.releases.load(&stream).await?.committed();
+    let opened = release.state.opened.as_ref().ok_or_else(|| unknown(id))?;
+    let mut envelope = caller.envelope(operation, Some(id.product()))?;
+    if approves(&command) {
+        envelope.actor.author_keys = author_keys(app, caller, &envelope.actor.id).await?;
+    }
+    if matches!(command, Command::AuthorizeProduction(_) | Command::StartDeployment(_)) && !caller.dry_run {
+        reserve::for_command(app, caller.tenant(), id, opened, &envelope, &command).await?;
+    }
+    let mut around = surroundings::of(app, caller.tenant(), opened, &command).await?;
+    if caller.dry_run {
+        // The real command would reserve them first.
+        for environment in &mut around.snapshots.environments {
+            environment.held_by.get_or_insert_with(|| id.clone());
         }
-        if matches!(command, Command::AuthorizeProduction(_) | Command::StartDeployment(_)) && !caller.dry_run
-        {
-            reserve::for_command(app, caller.tenant(), id, opened, &envelope, &command).await?;
-        }
-        let mut around = surroundings::of(app, caller.tenant(), opened, &command).await?;
-        if caller.dry_run {
-            // The real command would reserve them first.
-            for environment in &mut around.snapshots.environments {
-                environment.held_by.get_or_insert_with(|| id.clone());
-            }
-        }
-        // A state that somebody holds is copied when the next event goes into it.
-        drop(release);
-        let procedure = Arc::clone(&around.procedure);
-        let handled = handle(app, &app.releases, &stream, &envelope, &command, &around, |state, created| {
-            view(state, &procedure, created)
-        })
-        .await?;
-        answer::recorded(handled, status)
-    };
-    record.await.map_err(|problem: Problem| problem.on(caller))
+    }
+    // A state that somebody holds is copied when the next event goes into it.
+    drop(release);
+    let procedure = Arc::clone(&around.procedure);
+    let seen = |state: &Release, created: &[Uuid]| seen(state, &procedure, created);
+    Ok(handle(app, &app.releases, &stream, &envelope, &command, &around, seen).await?)
+}
+
+/// Who approves is compared with who wrote the commits.
+fn approves(command: &Command) -> bool {
+    match command {
+        Command::GrantApproval { .. } => true,
+        Command::Batch { commands } => commands.iter().any(approves),
+        _ => false,
+    }
 }
 
 /// What the directory knows the caller by as a commit author.

@@ -608,6 +608,7 @@ fn unknown(stream: &StreamId) -> NewEvent {
             fingerprint: String::new(),
             index: 0,
             count: 1,
+            entry: None,
         },
         causation: None,
         correlation: None,
