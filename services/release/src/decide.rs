@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::actor::Role;
 use crate::aggregate::Aggregate as _;
 use crate::command::Command;
+use crate::directory::People;
 use crate::event::{
     EnvironmentPurpose, Fact, Input, Interval, ReleaseEvent, ReleaseOpened, SettingsRef, Signatory,
 };
@@ -30,7 +31,7 @@ use crate::guard::{is_system, one, person, refuse, role};
 use crate::procedure::{Item, Order, Procedure, ProcedureRef};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Candidate, FULL_AT, Life, Release};
-use crate::value::{ItemNumber, Name, ReleaseId, Version};
+use crate::value::{Digest, ItemNumber, Name, Prose, ReleaseId, Version};
 use crate::verdict::{Cause, Row};
 
 pub use crate::aggregate::Decided;
@@ -47,6 +48,7 @@ pub struct Around {
     pub opening: Option<Opening>,
     /// Other streams, read for production and deployments.
     pub snapshots: Snapshots,
+    pub people: People,
 }
 
 /// Other streams as they were read. Empty for commands that read none.
@@ -55,8 +57,25 @@ pub struct Snapshots {
     /// Freezes of the product's production that are not over.
     pub freezes: Vec<FreezeSnapshot>,
     pub environments: Vec<EnvironmentSnapshot>,
+    /// Digests of the product that only two approvers can send to production.
+    pub rejected: Vec<RejectedDigest>,
     /// The streams they were read from.
     pub inputs: Vec<Input>,
+}
+
+impl Snapshots {
+    /// What events say of them that rest on them.
+    pub fn inputs(&self) -> Option<Vec<Input>> {
+        Some(self.inputs.clone()).filter(|inputs| !inputs.is_empty())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct RejectedDigest {
+    pub digest: Digest,
+    pub reason: Prose,
+    /// The release whose candidate was rejected.
+    pub release: Option<ReleaseId>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

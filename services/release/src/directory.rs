@@ -4,6 +4,7 @@
 //! the log, where they can be erased; `directory_ref` points to them and means nothing by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use crate::actor::Role;
 use crate::aggregate::{Aggregate, Context, Decided};
 use crate::command::commands;
-use crate::event::{DirectoryEvent, Fact, IdentityLinked, IdentityUnlinked};
+use crate::event::{DirectoryEvent, Fact, IdentityLinked, IdentityUnlinked, Input};
 use crate::guard::{failed, one, refuse, role, room};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::value::{ActorId, AuthorKey, List, Prose};
@@ -83,7 +84,8 @@ impl Directory {
 
     /// Whether two actors are known to be one person.
     pub fn same_person(&self, one: &ActorId, other: &ActorId) -> bool {
-        one == other || self.actors_of(one).any(|actor| actor == other)
+        let person = |actor| self.identity(actor).and_then(|identity| identity.directory_ref);
+        one == other || person(one).is_some_and(|known| person(other) == Some(known))
     }
 
     fn actors_of<'d>(&'d self, actor: &'d ActorId) -> impl Iterator<Item = &'d ActorId> {
@@ -94,6 +96,49 @@ impl Directory {
                 *id == actor || (person.is_some() && identity.directory_ref == person)
             })
             .map(|(id, _)| id)
+    }
+}
+
+impl AsRef<Self> for Directory {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+/// The directory as a decision reads it, wherever two different people are asked for. Without one,
+/// every actor is a person of their own.
+#[derive(Clone, Default)]
+pub struct People {
+    directory: Option<Arc<dyn AsRef<Directory> + Send + Sync>>,
+    input: Option<Input>,
+}
+
+impl People {
+    pub fn read(directory: Arc<dyn AsRef<Directory> + Send + Sync>, input: Input) -> Self {
+        Self { directory: Some(directory), input: Some(input) }
+    }
+
+    pub fn same(&self, one: &ActorId, other: &ActorId) -> bool {
+        match &self.directory {
+            Some(directory) => directory.as_ref().as_ref().same_person(one, other),
+            None => one == other,
+        }
+    }
+
+    /// How many people they are.
+    pub fn count<'a>(&self, actors: impl IntoIterator<Item = &'a ActorId>) -> usize {
+        let mut people: Vec<&ActorId> = Vec::new();
+        for actor in actors {
+            if !people.iter().any(|known| self.same(known, actor)) {
+                people.push(actor);
+            }
+        }
+        people.len()
+    }
+
+    /// What events say of it that rest on it.
+    pub fn inputs(&self) -> Option<Vec<Input>> {
+        self.input.clone().map(|input| vec![input])
     }
 }
 

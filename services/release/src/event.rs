@@ -400,9 +400,14 @@ data! {
         evidence: Vec<Uuid>,
         assurance: Assurance,
         verdict: Verdict,
-    } optional { candidate: u32, statement: Prose, };
+    } optional {
+        candidate: u32,
+        statement: Prose,
+        /// The directory of people as it was read, where somebody else had signed before.
+        inputs: Vec<Input>,
+    };
 
-    ItemReaffirmed { item: ItemNumber, candidate: u32, verdict: Verdict, } optional { statement: Prose, };
+    ItemReaffirmed { item: ItemNumber, candidate: u32, verdict: Verdict, } optional { statement: Prose, inputs: Vec<Input>, };
 
     ItemRetracted { item: ItemNumber, reason: Prose, };
 
@@ -418,7 +423,7 @@ data! {
     } optional { candidate: u32, };
 
     /// `effective` when the grants the procedure asks for are complete.
-    ItemWaiverGranted { waiver: Uuid, item: ItemNumber, effective: bool, } optional { note: Prose, };
+    ItemWaiverGranted { waiver: Uuid, item: ItemNumber, effective: bool, } optional { note: Prose, inputs: Vec<Input>, };
     ItemWaiverDenied { waiver: Uuid, item: ItemNumber, reason: Prose, };
     ItemWaiverExpired { waiver: Uuid, item: ItemNumber, };
 
@@ -427,7 +432,7 @@ data! {
         item: ItemNumber,
         proof: NotApplicableProof,
         evidence: Vec<Uuid>,
-    } optional { justification: Prose, proposed_by: ActorId, };
+    } optional { justification: Prose, proposed_by: ActorId, inputs: Vec<Input>, };
 
     CommentAdded { comment: Uuid, text: Prose, mentions: Vec<ActorId>, } optional { item: ItemNumber, };
 }

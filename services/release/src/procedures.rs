@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Aggregate, Context};
 use crate::command::commands;
+use crate::directory::People;
 use crate::event::{Fact, ProcedureEvent};
 use crate::procedure::{PRODUCT_RELEASE_V1, ProcedureRef, hash};
 use crate::refusal::{Refusal, RefusalCode};
@@ -151,7 +152,8 @@ impl Procedures {
 impl Aggregate for Procedures {
     type Event = ProcedureEvent;
     type Command = ProcedureCommand;
-    type Around = ();
+    /// Who published is another person than who activates.
+    type Around = People;
 
     fn evolve(&mut self, fact: &Fact<ProcedureEvent>) {
         self.events = fact.revision.saturating_add(1);
@@ -187,7 +189,7 @@ impl Aggregate for Procedures {
         }
     }
 
-    fn decide(&self, command: &ProcedureCommand, ctx: &Context<'_, ()>) -> decide::Decision {
+    fn decide(&self, command: &ProcedureCommand, ctx: &Context<'_, People>) -> decide::Decision {
         decide::decide(self, command, ctx)
     }
 }

@@ -16,7 +16,7 @@ use crate::command::commands;
 use crate::event::{
     Fact, ProductDigestRejected, ProductEvent, ProductRegistered, ProductSettingsPublished, SettingsRef,
 };
-use crate::guard::{one, refuse, role, room};
+use crate::guard::{one, refuse, role, role_or_system, room};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::value::{ActorId, Digest, Name, Prose, ReleaseId, Sha256Hex};
 
@@ -190,8 +190,9 @@ fn publish_settings(product: &Product, body: &PublishSettings, ctx: &Context<'_,
     })
 }
 
+/// Sent by the server when a release rejects its candidate.
 fn reject_digest(product: &Product, body: &RejectDigest, ctx: &Context<'_, ()>) -> Decision {
-    role(ctx, &[Role::ReleaseManager])?;
+    role_or_system(ctx, &[Role::ReleaseManager])?;
     registered(product)?;
     if let Some(rejection) = product.rejection(&body.digest) {
         return refuse(

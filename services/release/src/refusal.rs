@@ -112,6 +112,8 @@ refusals! {
         "The current candidate has the same commit.";
     CandidateRejected = "candidate_rejected", State, "Candidate was rejected",
         "The candidate was rejected before.";
+    DigestRejected = "digest_rejected", State, "A digest was rejected before",
+        "A candidate with this digest was rejected, in this release or in another one of the product. It goes to production only when two approvers sign the request; the rows name the digest and why it was rejected. Withdraw the approval and ask for another: it asks for two.";
     CandidateDigestMismatch = "candidate_digest_mismatch", State, "Digest differs from the bound one",
         "Bound values never change: a different value means a different build. The rows show both sides.";
     EvidenceRetracted = "evidence_retracted", State, "Evidence was retracted",

@@ -4,23 +4,23 @@
 
 use jiff::SignedDuration;
 use release::command::{
-    AbortRelease, AmendRelease, GrantApproval, RejectApproval, RejectCandidate, RequestApproval, RetractItem,
-    SetWindow, WithdrawApproval,
+    AbortRelease, AmendRelease, BindCandidate, GrantApproval, RejectApproval, RejectCandidate,
+    RequestApproval, RetractItem, SetWindow, WithdrawApproval,
 };
-use release::decide::{Around, FreezeSnapshot};
+use release::decide::{Around, Decided, FreezeSnapshot, RejectedDigest};
 use release::event::{
-    ApprovalRejected, ApprovalWithdrawn, Assurance, ChangeClass, Interval, Meaning, ReleaseEvent,
-    RevocationCause, WindowSet,
+    ApprovalRejected, ApprovalWithdrawn, Assurance, ChangeClass, Interval, ItemJudged,
+    ItemMarkedNotApplicable, Meaning, ReleaseEvent, RevocationCause, WindowSet,
 };
 use release::procedure::{Policy, Rule};
 use release::refusal::RefusalCode as No;
 use release::release::{ApprovalStatus, ItemStatus, Release};
 use release::spec::release::{
-    approved, around, deploy, deploying, grant, item, opened, procedure, prose, requested, sha256, tag,
-    tagged, window, windowed,
+    approved, around, artifact, bind, deploy, deploying, grant, item, opened, procedure, prose, requested,
+    sha256, tag, tagged, window, windowed,
 };
 use release::spec::{Spec, actor, alice, bob, dave, grace, heidi, id, monday, robot, rupert, system};
-use release::value::Sha256Hex;
+use release::value::{ReleaseId, Sha256Hex};
 use release::{ActorKind, Command, Refusal, RefusalClass, Role};
 
 fn ask() -> Command {
@@ -332,6 +332,110 @@ fn given_an_approval_when_what_it_binds_changes_it_is_revoked_in_the_same_decisi
         status(&aborted),
         ApprovalStatus::Revoked { cause: RevocationCause::ReleaseAborted, .. }
     ));
+}
+
+/// Approved when the pipeline's digest was not known yet.
+fn approved_unbound() -> Spec<Release> {
+    let tag = release::command::TagCandidate { pipeline_digest: None, ..tag(1) };
+    let story = opened().when(bob(), Command::TagCandidate(tag), &around()).accepted();
+    let artifacts = Command::BindCandidate { number: 1, body: bind('1') };
+    let story = story.when(robot(), artifacts, &around()).accepted();
+    let story = story.step_closed(1).step_closed(2).step_closed(3).closed(&["4.2", "4.7"]);
+    let story = story.when(alice(), Command::SetWindow(window()), &around()).accepted();
+    let story = story.when(alice(), ask(), &around()).accepted();
+    let grant = grant(&story);
+    story.when(grace(), grant, &around()).accepted()
+}
+
+#[test]
+fn given_an_approval_when_a_digest_is_bound_after_it_then_revoked_with_the_digest_in_the_same_decision() {
+    let body = BindCandidate { pipeline_digest: Some(sha256('c')), ..bind('1') };
+    let command = Command::BindCandidate { number: 1, body };
+    let story = approved_unbound().when(robot(), command, &around());
+    let story = story.then_types(&["candidate.bound", "approval.revoked"]);
+    revoked(&story, RevocationCause::CandidateBound);
+    let ReleaseEvent::ApprovalRevoked(event) = &story.facts.last().unwrap().event else { panic!() };
+    let changed: Vec<_> = event.rows.iter().map(|row| (row.input.as_str(), row.observed.as_str())).collect();
+    assert_eq!(changed, [("candidate/1/pipeline_digest", sha256('c').as_str())]);
+    // What is bound now can be approved.
+    let story = story.when(alice(), ask(), &around()).accepted();
+    let grant = grant(&story);
+    story.when(grace(), grant, &around()).accepted();
+}
+
+#[test]
+fn given_an_approval_when_a_bound_item_is_closed_by_something_else_then_revoked_unless_the_verdict_is_the_same()
+ {
+    let hold = || Command::Hold(release::command::HoldRelease { reason: prose("lunch") });
+    let not_applicable = ItemMarkedNotApplicable {
+        item: item("2.3"),
+        proof: release::procedure::NotApplicableProof::Machine,
+        evidence: Vec::new(),
+        justification: None,
+        proposed_by: None,
+        inputs: None,
+    };
+    let mut story = approved();
+    story.record(&robot(), vec![Decided::now(not_applicable)]);
+    let story = story.when(alice(), hold(), &around()).then_types(&["release.held", "approval.revoked"]);
+    revoked(&story, RevocationCause::RowChanged);
+
+    let mut story = approved();
+    let verdict = story.state.items[&item("2.2")].verdict.clone().unwrap();
+    let judged =
+        ItemJudged { item: item("2.2"), assurance: Assurance::Verified, verdict, candidate: Some(1) };
+    story.record(&robot(), vec![Decided::now(judged)]);
+    story.when(alice(), hold(), &around()).then_types(&["release.held"]);
+}
+
+/// The product knows a rejected digest from another release.
+fn rejected_elsewhere() -> Around {
+    let mut around = around();
+    around.snapshots.rejected.push(RejectedDigest {
+        digest: artifact('1').digest,
+        reason: prose("loses orders"),
+        release: Some(ReleaseId::new("checkout-2.3.9").unwrap()),
+    });
+    around
+}
+
+#[test]
+fn given_a_digest_that_another_release_rejected_when_approval_is_asked_for_then_two_sign_and_the_row_says_why()
+ {
+    let around = rejected_elsewhere();
+    let story = windowed().when(alice(), ask(), &around).accepted();
+    let request = story.state.approvals.last().unwrap();
+    assert_eq!(request.quorum, 2);
+    let row = request.rows.iter().find(|row| row.rule == "digest_rejected").unwrap();
+    assert_eq!(row.input, format!("digest/{}", artifact('1').digest));
+    assert_eq!(row.observed, "rejected by checkout-2.3.9: loses orders");
+    let command = grant(&story);
+    let story = story.when(grace(), command.clone(), &around).then_types(&["approval.granted"]);
+    let story = story.when(heidi(), command, &around).accepted();
+    assert!(story.state.status(item("4.4")).is_closed());
+}
+
+#[test]
+fn given_a_digest_that_this_release_rejected_when_it_comes_back_then_two_sign_before_the_product_knows() {
+    let body = RejectCandidate { reason: prose("loses orders") };
+    let story = tagged().when(alice(), Command::RejectCandidate { number: 1, body }, &around()).accepted();
+    let story = story.when(bob(), Command::TagCandidate(tag(2)), &around()).accepted();
+    let again = Command::BindCandidate { number: 2, body: bind('1') };
+    let story = story.when(robot(), again, &around()).accepted();
+    let story = story.step_closed(1).step_closed(2).step_closed(3).closed(&["4.2", "4.7"]);
+    let story = story.when(alice(), Command::SetWindow(window()), &around()).accepted();
+    let story = story.when(alice(), ask(), &around()).accepted();
+    let request = story.state.approvals.last().unwrap();
+    assert_eq!(request.quorum, 2);
+    assert!(request.rows.iter().any(|row| row.observed == "rejected as v2.4.0-rc.1: loses orders"));
+}
+
+#[test]
+fn given_a_digest_rejected_after_it_was_requested_when_approving_then_the_basis_has_changed() {
+    let story = requested();
+    let command = grant(&story);
+    let digest = format!("digest/{}", artifact('1').digest);
+    story.when(grace(), command, &rejected_elsewhere()).then_refused(No::BasisChanged).naming(&[&digest]);
 }
 
 #[test]

@@ -368,3 +368,19 @@ fn given_no_earlier_deployment_when_production_is_started_no_item_changes() {
     };
     assert!(started.effects.is_empty());
 }
+
+#[test]
+fn given_a_digest_rejected_after_one_approved_when_authorizing_or_starting_then_refused_by_name() {
+    let mut around = around();
+    around.snapshots.rejected.push(release::decide::RejectedDigest {
+        digest: artifact('1').digest,
+        reason: prose("loses orders"),
+        release: Some(ReleaseId::new("checkout-2.3.9").unwrap()),
+    });
+    let refused = ready().when(alice(), authorize(), &around).then_refused(No::DigestRejected);
+    let row = &refused.refusal.rows[0];
+    assert_eq!(row.observed, "1 approvers, rejected by checkout-2.3.9: loses orders");
+    let story = authorized();
+    let start = production(&story);
+    story.when(dave(), start, &around).then_refused(No::DigestRejected);
+}

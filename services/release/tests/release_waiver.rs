@@ -60,6 +60,7 @@ fn given_w1_when_one_independent_approver_grants_the_item_is_waived() {
     let (story, waiver) = requested("1.2", bob());
     assert_eq!(waiver, id(3));
     let story = story.when(grace(), grant("1.2", waiver), &around()).then([ItemWaiverGranted {
+        inputs: None,
         waiver,
         item: item("1.2"),
         effective: true,

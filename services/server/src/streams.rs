@@ -446,6 +446,12 @@ impl<A: Aggregate> Inner<A> {
     }
 }
 
+impl<A> AsRef<A> for Committed<A> {
+    fn as_ref(&self) -> &A {
+        &self.state
+    }
+}
+
 impl<A: Aggregate> Clone for Committed<A> {
     fn clone(&self) -> Self {
         Self {

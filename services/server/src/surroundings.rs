@@ -3,7 +3,8 @@
 
 use eventlog::{InvalidStreamId, Revision, StreamId};
 use release::command::Command;
-use release::decide::{Around, EnvironmentSnapshot, FreezeSnapshot, Snapshots};
+use release::decide::{Around, EnvironmentSnapshot, FreezeSnapshot, RejectedDigest, Snapshots};
+use release::directory::People;
 use release::event::{EnvironmentPurpose, Input, Interval, ReleaseOpened};
 use release::product::settings::EnvironmentSettings;
 use release::value::Name;
@@ -24,30 +25,43 @@ pub enum SurroundingsError {
     SettingsGone { product: Name, version: u32 },
 }
 
-/// What a command on an opened release reads; snapshots only for commands that look at them.
+/// What a command on an opened release reads; only what it looks at is loaded.
 pub async fn of(
     app: &App,
     tenant: &str,
     opened: &ReleaseOpened,
     command: &Command,
 ) -> Result<Around, SurroundingsError> {
-    let snapshots =
-        if reads_snapshots(command) { snapshots(app, tenant, opened).await? } else { Snapshots::default() };
+    if reads_snapshots(command) {
+        return whole(app, tenant, opened).await;
+    }
     Ok(Around {
         procedure: procedures::pinned(app, tenant, &opened.procedure).await?,
         opening: None,
-        snapshots,
+        snapshots: Snapshots::default(),
+        people: if compares_people(command) { people(app, tenant).await? } else { People::default() },
     })
 }
 
 /// Everything a decision may read, for whoever does not know yet which command it is about.
 pub async fn whole(app: &App, tenant: &str, opened: &ReleaseOpened) -> Result<Around, SurroundingsError> {
-    let snapshots = snapshots(app, tenant, opened).await?;
+    let people = people(app, tenant).await?;
+    let mut snapshots = snapshots(app, tenant, opened).await?;
+    snapshots.inputs.extend(people.inputs().into_iter().flatten());
     Ok(Around {
         procedure: procedures::pinned(app, tenant, &opened.procedure).await?,
         opening: None,
         snapshots,
+        people,
     })
+}
+
+/// The directory of people, for a decision that asks for another person.
+pub async fn people(app: &App, tenant: &str) -> Result<People, SurroundingsError> {
+    let stream = names::directory(tenant)?;
+    let directory = app.directories.load(&stream).await?.committed();
+    let input = input(&stream, directory.revision);
+    Ok(People::read(directory, input))
 }
 
 /// Going to production reads the calendar and the environments; nothing else does.
@@ -65,11 +79,35 @@ fn reads_snapshots(command: &Command) -> bool {
     }
 }
 
+/// Commands that a second person has to send, or that count people.
+fn compares_people(command: &Command) -> bool {
+    match command {
+        Command::AttestItem { .. }
+        | Command::ReaffirmItem { .. }
+        | Command::GrantWaiver { .. }
+        | Command::DenyWaiver { .. }
+        | Command::ConfirmNotApplicable { .. }
+        | Command::DecideRollback { .. } => true,
+        Command::Batch { commands } => commands.iter().any(compares_people),
+        _ => false,
+    }
+}
+
 async fn snapshots(app: &App, tenant: &str, opened: &ReleaseOpened) -> Result<Snapshots, SurroundingsError> {
     let mut snapshots = Snapshots::default();
     let stream = names::calendar(tenant)?;
     let calendar = app.calendars.load(&stream).await?.committed();
     snapshots.inputs.push(input(&stream, calendar.revision));
+    let stream = names::product(tenant, &opened.product)?;
+    let product = app.products.load(&stream).await?.committed();
+    snapshots.inputs.push(input(&stream, product.revision));
+    for (digest, rejection) in &product.state.rejected_digests {
+        snapshots.rejected.push(RejectedDigest {
+            digest: digest.clone(),
+            reason: rejection.reason.clone(),
+            release: rejection.release.clone(),
+        });
+    }
     for environment in environments(app, tenant, opened).await? {
         let stream = names::environment(tenant, &opened.product, &environment.name)?;
         let state = app.environments.load(&stream).await?.committed();

@@ -14,8 +14,8 @@ use crate::event::{
 };
 use crate::procedure::{Policy, Procedure};
 use crate::refusal::{Refusal, RefusalCode};
-use crate::release::{Approval, ApprovalStatus, Candidate, ItemStatus, Release};
-use crate::value::{ItemNumber, Sha256Hex};
+use crate::release::{Approval, ApprovalStatus, Candidate, CandidateStatus, ItemStatus, Release};
+use crate::value::{ActorId, Digest, ItemNumber, ReleaseId, Sha256Hex};
 use crate::verdict::{Cause, Row, Verdict};
 
 /// The version of the quorum rule that recorded verdicts name.
@@ -66,10 +66,11 @@ pub fn request(release: &Release, body: &RequestApproval, ctx: &Context<'_>) -> 
         candidate: candidate.number,
         window,
         class: release.class(),
-        quorum: procedure.approval_quorum.of(release.class()),
+        quorum: quorum(release, candidate, ctx.around),
         basis: hash(&rows),
         rows,
         note: body.note.clone(),
+        inputs: ctx.around.snapshots.inputs(),
     })
 }
 
@@ -81,32 +82,61 @@ fn window_ahead(release: &Release, ctx: &Context<'_>) -> Result<Interval, Refusa
     }
 }
 
+/// How many approvers sign for a candidate that holds a digest which was rejected before.
+pub const QUORUM_AFTER_REJECTION: u32 = 2;
+
+fn quorum(release: &Release, candidate: &Candidate, around: &Around) -> u32 {
+    let of_class = around.procedure.approval_quorum.of(release.class());
+    let rejected = !rejections(release, candidate, around).is_empty();
+    if rejected { of_class.max(QUORUM_AFTER_REJECTION) } else { of_class }
+}
+
+/// The rejected digests among the candidate's artifacts, and why each was rejected. What this release
+/// rejected itself counts before the product has heard of it.
+pub fn rejections<'c>(
+    release: &Release,
+    candidate: &'c Candidate,
+    around: &Around,
+) -> Vec<(&'c Digest, String)> {
+    let own = |digest: &Digest| {
+        release.candidates.iter().find_map(|earlier| match &earlier.status {
+            CandidateStatus::Rejected { reason, .. } => {
+                let holds = earlier.artifacts.iter().any(|artifact| artifact.digest == *digest);
+                holds.then(|| format!("rejected as {}: {reason}", earlier.tag))
+            }
+            _ => None,
+        })
+    };
+    let elsewhere = |digest: &Digest| {
+        let rejected = around.snapshots.rejected.iter().find(|rejected| rejected.digest == *digest)?;
+        let by = rejected.release.as_ref().map_or("the product", ReleaseId::as_str);
+        Some(format!("rejected by {by}: {}", rejected.reason))
+    };
+    let digests = candidate.artifacts.iter().map(|artifact| &artifact.digest);
+    digests.filter_map(|digest| Some((digest, own(digest).or_else(|| elsewhere(digest))?))).collect()
+}
+
 const FREEZE_EXCEPTION: &str = "freeze_exception";
 
-/// What an approval binds, row by row: the candidate with its digests, the procedure, the window, the
-/// class, the verdict of every bound item, and each freeze that it makes an exception from. Not when
-/// or by which evidence: the same verdict on newer evidence is the same row.
+/// What an approval binds, row by row: what the release itself says, each rejected digest that it
+/// lets pass, and each freeze that it makes an exception from.
 pub fn binding(release: &Release, around: &Around) -> Vec<Row> {
-    let mut rows = Vec::new();
-    let mut bound = |input: String, observed: String| {
-        rows.push(Row::ok("binding", &whole(), input, "as approved".into(), observed));
-    };
-    if let Some(candidate) = release.current_candidate() {
-        for (name, value) in values_of(candidate) {
-            bound(format!("candidate/{}/{name}", candidate.number), value);
-        }
-    }
-    if let Some(opened) = &release.opened {
-        bound("procedure/hash".into(), opened.procedure.hash.to_string());
+    let mut rows = bound(release, &around.procedure);
+    let rejected = release
+        .current_candidate()
+        .map(|candidate| rejections(release, candidate, around))
+        .unwrap_or_default();
+    for (digest, why) in rejected {
+        let expected = format!("{QUORUM_AFTER_REJECTION} approvers");
+        rows.push(Row::ok(
+            RefusalCode::DigestRejected.as_str(),
+            &whole(),
+            digest_input(digest),
+            expected,
+            why,
+        ));
     }
     let window = release.open_window();
-    if let Some(window) = window {
-        bound("window".into(), window.to_string());
-    }
-    bound("release/class".into(), release.class().as_str().into());
-    for item in around.procedure.items().filter(|item| around.procedure.is_bound_by_approval(item)) {
-        rows.push(item_row("binding", release, item.number));
-    }
     for freeze in around.snapshots.freezes.iter().filter(|f| window.is_some_and(|w| w.overlaps(&f.span))) {
         let input = format!("freeze/{}", freeze.freeze);
         let (expected, observed) = ("exception allowed".into(), freeze.span.to_string());
@@ -115,6 +145,39 @@ pub fn binding(release: &Release, around: &Around) -> Vec<Row> {
         } else {
             Row::failed(FREEZE_EXCEPTION, &whole(), input, expected, observed, Cause::Value)
         });
+    }
+    rows
+}
+
+pub fn digest_input(digest: &Digest) -> String {
+    format!("digest/{digest}")
+}
+
+pub const BINDING: &str = "binding";
+pub const CLASS: &str = "release/class";
+
+/// What an approval binds of the release itself: the candidate with its digests, the procedure, the
+/// window, the class, and the verdict of every bound item. Not when or by which evidence: the same
+/// verdict on newer evidence is the same row.
+pub fn bound(release: &Release, procedure: &Procedure) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut bind = |input: String, observed: String| {
+        rows.push(Row::ok(BINDING, &whole(), input, "as approved".into(), observed));
+    };
+    if let Some(candidate) = release.current_candidate() {
+        for (name, value) in values_of(candidate) {
+            bind(format!("candidate/{}/{name}", candidate.number), value);
+        }
+    }
+    if let Some(opened) = &release.opened {
+        bind("procedure/hash".into(), opened.procedure.hash.to_string());
+    }
+    if let Some(window) = release.open_window() {
+        bind("window".into(), window.to_string());
+    }
+    bind(CLASS.into(), release.class().as_str().into());
+    for item in procedure.items().filter(|item| procedure.is_bound_by_approval(item)) {
+        rows.push(item_row(BINDING, release, item.number));
     }
     rows
 }
@@ -169,8 +232,10 @@ pub fn grant(release: &Release, id: Uuid, body: &GrantApproval, ctx: &Context<'_
     person(ctx)?;
     let approval = undecided(release, id)?;
     window_ahead(release, ctx)?;
-    if approval.grants.iter().any(|grant| grant.by.id == ctx.actor.id) {
-        return refuse(RefusalCode::AlreadySigned, format!("{} approved it before", ctx.actor.id));
+    if let Some(grant) =
+        approval.grants.iter().find(|grant| ctx.around.people.same(&grant.by.id, &ctx.actor.id))
+    {
+        return refuse(RefusalCode::AlreadySigned, format!("{} approved it before", grant.by.id));
     }
     let rows = binding(release, ctx.around);
     let basis = hash(&rows);
@@ -206,6 +271,7 @@ pub fn grant(release: &Release, id: Uuid, body: &GrantApproval, ctx: &Context<'_
         independence,
         effective,
         comment: body.comment.clone(),
+        inputs: ctx.around.snapshots.inputs(),
     })];
     if let Some(item) = ctx.around.procedure.approval_item().filter(|_| effective) {
         let rows = opened.targets.iter().map(|target| {
@@ -234,6 +300,7 @@ fn independence(
     ctx: &Context<'_>,
 ) -> Vec<Row> {
     let me = &ctx.actor.id;
+    let differs = |other: &ActorId| !ctx.around.people.same(other, me);
     let expected = || format!("not {me}");
     let not_me = |input: String, who: String, holds: bool| {
         if holds {
@@ -246,17 +313,17 @@ fn independence(
         not_me(
             format!("approval/{}/requested_by", approval.request),
             approval.requested_by.to_string(),
-            approval.requested_by != *me,
+            differs(&approval.requested_by),
         ),
         not_me(
             format!("candidate/{}/tagged_by", candidate.number),
             candidate.tagged_by.to_string(),
-            candidate.tagged_by != *me,
+            differs(&candidate.tagged_by),
         ),
     ];
     for deployment in release.deployments.iter().filter(|d| d.candidate == Some(candidate.number)) {
         let input = format!("deployment/{}/started_by", deployment.deployment);
-        rows.push(not_me(input, deployment.started_by.to_string(), deployment.started_by != *me));
+        rows.push(not_me(input, deployment.started_by.to_string(), differs(&deployment.started_by)));
     }
     let unknown = |observed: &str| {
         let expected = "no commit of the approver".to_owned();

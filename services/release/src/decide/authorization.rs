@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::approval::{hash, item_row};
+use super::approval::{QUORUM_AFTER_REJECTION, digest_input, hash, item_row, rejections};
 use super::{
     Around, Context, Decision, current_candidate, is_system, moving, not_ended, one, person, refuse, role,
     whole,
@@ -139,6 +139,18 @@ pub fn go(release: &Release, around: &Around, now: Timestamp) -> Go {
         "granted, not used",
         approval.map_or("none".into(), |approval| approval.request.to_string()),
     );
+    for (digest, why) in candidate.map(|candidate| rejections(release, candidate, around)).unwrap_or_default()
+    {
+        let signed = approval
+            .map_or(0, |approval| around.people.count(approval.grants.iter().map(|grant| &grant.by.id)));
+        go.row(
+            RefusalCode::DigestRejected,
+            digest_input(digest),
+            signed >= QUORUM_AFTER_REJECTION as usize,
+            "two approvers",
+            format!("{signed} approvers, {why}"),
+        );
+    }
     for freeze in around.snapshots.freezes.iter().filter(|freeze| freeze.span.contains(now)) {
         let input = format!("freeze/{}", freeze.freeze);
         let excepted =
@@ -177,10 +189,7 @@ fn roll_call(release: &Release, around: &Around, go: &mut Go) {
         go.row(code, input, holds, "go", observed.into());
     }
     if !around.procedure.roll_call.is_empty() {
-        let mut people: Vec<_> = release.answers().map(|entry| &entry.by).collect();
-        people.sort();
-        people.dedup();
-        let count = people.len();
+        let count = around.people.count(release.answers().map(|entry| &entry.by));
         go.row(
             RefusalCode::RollCallIncomplete,
             "roll_call/people",

@@ -1,7 +1,7 @@
 //! What a decision takes with it: an approval or an authorization that no longer holds ends in the
 //! same append as what ended it, whichever command that was.
 
-use super::approval::{item_row, resting_on};
+use super::approval::{BINDING, CLASS, bound, item_row, resting_on};
 use super::{Context, Decided, ahead};
 use crate::event::{Answer, ApprovalRevoked, AuthorizationRevoked, EventData, ReleaseEvent, RevocationCause};
 use crate::procedure::Procedure;
@@ -73,9 +73,28 @@ fn no_longer(
     if after.class() > approval.class {
         return because(RevocationCause::ClassRaised);
     }
-    let bound = |number| procedure.item(number).is_some_and(|item| procedure.is_bound_by_approval(item));
-    let open = rows_of(after, procedure, bound);
-    if open.is_empty() { None } else { Some((RevocationCause::RowTurnedFalse, open)) }
+    // A class that was lowered asks for no more than what was approved.
+    let differs = |row: &Row| row.input != CLASS && !approval.rows.iter().any(|seen| same_verdict(seen, row));
+    let changed: Vec<_> = bound(after, procedure).into_iter().filter(differs).collect();
+    let open: Vec<_> = changed.iter().filter(|row| !row.ok).cloned().collect();
+    if !open.is_empty() {
+        return Some((RevocationCause::RowTurnedFalse, open));
+    }
+    let of_candidate = |row: &Row| row.input.starts_with("candidate/");
+    match changed.first() {
+        None => None,
+        Some(first) if of_candidate(first) => Some((RevocationCause::CandidateBound, changed)),
+        Some(_) => Some((RevocationCause::RowChanged, changed)),
+    }
+}
+
+/// Whether a person says so or a machine shows it, what was approved is the verdict.
+fn same_verdict(seen: &Row, row: &Row) -> bool {
+    let verdict = |row: &Row| match row.observed.as_str() {
+        "verified" | "attested" => "satisfied".to_owned(),
+        other => other.to_owned(),
+    };
+    seen.input == row.input && seen.ok == row.ok && verdict(seen) == verdict(row)
 }
 
 /// The rows that are not true, of the items in question.
@@ -87,6 +106,6 @@ fn rows_of(
     procedure
         .items()
         .filter(|item| in_question(item.number) && !after.status(item.number).is_closed())
-        .map(|item| item_row("binding", after, item.number))
+        .map(|item| item_row(BINDING, after, item.number))
         .collect()
 }

@@ -79,8 +79,10 @@ pub fn start(release: &Release, body: &StartDeployment, ctx: &Context<'_>) -> De
     let Some(approval) = effective(release).filter(|approval| approval.request == given.request) else {
         return refuse(RefusalCode::ApprovalMissing, "its approval is no longer effective");
     };
-    if approval.grants.iter().any(|grant| grant.by.id == ctx.actor.id) {
-        return refuse(RefusalCode::SecondPersonRequired, format!("{} approved it", ctx.actor.id));
+    if let Some(grant) =
+        approval.grants.iter().find(|grant| ctx.around.people.same(&grant.by.id, &ctx.actor.id))
+    {
+        return refuse(RefusalCode::SecondPersonRequired, format!("{} approved it", grant.by.id));
     }
     started.authorization = Some(id);
     started.effects = restart(release, &ctx.around.procedure);

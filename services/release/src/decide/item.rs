@@ -10,8 +10,8 @@ use super::{
 use crate::actor::{ActorKind, Role};
 use crate::command::{AssignItem, AttestItem, MarkNotApplicable, ReaffirmItem, RetractItem};
 use crate::event::{
-    Assurance, ItemAssigned, ItemAttested, ItemClaimed, ItemMarkedNotApplicable, ItemNotApplicableProposed,
-    ItemReaffirmed, ItemRetracted, ReleaseEvent, ReleaseOpened,
+    Assurance, Input, ItemAssigned, ItemAttested, ItemClaimed, ItemMarkedNotApplicable,
+    ItemNotApplicableProposed, ItemReaffirmed, ItemRetracted, ReleaseEvent, ReleaseOpened,
 };
 use crate::evidence::{EvidenceKind, Subject};
 use crate::procedure::{CandidateEffect, Item, NotApplicableProof, Policy, Rule};
@@ -50,9 +50,7 @@ pub fn attest(release: &Release, number: ItemNumber, body: &AttestItem, ctx: &Co
     gate_open(release, item, ctx)?;
     let candidate = bound_to(release, item)?;
     let signed = signatures(release, number);
-    if signed.iter().any(|signature| signature.by.id == ctx.actor.id) {
-        return refuse(RefusalCode::AlreadySigned, format!("{} signed item {number} before", ctx.actor.id));
-    }
+    not_signed(signed, number, ctx)?;
 
     let mut events = Vec::with_capacity(body.new_evidence.len() + 1);
     let mut cited = Vec::with_capacity(body.evidence.len() + body.new_evidence.len());
@@ -80,6 +78,7 @@ pub fn attest(release: &Release, number: ItemNumber, body: &AttestItem, ctx: &Co
         verdict,
         candidate,
         statement: body.statement.clone(),
+        inputs: read_people(signed, ctx),
     }));
     Ok(events)
 }
@@ -139,6 +138,21 @@ fn second_signature(
     } else {
         Row::failed("second_signature", target, input, expected, observed, Cause::Absent)
     }
+}
+
+/// Nor by another identity of the same person.
+fn not_signed(signed: &[Attestation], number: ItemNumber, ctx: &Context<'_>) -> Result<(), Refusal> {
+    match signed.iter().find(|signature| ctx.around.people.same(&signature.by.id, &ctx.actor.id)) {
+        Some(signature) => {
+            refuse(RefusalCode::AlreadySigned, format!("{} signed item {number} before", signature.by.id))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The directory matters once there is a signature to compare with.
+fn read_people(signed: &[Attestation], ctx: &Context<'_>) -> Option<Vec<Input>> {
+    ctx.around.people.inputs().filter(|_| !signed.is_empty())
 }
 
 fn signatures(release: &Release, number: ItemNumber) -> &[Attestation] {
@@ -238,9 +252,7 @@ pub fn reaffirm(release: &Release, number: ItemNumber, body: &ReaffirmItem, ctx:
         );
     }
     let signed = signatures(release, number);
-    if signed.iter().any(|signature| signature.by.id == ctx.actor.id) {
-        return refuse(RefusalCode::AlreadySigned, format!("{} signed item {number} before", ctx.actor.id));
-    }
+    not_signed(signed, number, ctx)?;
     let rows = opened
         .targets
         .iter()
@@ -261,6 +273,7 @@ pub fn reaffirm(release: &Release, number: ItemNumber, body: &ReaffirmItem, ctx:
         candidate: candidate.number,
         verdict: Verdict::of("attestation", RULE_VERSION, rows),
         statement: body.statement.clone(),
+        inputs: read_people(signed, ctx),
     })
 }
 
@@ -327,6 +340,7 @@ pub fn mark_not_applicable(
             evidence: body.evidence.to_vec(),
             justification: body.justification.clone(),
             proposed_by: None,
+            inputs: None,
         });
     }
     allowed(NotApplicableProof::Justification)?;
@@ -345,7 +359,7 @@ pub fn confirm_not_applicable(release: &Release, number: ItemNumber, ctx: &Conte
     let Some(proposed) = release.items.get(&number).and_then(|state| state.proposed.as_ref()) else {
         return refuse(RefusalCode::NotApplicableNotProposed, format!("item {number} has no proposal"));
     };
-    if proposed.by == ctx.actor.id {
+    if ctx.around.people.same(&proposed.by, &ctx.actor.id) {
         return refuse(RefusalCode::SecondPersonRequired, format!("{} proposed it", proposed.by));
     }
     if release.status(number).is_closed() {
@@ -361,6 +375,7 @@ pub fn confirm_not_applicable(release: &Release, number: ItemNumber, ctx: &Conte
         evidence: Vec::new(),
         justification: Some(proposed.justification.clone()),
         proposed_by: Some(proposed.by.clone()),
+        inputs: ctx.around.people.inputs(),
     })
 }
 

@@ -77,8 +77,8 @@ pub fn decide(release: &Release, id: Uuid, body: &DecideRollback, ctx: &Context<
         return refuse(RefusalCode::ProposalDecided, format!("it was decided to {}", decided.as_str()));
     }
     let same = || proposal.decisions.iter().filter(|earlier| earlier.decision == body.decision);
-    if same().any(|earlier| earlier.by == ctx.actor.id) {
-        return refuse(RefusalCode::AlreadySigned, format!("{} decided so before", ctx.actor.id));
+    if let Some(earlier) = same().find(|earlier| ctx.around.people.same(&earlier.by, &ctx.actor.id)) {
+        return refuse(RefusalCode::AlreadySigned, format!("{} decided so before", earlier.by));
     }
     let back = body.decision == RollbackDecision::Rollback;
     let mut events: Vec<Decided<ReleaseEvent>> = vec![Decided::now(RollbackDecided {
@@ -86,6 +86,7 @@ pub fn decide(release: &Release, id: Uuid, body: &DecideRollback, ctx: &Context<
         decision: body.decision,
         reason: body.reason.clone(),
         effective: back || same().next().is_some(),
+        inputs: ctx.around.people.inputs().filter(|_| !back),
     })];
     if back {
         let start = StartRollback {

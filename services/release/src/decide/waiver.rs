@@ -15,7 +15,7 @@ use crate::event::{
 use crate::procedure::{Item, WaiverCode};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Release, Waiver, WaiverStatus};
-use crate::value::ItemNumber;
+use crate::value::{ActorId, ItemNumber};
 
 pub fn request(release: &Release, number: ItemNumber, body: &RequestWaiver, ctx: &Context<'_>) -> Decision {
     moving(release)?;
@@ -95,7 +95,13 @@ pub fn grant(
         || waiver.grants.iter().any(|grant| grant.by.roles.contains(&Role::Approver));
     let people = waiver.grants.len() + 1;
     let effective = approver_signed && people >= if two_people { 2 } else { 1 };
-    one(ItemWaiverGranted { waiver: id, item: number, effective, note: body.note.clone() })
+    one(ItemWaiverGranted {
+        waiver: id,
+        item: number,
+        effective,
+        note: body.note.clone(),
+        inputs: ctx.around.people.inputs(),
+    })
 }
 
 pub fn deny(
@@ -147,11 +153,12 @@ fn undecided(release: &Release, number: ItemNumber, id: Uuid) -> Result<&Waiver,
 
 /// Neither who asked nor who has granted already.
 fn independent(waiver: &Waiver, ctx: &Context<'_>) -> Result<(), Refusal> {
-    if waiver.requested_by == ctx.actor.id {
-        return refuse(RefusalCode::SecondPersonRequired, format!("{} requested it", ctx.actor.id));
+    let me = |other: &ActorId| ctx.around.people.same(other, &ctx.actor.id);
+    if me(&waiver.requested_by) {
+        return refuse(RefusalCode::SecondPersonRequired, format!("{} requested it", waiver.requested_by));
     }
-    if waiver.grants.iter().any(|grant| grant.by.id == ctx.actor.id) {
-        return refuse(RefusalCode::AlreadySigned, format!("{} granted it before", ctx.actor.id));
+    if let Some(grant) = waiver.grants.iter().find(|grant| me(&grant.by.id)) {
+        return refuse(RefusalCode::AlreadySigned, format!("{} granted it before", grant.by.id));
     }
     Ok(())
 }

@@ -27,7 +27,11 @@ data! {
         quorum: u32,
         basis: Sha256Hex,
         rows: Vec<Row>,
-    } optional { note: Prose, };
+    } optional {
+        note: Prose,
+        /// Snapshots of other streams the decision read.
+        inputs: Vec<Input>,
+    };
 
     /// `effective` when the quorum is reached with it.
     ApprovalGranted {
@@ -37,7 +41,11 @@ data! {
         /// What was read to tell that the approver is independent.
         independence: Vec<Row>,
         effective: bool,
-    } optional { comment: Prose, };
+    } optional {
+        comment: Prose,
+        /// Snapshots of other streams the decision read.
+        inputs: Vec<Input>,
+    };
 
     /// The end of this request.
     ApprovalRejected { request: Uuid, reason: Prose, };
@@ -93,10 +101,14 @@ words! {
     /// Why an approval or an authorization no longer holds.
     RevocationCause {
         NewCandidate = "new_candidate",
+        /// Digests were bound to the candidate that it did not have when it was approved.
+        CandidateBound = "candidate_bound",
         CandidateRejected = "candidate_rejected",
         WindowMoved = "window_moved",
         /// A row that was bound, or that the authorization read, is no longer true.
         RowTurnedFalse = "row_turned_false",
+        /// A bound row is still true, and not for what was approved.
+        RowChanged = "row_changed",
         ClassRaised = "class_raised",
         /// Somebody answered no-go.
         NoGo = "no_go",

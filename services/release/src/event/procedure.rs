@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Input;
 use crate::procedures::{ProcedureDifference, ProcedureJson};
 use crate::value::{Prose, Sha256Hex};
 
@@ -21,7 +22,11 @@ data! {
         hash: Sha256Hex,
         /// To the version that was in force until then.
         difference: ProcedureDifference,
-    } optional { note: Prose, };
+    } optional {
+        note: Prose,
+        /// The directory of people as it was read.
+        inputs: Vec<Input>,
+    };
 
     ProcedureRetired { reason: Prose, };
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Effect;
+use super::{Effect, Input};
 use crate::evidence::Artifact;
 use crate::value::{Line, Link, Prose, Version};
 
@@ -24,7 +24,10 @@ data! {
     RollbackProposed { proposal: Uuid, reason: Prose, } optional { deployment: Uuid, trigger: Uuid, };
 
     /// `effective` at once to roll back; to hold or continue when two people said so.
-    RollbackDecided { proposal: Uuid, decision: RollbackDecision, reason: Prose, effective: bool, };
+    RollbackDecided { proposal: Uuid, decision: RollbackDecision, reason: Prose, effective: bool, } optional {
+        /// The directory of people as it was read, where it takes two.
+        inputs: Vec<Input>,
+    };
 
     RollbackStarted {
         rollback: Uuid,

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::actor::Role;
 use crate::aggregate::{Context, Decided};
+use crate::directory::People;
 use crate::event::{ProcedureActivated, ProcedureEvent, ProcedurePublished, ProcedureRetired};
 use crate::guard::{failed, one, person, refuse, role, room};
 use crate::procedure::Procedure;
@@ -22,7 +23,7 @@ const MAX_EVENT_BYTES: usize = 240 * 1024;
 /// A refusal stays readable; what is left shows when these are put right.
 const MAX_ROWS: usize = 200;
 
-pub fn decide(procedures: &Procedures, command: &ProcedureCommand, ctx: &Context<'_, ()>) -> Decision {
+pub fn decide(procedures: &Procedures, command: &ProcedureCommand, ctx: &Context<'_, People>) -> Decision {
     match command {
         ProcedureCommand::Publish { name, body } => publish(procedures, name, body, ctx),
         ProcedureCommand::Activate { version, body } => activate(procedures, *version, body, ctx),
@@ -30,7 +31,12 @@ pub fn decide(procedures: &Procedures, command: &ProcedureCommand, ctx: &Context
     }
 }
 
-fn publish(procedures: &Procedures, name: &Name, body: &PublishProcedure, ctx: &Context<'_, ()>) -> Decision {
+fn publish(
+    procedures: &Procedures,
+    name: &Name,
+    body: &PublishProcedure,
+    ctx: &Context<'_, People>,
+) -> Decision {
     role(ctx, &[Role::Admin])?;
     if *name == Name::product_release() {
         return refuse(RefusalCode::ProcedureReserved, format!("{name} comes with the program"));
@@ -154,7 +160,7 @@ fn activate(
     procedures: &Procedures,
     version: u32,
     body: &ActivateProcedure,
-    ctx: &Context<'_, ()>,
+    ctx: &Context<'_, People>,
 ) -> Decision {
     role(ctx, &[Role::Approver])?;
     person(ctx)?;
@@ -175,21 +181,32 @@ fn activate(
             format!("version {} is in force; publish {version} again as the next one", newer.version),
         );
     }
-    if published.published_by == ctx.actor.id {
+    if ctx.around.same(&published.published_by, &ctx.actor.id) {
         return refuse(
             RefusalCode::SecondPersonRequired,
-            format!("{} published version {version}", ctx.actor.id),
+            format!("{} published version {version}", published.published_by),
         );
     }
     let difference = match parsed(published) {
         Some(procedure) => ProcedureDifference::between(in_force.and_then(parsed).as_ref(), &procedure),
         None => published.difference.clone(),
     };
-    one(ProcedureActivated { version, hash: published.hash.clone(), difference, note: body.note.clone() })
+    one(ProcedureActivated {
+        version,
+        hash: published.hash.clone(),
+        difference,
+        note: body.note.clone(),
+        inputs: ctx.around.inputs(),
+    })
 }
 
 /// A built-in procedure can be retired too: by those who want none but their own.
-fn retire(procedures: &Procedures, name: &Name, body: &RetireProcedure, ctx: &Context<'_, ()>) -> Decision {
+fn retire(
+    procedures: &Procedures,
+    name: &Name,
+    body: &RetireProcedure,
+    ctx: &Context<'_, People>,
+) -> Decision {
     role(ctx, &[Role::Admin])?;
     in_use(procedures)?;
     if procedures.versions.is_empty() && *name != Name::product_release() {

@@ -13,6 +13,7 @@ use crate::command::{
     RequestApproval, SetWindow, StartDeployment, TagCandidate,
 };
 use crate::decide::{Around, EnvironmentSnapshot, Opening, Snapshots};
+use crate::directory::People;
 use crate::event::{Answer, EnvironmentPurpose, EventData as _, Input, Meaning, SettingsRef};
 use crate::evidence::{Artifact, EvidenceKind, NewEvidence};
 use crate::procedure::{PRODUCT_RELEASE_V1, Procedure, ProcedureRef, Rule, hash};
@@ -114,9 +115,10 @@ pub fn around() -> Around {
             environment("staging", EnvironmentPurpose::Staging, None),
             environment("production", EnvironmentPurpose::Production, Some(mine)),
         ],
+        rejected: Vec::new(),
         inputs: vec![Input { stream: "environment-default.checkout.production".into(), revision: Some(6) }],
     };
-    Around { procedure, opening: Some(opening), snapshots }
+    Around { procedure, opening: Some(opening), snapshots, people: People::default() }
 }
 
 pub fn open() -> OpenRelease {

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 use release::actor::ActorKind;
+use release::directory::People;
 use release::event::{ProcedureActivated, ProcedurePublished, ProcedureRetired};
 use release::procedure::{CandidateEffect, PRODUCT_RELEASE_V1, Procedure, hash};
 use release::procedures::{
@@ -13,6 +14,11 @@ use release::{Procedures, Role, wire};
 use serde_json::{Value, json};
 
 use crate::{live, name, prose, replays, somebody, tells_all};
+
+/// Nobody is known to be anybody else.
+fn alone() -> People {
+    People::default()
+}
 
 /// A procedure as short as one can be.
 fn short(version: u32) -> Value {
@@ -76,12 +82,12 @@ fn stricter(version: u32) -> Value {
 
 /// Version 1, proposed.
 fn proposed() -> Spec<Procedures> {
-    nothing().when(peggy(), publish(&short(1)), &()).accepted()
+    nothing().when(peggy(), publish(&short(1)), &alone()).accepted()
 }
 
 /// Version 1, in force.
 fn in_force() -> Spec<Procedures> {
-    proposed().when(grace(), activate(1), &()).accepted()
+    proposed().when(grace(), activate(1), &alone()).accepted()
 }
 
 fn pinned(story: &Spec<Procedures>, version: Option<u32>) -> Result<u32, No> {
@@ -94,7 +100,7 @@ fn given_no_version_when_published_it_is_proposed_byte_for_byte() {
     let text = format!("{:#}", short(1));
     let difference = ProcedureDifference::between(None, &read(&short(1)));
     assert_eq!((difference.from, difference.steps.added.len(), difference.items.added.len()), (None, 1, 2));
-    let story = nothing::<Procedures>().when(peggy(), publish_text(&format!("\n{text} ")), &()).then([
+    let story = nothing::<Procedures>().when(peggy(), publish_text(&format!("\n{text} ")), &alone()).then([
         ProcedurePublished {
             version: 1,
             hash: hash(text.as_bytes()),
@@ -123,8 +129,9 @@ fn given_a_proposed_version_when_an_approver_activates_it_releases_may_use_it() 
         hash: story.state.versions[0].hash.clone(),
         difference: story.state.versions[0].difference.clone(),
         note: Some(prose("as agreed")),
+        inputs: None,
     };
-    let story = story.when(grace(), activate(1), &()).then([expected.into()]);
+    let story = story.when(grace(), activate(1), &alone()).then([expected.into()]);
     assert_eq!((pinned(&story, None), pinned(&story, Some(1))), (Ok(1), Ok(1)));
     assert_eq!(pinned(&story, Some(2)), Err(No::ProcedureUnknown));
     let pin = story.state.pin(&name("hotfix"), None).unwrap();
@@ -135,21 +142,23 @@ fn given_a_proposed_version_when_an_approver_activates_it_releases_may_use_it() 
 #[test]
 fn given_a_proposed_version_only_another_person_who_approves_activates_it() {
     for nobody in [alice(), peggy()] {
-        proposed().when(nobody, activate(1), &()).then_refused(No::RoleMissing);
+        proposed().when(nobody, activate(1), &alone()).then_refused(No::RoleMissing);
     }
     let machine = actor("bot", ActorKind::Machine, &[Role::Approver]);
-    proposed().when(machine, activate(1), &()).then_refused(No::PersonRequired);
+    proposed().when(machine, activate(1), &alone()).then_refused(No::PersonRequired);
     let both = || actor("mallory", ActorKind::Person, &[Role::Admin, Role::Approver]);
-    let story = nothing::<Procedures>().when(both(), publish(&short(1)), &()).accepted();
-    let story = story.when(both(), activate(1), &()).then_refused(No::SecondPersonRequired).story;
-    story.when(heidi(), activate(1), &()).accepted();
+    let story = nothing::<Procedures>().when(both(), publish(&short(1)), &alone()).accepted();
+    let story = story.when(both(), activate(1), &alone()).then_refused(No::SecondPersonRequired).story;
+    story.when(heidi(), activate(1), &alone()).accepted();
 }
 
 #[test]
 fn given_nobody_but_an_admin_may_publish_or_retire() {
     for nobody in [alice(), grace()] {
-        nothing::<Procedures>().when(nobody.clone(), publish(&short(1)), &()).then_refused(No::RoleMissing);
-        in_force().when(nobody, retire(), &()).then_refused(No::RoleMissing);
+        nothing::<Procedures>()
+            .when(nobody.clone(), publish(&short(1)), &alone())
+            .then_refused(No::RoleMissing);
+        in_force().when(nobody, retire(), &alone()).then_refused(No::RoleMissing);
     }
 }
 
@@ -162,7 +171,7 @@ fn given_a_version_when_the_next_is_published_it_says_what_differs() {
         procedure["steps"][0]["items"] =
             json!([item("1.1", "fix-reviewed", "engineer"), with_roles(item("1.2", "fix-merged", "qa")),]);
     });
-    let story = in_force().when(peggy(), publish(&next), &()).accepted();
+    let story = in_force().when(peggy(), publish(&next), &alone()).accepted();
     let difference = serde_json::to_value(&story.state.version(2).unwrap().difference).unwrap();
     assert_eq!(
         difference,
@@ -185,7 +194,7 @@ fn given_a_version_when_the_next_is_published_it_says_what_differs() {
     );
     // It is proposed: until it is activated, version 1 stays in force.
     assert_eq!(pinned(&story, None), Ok(1));
-    let story = story.when(heidi(), activate(2), &()).accepted();
+    let story = story.when(heidi(), activate(2), &alone()).accepted();
     assert_eq!((pinned(&story, None), pinned(&story, Some(1))), (Ok(2), Ok(1)));
     replays(&story);
 }
@@ -202,39 +211,41 @@ fn given_a_version_that_was_never_activated_activating_the_next_shows_both_chang
         procedure["policy"] = json!("strict");
         procedure["title"] = json!("Hot fix");
     });
-    let story = in_force().when(peggy(), publish(&stricter(2)), &()).accepted();
-    let story = story.when(peggy(), publish(&third), &()).accepted();
+    let story = in_force().when(peggy(), publish(&stricter(2)), &alone()).accepted();
+    let story = story.when(peggy(), publish(&third), &alone()).accepted();
     assert_eq!(story.state.version(3).unwrap().difference.procedure, ["title"]);
-    let story = story.when(grace(), activate(3), &()).accepted();
+    let story = story.when(grace(), activate(3), &alone()).accepted();
     let activated = story.state.version(3).unwrap().activated.as_ref().unwrap();
     assert_eq!(
         (activated.difference.from, activated.difference.procedure.clone()),
         (Some(1), vec!["policy".into(), "title".into()])
     );
-    story.when(grace(), activate(2), &()).then_refused(No::ProcedureSuperseded);
+    story.when(grace(), activate(2), &alone()).then_refused(No::ProcedureSuperseded);
 }
 
 #[test]
 fn given_a_version_when_it_is_not_the_next_one_it_is_refused() {
     for wrong in [1, 3] {
         in_force()
-            .when(peggy(), publish(&stricter(wrong)), &())
+            .when(peggy(), publish(&stricter(wrong)), &alone())
             .then_refused(No::ProcedureVersionNotNext)
             .naming(&["procedure/version"]);
     }
-    nothing::<Procedures>().when(peggy(), publish(&short(2)), &()).then_refused(No::ProcedureVersionNotNext);
+    nothing::<Procedures>()
+        .when(peggy(), publish(&short(2)), &alone())
+        .then_refused(No::ProcedureVersionNotNext);
 }
 
 #[test]
 fn given_a_version_when_it_says_the_same_again_nothing_would_change() {
-    in_force().when(peggy(), publish(&short(1)), &()).then_refused(No::NothingChanged);
-    in_force().when(peggy(), publish(&short(2)), &()).then_refused(No::NothingChanged);
-    in_force().when(grace(), activate(1), &()).then_refused(No::NothingChanged);
+    in_force().when(peggy(), publish(&short(1)), &alone()).then_refused(No::NothingChanged);
+    in_force().when(peggy(), publish(&short(2)), &alone()).then_refused(No::NothingChanged);
+    in_force().when(grace(), activate(1), &alone()).then_refused(No::NothingChanged);
 }
 
 #[test]
 fn given_no_such_version_when_activated_it_is_unknown() {
-    proposed().when(grace(), activate(2), &()).then_refused(No::ProcedureUnknown);
+    proposed().when(grace(), activate(2), &alone()).then_refused(No::ProcedureUnknown);
     assert_eq!(pinned(&nothing(), None), Err(No::ProcedureUnknown));
 }
 
@@ -243,7 +254,7 @@ fn given_the_built_in_name_nothing_is_published_under_it() {
     let text = String::from_utf8(PRODUCT_RELEASE_V1.to_vec()).unwrap();
     let procedure = ProcedureJson::new(&text).unwrap();
     let command = Command::Publish { name: Name::product_release(), body: PublishProcedure { procedure } };
-    nothing::<Procedures>().when(peggy(), command, &()).then_refused(No::ProcedureReserved);
+    nothing::<Procedures>().when(peggy(), command, &alone()).then_refused(No::ProcedureReserved);
 }
 
 #[test]
@@ -261,22 +272,22 @@ fn given_the_built_in_procedure_its_versions_come_with_the_program() {
         name: built_in_name.clone(),
         body: RetireProcedure { reason: prose("we have our own") },
     };
-    let story = nothing::<Procedures>().when(peggy(), retire, &()).accepted();
+    let story = nothing::<Procedures>().when(peggy(), retire, &alone()).accepted();
     assert_eq!(story.state.pin(&built_in_name, None).unwrap_err().code, No::ProcedureRetired);
 }
 
 #[test]
 fn given_a_procedure_when_retired_no_release_uses_it_and_nothing_follows() {
     let story = in_force()
-        .when(peggy(), retire(), &())
+        .when(peggy(), retire(), &alone())
         .then([ProcedureRetired { reason: prose("nobody uses it") }.into()]);
     assert_eq!(pinned(&story, Some(1)), Err(No::ProcedureRetired));
     replays(&story);
     tells_all(&[&story]);
     for (who, command) in [(peggy(), publish(&stricter(2))), (grace(), activate(1)), (peggy(), retire())] {
-        story.clone().when(who, command, &()).then_refused(No::ProcedureRetired);
+        story.clone().when(who, command, &alone()).then_refused(No::ProcedureRetired);
     }
-    nothing::<Procedures>().when(peggy(), retire(), &()).then_refused(No::ProcedureUnknown);
+    nothing::<Procedures>().when(peggy(), retire(), &alone()).then_refused(No::ProcedureUnknown);
 }
 
 #[test]
@@ -285,7 +296,7 @@ fn given_as_many_versions_as_one_stream_holds_one_more_is_refused() {
     for _ in 1..MAX_VERSIONS {
         story.state.versions.push(story.state.versions[0].clone());
     }
-    story.when(peggy(), publish(&stricter(2)), &()).then_refused(No::LimitReached);
+    story.when(peggy(), publish(&stricter(2)), &alone()).then_refused(No::LimitReached);
 }
 
 #[test]
@@ -321,10 +332,10 @@ fn given_two_versions_with_nothing_in_common_the_difference_may_not_fit_in_an_ev
             procedure["steps"] = steps.collect();
         })
     };
-    let story = nothing::<Procedures>().when(peggy(), publish(&items(30, "a")), &()).accepted();
+    let story = nothing::<Procedures>().when(peggy(), publish(&items(30, "a")), &alone()).accepted();
     let mut second = items(30, "b");
     second["version"] = json!(2);
-    story.when(peggy(), publish(&second), &()).then_refused(No::TooLarge);
+    story.when(peggy(), publish(&second), &alone()).then_refused(No::TooLarge);
 }
 
 /// The only finding that a change to the short procedure brings.
@@ -335,7 +346,7 @@ fn finds(change: impl FnOnce(&mut Value), code: LintCode, pointer: &str) {
     assert_eq!(findings.len(), 1, "{findings:#?}");
     assert_eq!((findings[0].code, findings[0].pointer.as_str()), (code, pointer), "{findings:#?}");
     nothing::<Procedures>()
-        .when(peggy(), publish(&wrong), &())
+        .when(peggy(), publish(&wrong), &alone())
         .then_refused(No::ProcedureInvalid)
         .naming(&[&format!("procedure{pointer}")]);
 }
@@ -451,7 +462,7 @@ fn given_an_approval_item_only_approvers_close_it() {
 fn given_json_that_is_no_procedure_or_another_one_it_is_refused() {
     let refused = |procedure: &Value, input: &str| {
         nothing::<Procedures>()
-            .when(peggy(), publish(procedure), &())
+            .when(peggy(), publish(procedure), &alone())
             .then_refused(No::ProcedureInvalid)
             .naming(&[input]);
     };
@@ -468,9 +479,9 @@ fn given_json_that_is_no_procedure_or_another_one_it_is_refused() {
         p["steps"][0]["items"][0]["second"] = json!([]);
         p["steps"][0]["items"][0]["early"] = json!(false);
     });
-    nothing::<Procedures>().when(peggy(), publish(&spelt_out), &()).accepted();
+    nothing::<Procedures>().when(peggy(), publish(&spelt_out), &alone()).accepted();
     let twice = short(1).to_string().replacen('{', r#"{"version":1,"#, 1);
-    nothing::<Procedures>().when(peggy(), publish_text(&twice), &()).then_refused(No::ProcedureInvalid);
+    nothing::<Procedures>().when(peggy(), publish_text(&twice), &alone()).then_refused(No::ProcedureInvalid);
     assert_eq!(read(&short(1)).steps[0].items[0].on_new_candidate, CandidateEffect::Stale);
 }
 
@@ -490,7 +501,7 @@ proptest! {
     fn given_any_commands_the_versions_replay(
         commands in prop::collection::vec((somebody([peggy(), grace(), heidi()]), command(), 0i64..30), 0..25)
     ) {
-        live::<Procedures>(commands, |_| (), |state, _, _, _| {
+        live::<Procedures>(commands, |_| alone(), |state, _, _, _| {
             let numbers: Vec<_> = state.versions.iter().map(|version| version.version).collect();
             assert!(numbers.iter().copied().eq(1..=u32::try_from(numbers.len()).unwrap()));
         });

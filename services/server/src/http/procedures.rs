@@ -23,7 +23,7 @@ use super::call::Caller;
 use super::problem::Problem;
 use crate::app::App;
 use crate::streams::Committed;
-use crate::{names, procedures};
+use crate::{names, procedures, surroundings};
 
 /// One version of a procedure.
 #[derive(Serialize, ToSchema)]
@@ -58,13 +58,14 @@ async fn record(
     status: StatusCode,
     version: Option<u32>,
 ) -> Answer {
+    let people = surroundings::people(app, caller.tenant()).await;
     let recording = Recording {
         streams: &app.procedures,
         stream: names::procedure(caller.tenant(), name),
         operation,
         product: None,
         command,
-        around: (),
+        around: people.map_err(|error| Problem::from(error).on(caller))?,
         status,
     };
     recording

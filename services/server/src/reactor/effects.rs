@@ -1,4 +1,4 @@
-//! What an event of a release means for the environments of its product.
+//! What an event of a release means for its product and the environments of it.
 
 use eventlog::{Header, Recorded};
 use release::environment::{
@@ -6,7 +6,8 @@ use release::environment::{
 };
 use release::event::{DeploymentOutcome, EnvironmentPurpose, ReleaseOpened};
 use release::product::settings::EnvironmentSettings;
-use release::release::{Life, Release as State};
+use release::product::{ProductCommand, RejectDigest};
+use release::release::{CandidateStatus, Life, Release as State};
 use release::value::{Line, List, Name, ReleaseId};
 use release::{ReleaseEvent, wire};
 
@@ -16,7 +17,7 @@ use crate::command::{CommandError, Envelope, handle};
 use crate::names;
 use crate::surroundings::{self, SurroundingsError};
 
-/// What kind of event it is, as far as environments care.
+/// What kind of event it is, as far as others than its release care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// The release recorded what it holds an environment for.
@@ -25,6 +26,8 @@ pub enum Effect {
     Runs,
     /// The release no longer needs what it held.
     LetsGo,
+    /// A candidate was rejected, or a rejected one turns out to hold these digests.
+    Rejects,
 }
 
 pub fn of(event_type: &str) -> Option<Effect> {
@@ -36,6 +39,7 @@ pub fn of(event_type: &str) -> Option<Effect> {
         | "release.completed"
         | "release.closed"
         | "release.aborted" => Some(Effect::LetsGo),
+        "candidate.rejected" | "candidate.bound" => Some(Effect::Rejects),
         _ => None,
     }
 }
@@ -45,10 +49,14 @@ pub async fn carry_out(app: &App, effect: Effect, recorded: &Recorded) -> Result
     let release =
         app.releases.at_least(&recorded.stream, recorded.revision).await.map_err(CommandError::from)?;
     let Some(opened) = &release.state.opened else { return Ok(()) };
-    let environments = surroundings::environments(app, tenant, opened).await?;
     let header = header(recorded)?;
     let cause = Cause { app, tenant, id: &id, opened, recorded, header: &header };
+    if effect == Effect::Rejects {
+        return cause.reject(&release.state, &cause.event()?).await;
+    }
+    let environments = surroundings::environments(app, tenant, opened).await?;
     match effect {
+        Effect::Rejects => Ok(()),
         Effect::Holds => cause.hold(&environments, &cause.event()?).await,
         Effect::Runs => {
             cause.runs(&release.state, &cause.event()?).await?;
@@ -184,6 +192,30 @@ impl Cause<'_> {
         }
         let command = ReleaseReservation { release: self.id.clone(), reason: None };
         self.send(environment, "reservation_released", EnvironmentCommand::ReleaseReservation(command)).await
+    }
+
+    /// From now on every release of the product knows the digests.
+    async fn reject(&self, state: &State, event: &ReleaseEvent) -> Result<(), ReactorError> {
+        let number = match event {
+            ReleaseEvent::CandidateRejected(rejected) => rejected.number,
+            ReleaseEvent::CandidateBound(bound) => bound.number,
+            _ => return Ok(()),
+        };
+        let Some(candidate) = state.candidate(number) else { return Ok(()) };
+        let CandidateStatus::Rejected { reason, .. } = &candidate.status else { return Ok(()) };
+        let stream = names::product(self.tenant, &self.opened.product).map_err(SurroundingsError::from)?;
+        for artifact in &candidate.artifacts {
+            let rule = "digest_rejected";
+            let key = format!("{rule}:{}:{}", self.recorded.id, artifact.digest);
+            let command = ProductCommand::RejectDigest(RejectDigest {
+                digest: artifact.digest.clone(),
+                reason: reason.clone(),
+                release: Some(self.id.clone()),
+            });
+            let envelope = envelope(rule, &stream, key)?;
+            settle(handle(self.app, &self.app.products, &stream, &envelope, &command, &(), |_, _| ()).await)?;
+        }
+        Ok(())
     }
 
     async fn send(

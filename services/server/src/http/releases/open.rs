@@ -7,6 +7,7 @@ use actix_web::web::Data;
 use release::checklist::Summary;
 use release::command::OpenRelease;
 use release::decide::{Around, Opening, Snapshots};
+use release::directory::People;
 use release::event::EnvironmentPurpose;
 use release::value::ReleaseId;
 use release::{Command, Refusal, RefusalCode};
@@ -96,5 +97,6 @@ async fn surroundings(app: &App, caller: &Caller, body: &OpenRelease) -> Result<
             inputs,
         }),
         snapshots: Snapshots::default(),
+        people: People::default(),
     })
 }
