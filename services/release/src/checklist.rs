@@ -1,5 +1,6 @@
 //! The checklist people and dashboards read: the procedure's rows with the release's state.
 
+mod gate;
 mod production;
 
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use crate::release::{Attestation, Candidate, ItemState, ItemStatus, Life, NotApp
 use crate::value::{ActorId, ItemNumber};
 use crate::verdict::Verdict;
 
+pub use gate::*;
 pub use production::*;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -64,6 +64,13 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
+    /// As they are once the release has reserved what nobody else holds.
+    pub fn reserve_for(&mut self, release: &ReleaseId) {
+        for environment in &mut self.environments {
+            environment.held_by.get_or_insert_with(|| release.clone());
+        }
+    }
+
     /// What events say of them that rest on them.
     pub fn inputs(&self) -> Option<Vec<Input>> {
         Some(self.inputs.clone()).filter(|inputs| !inputs.is_empty())

@@ -16,6 +16,7 @@ pub mod environments;
 pub mod events;
 pub mod evidence;
 pub mod freezes;
+pub mod gates;
 pub mod headers;
 pub mod inbox;
 pub mod items;
@@ -94,6 +95,7 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{release}/comments")).post(comments::add::handler).get(comments::list::handler));
     add(at(&format!("{release}/comments/{{comment}}")).get(comments::get::handler));
 
+    add(at(&format!("{release}/gates/{{step}}")).get(gates::get::handler));
     let request = format!("{release}/approvals/requests");
     add(at(&format!("{release}/window")).post(window::set::handler).get(window::get::handler));
     add(at(&request).post(approvals::request::handler).get(approvals::list::handler));
@@ -114,6 +116,7 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{deployment}/probes")).post(deployments::probes::handler));
     add(at(&format!("{deployment}/migrations")).post(deployments::migrations::handler));
     add(at(&format!("{deployment}/proceed")).post(deployments::proceed::handler));
+    add(at(&format!("{deployment}/analysis")).get(deployments::analysis::handler));
     add(at(&format!("{deployment}/series")).get(deployments::series::handler));
     add(at(&format!("{deployment}/finish")).post(deployments::finish::handler));
     add(at(&deployment).get(deployments::get::handler));

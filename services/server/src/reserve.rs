@@ -40,9 +40,7 @@ pub async fn for_command(
         return Ok(());
     }
     let mut around = surroundings::of(app, tenant, opened, command).await?;
-    for environment in &mut around.snapshots.environments {
-        environment.held_by.get_or_insert_with(|| id.clone());
-    }
+    around.snapshots.reserve_for(id);
     let event_id = |_| uuid::Uuid::nil();
     let ctx = Context { now: app.clock.now(), actor: &envelope.actor, event_id: &event_id, around: &around };
     slot.committed().state.decide(command, &ctx).map_err(CommandError::from)?;

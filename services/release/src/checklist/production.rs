@@ -68,7 +68,8 @@ pub struct ApprovalSummary {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RollCallView {
-    /// Every role said go, nobody said no-go, and two people took part.
+    /// Every role said go, nobody said no-go, and two identities took part. That they are two people is asked
+    /// of the directory when production is authorized.
     pub complete: bool,
     #[cfg_attr(feature = "openapi", schema(max_items = 12))]
     pub roles: Vec<RoleAnswer>,

@@ -309,7 +309,7 @@ impl FromPath for (ReleaseId, Uuid) {
 
 impl FromPath for (ReleaseId, u32) {
     fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
-        Ok((ReleaseId::from_path(request)?, number(request, "number")?))
+        Ok((ReleaseId::from_path(request)?, number(request)?))
     }
 }
 
@@ -328,20 +328,25 @@ impl FromPath for Uuid {
 
 impl FromPath for (Name, u32) {
     fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
-        Ok((Name::from_path(request)?, number(request, "number")?))
+        Ok((Name::from_path(request)?, number(request)?))
     }
+}
+
+fn last_segment(request: &HttpRequest) -> &str {
+    request.match_info().iter().last().map_or("", |(_, value)| value)
 }
 
 /// The last variable of the path, as an id this service gave.
 fn uuid(request: &HttpRequest) -> Result<Uuid, Problem> {
-    let text = request.match_info().iter().last().map_or("", |(_, value)| value);
+    let text = last_segment(request);
     // One thing has one URL, so only the form this service writes is taken.
     let id = Uuid::try_parse(text).ok().filter(|id| id.as_hyphenated().to_string() == text);
     id.ok_or_else(|| not_found("an id is a UUID in lower case"))
 }
 
-fn number(request: &HttpRequest, name: &str) -> Result<u32, Problem> {
-    let text = segment(request, name);
+/// The last variable of the path, as a number without a leading zero.
+fn number(request: &HttpRequest) -> Result<u32, Problem> {
+    let text = last_segment(request);
     let number = text.parse::<u32>().ok().filter(|number| number.to_string() == text);
     number.ok_or_else(|| not_found("a number from 1"))
 }

@@ -13,8 +13,8 @@ use utoipa::OpenApi;
 use super::route::is_unlimited;
 use super::{
     approvals, authorizations, baselines, board, calendar, candidates, comments, deployments, environments,
-    events, evidence, freezes, inbox, items, leases, operations, people, procedures, products, releases,
-    roll_call, rollback_proposals, rollback_triggers, rollbacks, waivers, window,
+    events, evidence, freezes, gates, inbox, items, leases, operations, people, procedures, products,
+    releases, roll_call, rollback_proposals, rollback_triggers, rollbacks, waivers, window,
 };
 
 #[derive(OpenApi)]
@@ -45,6 +45,7 @@ use super::{
         evidence::get::handler,
         evidence::retract::handler,
         evidence::record_for_item::handler,
+        gates::get::handler,
         items::get::handler,
         items::attest::handler,
         items::reaffirm::handler,
@@ -81,6 +82,7 @@ use super::{
         deployments::finish::handler,
         deployments::traffic::handler,
         deployments::samples::handler,
+        deployments::analysis::handler,
         deployments::series::handler,
         deployments::probes::handler,
         deployments::migrations::handler,
@@ -326,7 +328,12 @@ fn shared_headers() -> Value {
 }
 
 /// Reads that are not of one state at one revision.
-const WITHOUT_REVISION: &[&str] = &["/v1/procedures/schema", "/v1/releases/{release}/events", "/v1/whoami"];
+const WITHOUT_REVISION: &[&str] = &[
+    "/v1/procedures/schema",
+    "/v1/releases/{release}/events",
+    "/v1/releases/{release}/gates/{step}",
+    "/v1/whoami",
+];
 
 /// What every operation has: path variables, headers, problems.
 fn share(path: &str, method: &str, operation: &mut Value) {
@@ -432,6 +439,11 @@ fn path_variable(name: &str) -> Value {
             "N of `-rc.N`, or the version's number.",
             json!({"type": "integer", "format": "int32", "minimum": 1, "maximum": 999_999}),
             json!(1),
+        ),
+        "step" => (
+            "The number of the step in the procedure.",
+            json!({"type": "integer", "format": "int32", "minimum": 1, "maximum": 999}),
+            json!(4),
         ),
         "product" | "name" | "environment" => (
             "A name: a-z, 0-9 and -.",

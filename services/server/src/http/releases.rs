@@ -73,9 +73,7 @@ async fn handled<T>(
     let mut around = surroundings::of(app, caller.tenant(), opened, &command).await?;
     if caller.dry_run {
         // The real command would reserve them first.
-        for environment in &mut around.snapshots.environments {
-            environment.held_by.get_or_insert_with(|| id.clone());
-        }
+        around.snapshots.reserve_for(id);
     }
     // A state that somebody holds is copied when the next event goes into it.
     drop(release);

@@ -17,7 +17,8 @@ use crate::http::releases::record;
 ///
 /// The Go: every item of steps 1 to 4 is closed, the window is open, no freeze is in force, the approval is given and
 /// unused, and every role of the roll-call says go. Reserves the production environments first; of two releases
-/// one gets them. Single use, until the window ends. Role: `release_manager`.
+/// one gets them. Single use, until the window ends. `basis` is what the gate of the decision showed. Role:
+/// `release_manager`.
 #[utoipa::path(
     post,
     path = "/v1/releases/{release}/authorize",

@@ -15,7 +15,8 @@ use crate::http::releases::record;
 
 /// Reject a candidate
 ///
-/// Says that this candidate will not be released. Role: `release_manager`.
+/// Says that this candidate will not be released. From then on no release of the product takes a candidate with one
+/// of its digests to production unless two approvers sign. Role: `release_manager`.
 #[utoipa::path(
     post,
     path = "/v1/releases/{release}/candidates/{number}/reject",

@@ -16,7 +16,7 @@ use crate::http::releases::record;
 
 /// Decide to proceed
 ///
-/// Proceed to full rollout, hold, or abort. Role: `operator` or `release_manager`; `on_call` may hold or abort.
+/// Proceed to full rollout, hold, or abort. `basis` is what the deployment's analysis showed. Role: `operator` or `release_manager`; `on_call` may hold or abort.
 #[utoipa::path(
     post,
     path = "/v1/releases/{release}/deployments/{deployment}/proceed",

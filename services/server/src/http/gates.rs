@@ -1,0 +1,3 @@
+//! Gates: what stands between a step and the next one.
+
+pub mod get;
