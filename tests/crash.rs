@@ -1,5 +1,6 @@
 //! The real program, killed and stopped.
 
+mod between_writes;
 mod killed;
 mod lock;
 mod stopped;

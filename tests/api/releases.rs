@@ -2,6 +2,8 @@
 
 mod abort;
 mod amend;
+mod approvals;
+mod authorize;
 mod batch;
 mod candidates;
 mod checklist;
@@ -10,9 +12,13 @@ mod complete;
 mod deployments;
 mod events;
 mod evidence;
+mod gates;
 mod get;
 mod hold;
 mod items;
 mod open;
+mod roll_call;
+mod rollback;
 mod waivers;
 mod walk;
+mod window;

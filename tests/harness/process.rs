@@ -32,15 +32,26 @@ impl Program {
         Self::try_start(data).await.unwrap_or_else(|ended| panic!("the program did not serve: {ended:?}"))
     }
 
+    /// The same on a clock that only `/dev/clock` moves.
+    pub async fn start_simulated(data: &Path) -> Self {
+        let started = Self::start_with(data, &["--simulated-clock"], &[]).await;
+        started.unwrap_or_else(|ended| panic!("the program did not serve: {ended:?}"))
+    }
+
     pub async fn try_start(data: &Path) -> Result<Self, Ended> {
-        Self::try_start_with(data, &[]).await
+        Self::start_with(data, &[], &[]).await
     }
 
     /// With more in its environment.
     pub async fn try_start_with(data: &Path, environment: &[(&str, &str)]) -> Result<Self, Ended> {
+        Self::start_with(data, &[], environment).await
+    }
+
+    async fn start_with(data: &Path, flags: &[&str], environment: &[(&str, &str)]) -> Result<Self, Ended> {
         let mut child = Command::new(executable())
             .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
+            .args(flags)
             .env("RUST_LOG", "info")
             .env("NO_COLOR", "1")
             .envs(environment.iter().copied())

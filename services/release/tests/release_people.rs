@@ -1,10 +1,6 @@
 //! Two identities of one person are one person, wherever a second one is asked for.
 
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "the clippy exception for tests covers only test functions"
-)]
+#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
 
 use std::sync::Arc;
 

@@ -67,6 +67,9 @@ const RESCHEDULES: [&str; 14] = [
     "environment.reservation_confirmed",
 ];
 
+/// After it every release that waits for something is looked at.
+const FREEZE_DECLARED: &str = "freeze.declared";
+
 /// Runs until the service stops.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let mut agenda = Agenda::default();
@@ -112,19 +115,19 @@ async fn react(app: &App, agenda: &mut Agenda, recorded: &Recorded) {
         return;
     };
     let effects = effects::of(event_type);
-    if effects.is_some() || event_type == "freeze.declared" || RESCHEDULES.contains(&event_type) {
+    if effects.is_some() || event_type == FREEZE_DECLARED || RESCHEDULES.contains(&event_type) {
         if let Some(effect) = effects {
             let span = app.causes.join(telemetry::react_span(event_type), recorded.id);
             insistently(|| effects::carry_out(app, effect, recorded)).instrument(span).await;
         }
-        if event_type == "freeze.declared" {
+        // The fold has to hold this very event before it is asked what comes next.
+        if let Err(error) = hold(app, recorded).await {
+            tracing::error!(%error, stream = %recorded.stream, "a stream could not be read");
+        }
+        if event_type == FREEZE_DECLARED {
             // Every release that waits for something may have an authorization to lose.
             agenda.all_now(app.clock.now());
         } else {
-            // The fold has to hold this very event before it is asked what comes next.
-            if let Err(error) = hold(app, recorded).await {
-                tracing::error!(%error, stream = %recorded.stream, "a stream could not be read");
-            }
             schedule(app, agenda, &recorded.stream, Overdue::Now).await;
         }
     }
@@ -135,6 +138,8 @@ async fn hold(app: &App, recorded: &Recorded) -> Result<(), ReactorError> {
         app.releases.at_least(&recorded.stream, recorded.revision).await.map_err(CommandError::from)?;
     } else if recorded.stream.as_str().starts_with("environment-") {
         app.environments.at_least(&recorded.stream, recorded.revision).await.map_err(CommandError::from)?;
+    } else if recorded.stream.as_str().starts_with("calendar-") {
+        app.calendars.at_least(&recorded.stream, recorded.revision).await.map_err(CommandError::from)?;
     }
     Ok(())
 }

@@ -45,6 +45,9 @@ pub async fn for_command(
     let ctx = Context { now: app.clock.now(), actor: &envelope.actor, event_id: &event_id, around: &around };
     slot.committed().state.decide(command, &ctx).map_err(CommandError::from)?;
 
+    let product = names::product(tenant, &opened.product).map_err(SurroundingsError::from)?;
+    let known = app.products.load(&product).await.map_err(CommandError::from)?.committed().revision;
+    let product = input(&product, known);
     for environment in surroundings::environments(app, tenant, opened).await? {
         let needed = match command {
             Command::AuthorizeProduction(_) => environment.purpose == EnvironmentPurpose::Production,
@@ -74,10 +77,7 @@ pub async fn for_command(
         let around = EnvironmentAround {
             purpose: Some(environment.purpose),
             class: Some(opened.class),
-            inputs: vec![input(
-                &names::product(tenant, &opened.product).map_err(SurroundingsError::from)?,
-                Some(eventlog::Revision(u64::from(opened.settings.version) - 1)),
-            )],
+            inputs: vec![product.clone()],
         };
         // The key belongs to the release's event; the reservation is found again by its holder.
         let envelope = Envelope { idempotency_key: None, if_match: None, ..envelope.clone() };

@@ -1,8 +1,9 @@
 use std::future::IntoFuture;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::harness::{Opened, World, bodies};
+use crate::harness::{Client, Opened, World, bodies};
 
 /// A release whose candidate has artifacts, so that it can be deployed.
 async fn deployable(world: &World, version: &str) -> Opened {
@@ -93,4 +94,166 @@ async fn given_a_machine_with_a_managers_role_when_it_decides_then_a_person_is_a
         .refused(403, "person_required");
     // Stopping needs nobody's permission.
     bot.post(&opened.under("hold"), json!({"reason": "alarm"})).await.ok();
+}
+
+fn seconds_after(at: Timestamp, seconds: i64) -> Timestamp {
+    at + SignedDuration::from_secs(seconds)
+}
+
+fn sample(series: &str, metric: &str, at: Timestamp, value: f64, count: u64) -> Value {
+    json!({"series": series, "metric": metric, "at": at, "value": value, "count": count})
+}
+
+async fn report(bot: &Client, deployment: &str, what: &str, body: Value) -> Value {
+    bot.post(&format!("{deployment}/{what}"), body).await.created().json()
+}
+
+#[tokio::test]
+async fn given_a_deployment_when_it_is_observed_then_its_aggregates_say_so_and_no_decision_moves() {
+    let world = World::with_simulated_clock().await;
+    let (opened, deployment) = world.deploying("2.4.0").await;
+    let bot = world.machine("prometheus", &["machine"]);
+    let now = world.now().await;
+    let before = world.viewer().get(&opened.path).await.ok().revision();
+
+    let weighted = report(&bot, &deployment, "traffic", json!({"weight_percent": 4.8})).await;
+    assert_eq!(weighted["weight"]["percent"], 4.8);
+    let probe =
+        |ok| json!({"kind": "version", "at": now, "ok": ok, "replicas_matched": 3, "replicas_total": 3});
+    let probed = report(&bot, &deployment, "probes", json!({"probes": [probe(true), probe(true)]})).await;
+    assert_eq!((&probed["version_probes"]["ok"], &probed["version_probes"]["total"]), (&json!(2), &json!(2)));
+    let samples =
+        [sample("canary", "error_rate", now, 0.004, 100), sample("control", "error_rate", now, 0.002, 900)];
+    let sampled = report(&bot, &deployment, "samples", json!({"samples": samples})).await;
+    assert_eq!(
+        (&sampled["samples"], &sampled["series"]["canary/error_rate"]["count"]),
+        (&json!(2), &json!(100))
+    );
+    // Telemetry moves no decision: an ETag from before it still holds.
+    world.alice().post(&opened.under("hold"), json!({"reason": "look"})).if_match(before).await.ok();
+    world.alice().post(&opened.under("resume"), json!({})).await.ok();
+
+    let migrated = json!({"tool": "sqlx", "applied": [{"id": "20260601_add_basket", "checksum": "9f2c"}],
+                          "pending": 0, "failed": 0, "backward_compatible": true});
+    let migrated = report(&bot, &deployment, "migrations", migrated).await;
+    assert_eq!(migrated["migrations"][0]["applied"], 1);
+
+    let traffic = format!("{deployment}/traffic");
+    world.bob().post(&traffic, json!({"weight_percent": 4.8})).await.refused(403, "role_missing");
+    bot.post(&traffic, json!({"weight_percent": 101.0})).await.refused(422, "observation_invalid");
+    bot.post(&format!("{deployment}/samples"), json!({"samples": []}))
+        .await
+        .refused(422, "observation_invalid");
+    let wrong = json!({"probes": [{"kind": "version", "at": now, "ok": true, "replicas_matched": 4, "replicas_total": 3}]});
+    bot.post(&format!("{deployment}/probes"), wrong).await.refused(422, "observation_invalid");
+}
+
+#[tokio::test]
+async fn given_samples_of_several_metrics_when_a_series_is_read_then_one_metric_in_steps_by_series() {
+    let world = World::with_simulated_clock().await;
+    let opened = deployable(&world, "2.4.0").await;
+    let operator = world.the("operator");
+    let started =
+        operator.post(&opened.under("deployments"), json!({"environment": "staging"})).await.created();
+    let deployment = started.location();
+    let bot = world.machine("prometheus", &["machine"]);
+    let start: Timestamp = "2026-06-01T09:00:00Z".parse().unwrap();
+    // Three batches, out of order and of two metrics, as collectors send them.
+    for (offset, value) in [(60, 3.0), (0, 1.0), (90, 5.0)] {
+        let at = seconds_after(start, offset);
+        let samples = [
+            sample("canary", "error_rate", at, value, 1),
+            sample("canary", "error_rate", seconds_after(at, 10), value + 1.0, 3),
+            sample("control", "error_rate", at, 2.0, 1),
+            sample("canary", "latency_p95_ms", at, 100.0 * value, 1),
+        ];
+        report(&bot, &deployment, "samples", json!({"samples": samples})).await;
+    }
+    let series = |query: &str| world.viewer().get(&format!("{deployment}/series?{query}"));
+    let points = |one: &Value| -> Vec<(String, f64, u64)> {
+        let point = |point: &Value| {
+            let at = point["at"].as_str().unwrap()[11..19].to_owned();
+            (at, point["mean"].as_f64().unwrap(), point["samples"].as_u64().unwrap())
+        };
+        one["points"].as_array().unwrap().iter().map(point).collect()
+    };
+    let by_minute = series("metric=error_rate&step=60").await.ok().json();
+    assert_eq!((&by_minute["step"], by_minute["series"].as_array().unwrap().len()), (&json!(60), 2));
+    assert_eq!(by_minute["series"][0]["series"], "canary");
+    // (1 + 3 * 2) / 4; (3 + 3 * 4 + 5 + 3 * 6) / 8
+    assert_eq!(points(&by_minute["series"][0]), [("09:00:00".into(), 1.75, 2), ("09:01:00".into(), 4.75, 4)]);
+    assert_eq!(points(&by_minute["series"][1]), [("09:00:00".into(), 2.0, 1), ("09:01:00".into(), 2.0, 2)]);
+
+    let coarse = series("metric=error_rate&step=3600").await.ok().json();
+    assert_eq!(points(&coarse["series"][0]), [("09:00:00".into(), 3.75, 6)]);
+    let fine = series("metric=error_rate").await.ok().json();
+    assert_eq!((&fine["step"], points(&fine["series"][0]).len()), (&json!(1), 6));
+    let other = series("metric=latency_p95_ms&step=60").await.ok().json();
+    assert_eq!(points(&other["series"][0]), [("09:00:00".into(), 100.0, 1), ("09:01:00".into(), 400.0, 2)]);
+    let none = series("metric=nothing").await.ok().json();
+    assert_eq!(none["series"], json!([]));
+    series("metric=error_rate&step=0").await.refused(400, "invalid_parameter");
+    series("step=60").await.refused(400, "invalid_parameter");
+}
+
+#[tokio::test]
+async fn given_the_basis_of_the_analysis_when_deciding_to_proceed_then_it_is_taken_until_a_row_changes() {
+    let world = World::with_simulated_clock().await;
+    let (opened, deployment) = world.deploying("2.4.0").await;
+    let analysis = || async { world.viewer().get(&format!("{deployment}/analysis")).await.ok() };
+    let first = analysis().await;
+    assert_eq!((&first.json()["proceed"]["satisfied"], first.header("etag").is_some()), (&json!(true), true));
+    let proceed =
+        |basis: &Value| json!({"decision": "proceed", "reason": "no spikes in 15 minutes", "basis": basis});
+    let path = format!("{deployment}/proceed");
+    let basis = first.json()["proceed"]["basis"].clone();
+    world.the("on_call").post(&path, proceed(&basis)).await.refused(403, "role_missing");
+    world.machine("bot", &["operator"]).post(&path, proceed(&basis)).await.refused(403, "person_required");
+
+    let fired = json!({"rule": "C2", "detail": "error rate 6 %", "metric": "error_rate", "value": 0.06});
+    world.machine("bot", &["machine"]).post(&opened.under("rollback-triggers"), fired).await.created();
+    let stale = world.the("operator").post(&path, proceed(&basis)).await.refused(412, "basis_changed");
+    let rows = stale.json()["rows"].as_array().unwrap().clone();
+    assert!(
+        rows.iter().any(|row| row["input"].as_str().unwrap().ends_with("/triggers") && row["ok"] == false)
+    );
+    let now = analysis().await.json()["proceed"].clone();
+    assert_eq!(now["satisfied"], false);
+    let decided = world.the("operator").post(&path, proceed(&now["basis"])).await.created();
+    assert_eq!(decided.json()["decisions"][0]["basis"], now["basis"]);
+    // Stopping takes one person of the team.
+    let stop = json!({"decision": "abort", "reason": "errors are back"});
+    world.the("on_call").post(&path, stop).await.created();
+    let unknown = opened.under("deployments/00000000-0000-4000-8000-000000000000/analysis");
+    world.viewer().get(&unknown).await.refused(404, "deployment_unknown");
+}
+
+#[tokio::test]
+async fn given_a_full_rollout_when_finished_then_monitoring_runs_and_the_previous_version_is_kept() {
+    let world = World::with_simulated_clock().await;
+    world.register_product("checkout").await;
+    let running = json!({"version": "2.3.0", "verified": false});
+    let path = "/v1/environments/checkout/production/running";
+    world.machine("probe", &["machine"]).post(path, running).await.created();
+    let (opened, deployment) = world.deploying("2.4.0").await;
+    let finish = format!("{deployment}/finish");
+    world.bob().post(&finish, json!({"outcome": "succeeded"})).await.refused(403, "role_missing");
+    let finished = world.the("operator").post(&finish, json!({"outcome": "succeeded"})).await.ok().json();
+    assert_eq!(finished["state"], "succeeded");
+    world.the("operator").post(&finish, json!({"outcome": "failed"})).await.refused(409, "deployment_ended");
+    let timers = || async { world.viewer().get(&opened.under("timers")).await.ok().json()["timers"].clone() };
+    assert_eq!(
+        (&timers().await[0]["item"], &timers().await[0]["status"]),
+        (&json!("6.8"), &json!("running"))
+    );
+    let leases = world.viewer().get(&opened.under("leases")).await.ok().json();
+    assert_eq!(
+        (&leases["leases"][0]["version"], &leases["leases"][0]["status"]),
+        (&json!("2.3.0"), &json!("held"))
+    );
+    // A normal change is watched for 45 minutes.
+    world.pass(45 * 60 + 1).await;
+    assert_eq!(timers().await[0]["status"], "elapsed");
+    let environment = world.viewer().get("/v1/environments/checkout/production").await.ok().json();
+    assert_eq!(environment["running"]["version"], "2.4.0");
 }

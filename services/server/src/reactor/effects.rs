@@ -30,18 +30,23 @@ pub enum Effect {
     Rejects,
 }
 
+/// Which events of a release others care about.
+pub const EFFECTS: [(&str, Effect); 11] = [
+    ("production.authorized", Effect::Holds),
+    ("deployment.started", Effect::Holds),
+    ("deployment.finished", Effect::Runs),
+    ("rollback.completed", Effect::Runs),
+    ("production.authorization_revoked", Effect::LetsGo),
+    ("production.authorization_expired", Effect::LetsGo),
+    ("release.completed", Effect::LetsGo),
+    ("release.closed", Effect::LetsGo),
+    ("release.aborted", Effect::LetsGo),
+    ("candidate.rejected", Effect::Rejects),
+    ("candidate.bound", Effect::Rejects),
+];
+
 pub fn of(event_type: &str) -> Option<Effect> {
-    match event_type {
-        "production.authorized" | "deployment.started" => Some(Effect::Holds),
-        "deployment.finished" | "rollback.completed" => Some(Effect::Runs),
-        "authorization.revoked"
-        | "authorization.expired"
-        | "release.completed"
-        | "release.closed"
-        | "release.aborted" => Some(Effect::LetsGo),
-        "candidate.rejected" | "candidate.bound" => Some(Effect::Rejects),
-        _ => None,
-    }
+    EFFECTS.iter().find(|(name, _)| *name == event_type).map(|(_, effect)| *effect)
 }
 
 pub async fn carry_out(app: &App, effect: Effect, recorded: &Recorded) -> Result<(), ReactorError> {
@@ -173,7 +178,7 @@ impl Cause<'_> {
     /// What is deployed at this moment is kept until it has ended.
     async fn let_go(&self, environments: &[EnvironmentSettings], state: &State) -> Result<(), ReactorError> {
         // An authorization is for production; staging is kept for as long as the release is validated.
-        let production_only = self.header.event_type.starts_with("authorization.");
+        let production_only = self.header.event_type.starts_with("production.");
         for environment in environments {
             if production_only && environment.purpose != EnvironmentPurpose::Production {
                 continue;

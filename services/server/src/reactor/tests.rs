@@ -5,13 +5,14 @@ use std::sync::Arc;
 use eventlog::store::memory::Memory;
 use eventlog::{EventStore, Header};
 use jiff::SignedDuration;
-use release::Role;
 use release::environment::{EnvironmentAround, EnvironmentCommand, ReserveEnvironment};
-use release::event::{ChangeClass, EnvironmentPurpose, LeasePurpose};
+use release::event::{CalendarEvent, ChangeClass, EnvironmentEvent, EnvironmentPurpose, LeasePurpose};
 use release::value::{Name, ReleaseId};
+use release::{EventData, ReleaseEvent, Role};
 use tokio_util::sync::CancellationToken;
 
-use super::run;
+use super::effects::EFFECTS;
+use super::{FREEZE_DECLARED, RESCHEDULES, run};
 use crate::app::App;
 use crate::command::handle;
 use crate::names;
@@ -50,6 +51,19 @@ async fn holder(app: &App) -> Option<String> {
 async fn headers(store: &Memory) -> Vec<Header> {
     let events = store.read_all(None, 100).await.unwrap();
     events.iter().map(|event| Header::parse(&event.header).unwrap()).collect()
+}
+
+#[test]
+fn every_event_type_that_the_reactor_waits_for_is_one_that_is_written() {
+    let written: Vec<_> = ReleaseEvent::TYPES
+        .iter()
+        .chain(EnvironmentEvent::TYPES)
+        .chain(CalendarEvent::TYPES)
+        .map(|(name, _)| *name)
+        .collect();
+    let awaited = EFFECTS.iter().map(|(name, _)| *name).chain(RESCHEDULES).chain([FREEZE_DECLARED]);
+    let unknown: Vec<_> = awaited.filter(|name| !written.contains(name)).collect();
+    assert!(unknown.is_empty(), "no such event types: {unknown:?}");
 }
 
 #[tokio::test]
