@@ -1,9 +1,12 @@
 //! An answer, and the single place that says what holds for every one of them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 #[derive(Debug, Clone)]
@@ -89,6 +92,67 @@ fn check_content(answer: &Answer) {
     if answer.path.starts_with("/v1/") {
         assert!(content_type.starts_with("application/") && content_type.ends_with("json"), "{answer}");
         answer.json();
+        let once = serde_json::from_slice::<Once>(&answer.body);
+        assert!(once.is_ok(), "{}: {answer}", once.err().unwrap());
+    }
+}
+
+/// JSON in which no object has a member twice; readers disagree on which of the two counts.
+struct Once;
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(OnceVisitor)
+    }
+}
+
+struct OnceVisitor;
+
+impl<'de> Visitor<'de> for OnceVisitor {
+    type Value = Once;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_unit<E>(self) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Once, A::Error> {
+        while entries.next_element::<Once>()?.is_some() {}
+        Ok(Once)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Once, A::Error> {
+        let mut seen = BTreeSet::new();
+        while let Some(name) = members.next_key::<String>()? {
+            members.next_value::<Once>()?;
+            if !seen.insert(name.clone()) {
+                return Err(serde::de::Error::custom(format!("{name} is there twice")));
+            }
+        }
+        Ok(Once)
     }
 }
 

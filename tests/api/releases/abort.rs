@@ -43,7 +43,7 @@ async fn given_an_aborted_release_when_reopened_then_a_second_attempt_starts_fro
         let request = viewer.get(&path);
         async { request.await.ok().json() }
     };
-    assert_eq!(read(opened.under("candidates/1")).await["status"]["status"], "rejected");
+    assert_eq!(read(opened.under("candidates/1")).await["status"], "rejected");
     assert_eq!(read(waiver.location()).await["status"]["status"], "revoked");
     let evidence: Value = read(opened.under("evidence")).await;
     assert_eq!(evidence["evidence"].as_array().unwrap().len(), 1, "facts stay");

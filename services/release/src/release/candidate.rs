@@ -28,6 +28,7 @@ pub struct Candidate {
     pub tagged_by: ActorId,
     pub tagged_at: Timestamp,
     pub tagged_at_revision: u64,
+    #[serde(flatten)]
     pub status: CandidateStatus,
 }
 

@@ -89,8 +89,16 @@ pub struct StepDone {
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum RollbackStatus {
     Running,
-    Completed { at: Timestamp, duration_s: u64 },
-    Failed { at: Timestamp, reason: Prose },
+    Completed {
+        at: Timestamp,
+        duration_s: u64,
+    },
+    Failed {
+        at: Timestamp,
+        /// Why it failed; `reason` is why it was started.
+        #[serde(rename = "failure")]
+        reason: Prose,
+    },
 }
 
 impl RollbackStatus {
