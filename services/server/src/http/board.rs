@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::answer::Answer;
 use super::call::{Call, FromQuery, NoBody, exact_integer};
-use super::lists;
+use super::lists::{self, Asked};
 use crate::app::App;
 use crate::views::{self, Blocking, Row, StepCount, View};
 
@@ -83,10 +83,10 @@ pub async fn handler(app: Data<App>, call: Call<(), NoBody, InProgress>) -> Answ
 
 async fn board(app: &App, call: &Call<(), NoBody, InProgress>) -> Answer {
     let asked = &call.query;
-    let scope = lists::scope(&call.caller, asked.product.as_ref())?;
-    let limit = lists::limit(asked.limit)?;
+    let bounds = (asked.limit, asked.min_position);
+    let Asked { scope, limit, position } =
+        lists::asked(app, &call.caller, View::Releases, asked.product.as_ref(), bounds).await?;
     let before = lists::place(asked.cursor.as_deref(), |key| key.parse().ok())?;
-    let position = lists::ready(app, View::Releases, asked.min_position).await?;
     let product = asked.product.clone();
     let (steps, mut found) = lists::query(app, move |db| {
         let product = product.as_ref();
@@ -94,15 +94,8 @@ async fn board(app: &App, call: &Call<(), NoBody, InProgress>) -> Answer {
         Ok((steps, views::cards(db, &scope, product, before, limit + 1)?))
     })
     .await?;
-    let more = lists::cut(&mut found, limit);
-    let next_cursor = found.last().filter(|_| more).map(|(last, _)| lists::cursor(last.opened));
+    let next_cursor = lists::next(&mut found, limit, |(last, _)| last.opened);
     let cards = found.into_iter().map(|(row, blocking)| Card { row, blocking }).collect();
     let page = Board { steps, cards, next_cursor };
-    lists::answer(
-        &call.caller,
-        asked,
-        &page,
-        position,
-        page.next_cursor.as_deref().map(|next| ("cursor", next)),
-    )
+    lists::page(&call.caller, asked, &page, position, page.next_cursor.as_deref())
 }

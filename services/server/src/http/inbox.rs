@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::answer::Answer;
 use super::board::InProgress;
 use super::call::{Call, NoBody};
-use super::lists;
+use super::lists::{self, Asked};
 use crate::app::App;
 use crate::views::{self, Row, View, Waiting};
 
@@ -58,25 +58,18 @@ pub async fn handler(app: Data<App>, call: Call<(), NoBody, InProgress>) -> Answ
 
 async fn inbox(app: &App, call: &Call<(), NoBody, InProgress>) -> Answer {
     let asked = &call.query;
-    let scope = lists::scope(&call.caller, asked.product.as_ref())?;
-    let limit = lists::limit(asked.limit)?;
+    let bounds = (asked.limit, asked.min_position);
+    let Asked { scope, limit, position } =
+        lists::asked(app, &call.caller, View::Releases, asked.product.as_ref(), bounds).await?;
     let before = lists::place(asked.cursor.as_deref(), |key| key.parse().ok())?;
-    let position = lists::ready(app, View::Releases, asked.min_position).await?;
     let (product, of) = (asked.product.clone(), scope.clone());
     let mut found =
         lists::query(app, move |db| views::inbox(db, &of, product.as_ref(), before, limit + 1)).await?;
-    let more = lists::cut(&mut found, limit);
-    let next_cursor = found.last().filter(|_| more).map(|(last, _)| lists::cursor(last.opened));
+    let next_cursor = lists::next(&mut found, limit, |(last, _)| last.opened);
     let releases = found.into_iter().map(|(row, mut waiting)| {
         waiting.retain(|entry| scope.has_any(&row.product, &entry.roles));
         InboxEntry { row, waiting }
     });
     let page = Inbox { releases: releases.collect(), next_cursor };
-    lists::answer(
-        &call.caller,
-        asked,
-        &page,
-        position,
-        page.next_cursor.as_deref().map(|next| ("cursor", next)),
-    )
+    lists::page(&call.caller, asked, &page, position, page.next_cursor.as_deref())
 }

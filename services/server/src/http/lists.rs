@@ -29,7 +29,7 @@ pub fn limit(limit: Option<u32>) -> Result<usize, Problem> {
 }
 
 /// The place in a list that a page ended at, as a caller gets and sends it back.
-pub fn cursor(key: impl ToString) -> String {
+fn cursor(key: impl ToString) -> String {
     URL_SAFE_NO_PAD.encode(key.to_string())
 }
 
@@ -83,7 +83,45 @@ pub async fn query<T: Send + 'static>(
     app.views.query(query).await.map_err(|error| Problem::internal(&error))
 }
 
-/// A page, the position it was read at, and the way to the next one.
+/// Whose rows are asked for, how many, and the position that they include.
+pub struct Asked {
+    pub scope: Scope,
+    pub limit: usize,
+    pub position: Option<Position>,
+}
+
+/// What every list begins with; the bounds are `limit` and `min_position`.
+pub async fn asked(
+    app: &App,
+    caller: &Caller,
+    view: View,
+    product: Option<&Name>,
+    (count, min_position): (Option<u32>, Option<u64>),
+) -> Result<Asked, Problem> {
+    let scope = scope(caller, product)?;
+    let limit = limit(count)?;
+    let position = ready(app, view, min_position).await?;
+    Ok(Asked { scope, limit, position })
+}
+
+/// Makes a page of what was read, which is one row more when there is another page; where that begins.
+pub fn next<T, K: ToString>(rows: &mut Vec<T>, limit: usize, key: impl FnOnce(&T) -> K) -> Option<String> {
+    let more = cut(rows, limit);
+    rows.last().filter(|_| more).map(|last| cursor(key(last)))
+}
+
+/// A page of a list that is read on by `cursor`.
+pub fn page(
+    caller: &Caller,
+    query: &impl Serialize,
+    page: &impl Serialize,
+    position: Option<Position>,
+    next_cursor: Option<&str>,
+) -> Answer {
+    answer(caller, query, page, position, next_cursor.map(|next| ("cursor", next)))
+}
+
+/// An answer of many rows, the position it was read at, and the way to the next one.
 pub fn answer(
     caller: &Caller,
     asked: &impl Serialize,

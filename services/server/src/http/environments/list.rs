@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::app::App;
 use crate::http::answer::Answer;
 use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
-use crate::http::lists;
+use crate::http::lists::{self, Asked};
 use crate::http::problem::Problem;
 use crate::names;
 use crate::views::{self, View};
@@ -79,34 +79,26 @@ pub async fn handler(app: Data<App>, call: Call<(), NoBody, ListEnvironments>) -
 
 async fn list(app: &App, call: &Call<(), NoBody, ListEnvironments>) -> Answer {
     let asked = &call.query;
-    let scope = lists::scope(&call.caller, asked.product.as_ref())?;
-    let limit = lists::limit(asked.limit)?;
+    let bounds = (asked.limit, asked.min_position);
+    let Asked { scope, limit, position } =
+        lists::asked(app, &call.caller, View::Catalog, asked.product.as_ref(), bounds).await?;
     let after = lists::place(asked.cursor.as_deref(), |key| {
         let (product, environment) = key.split_once('/')?;
         Some((Name::new(product).ok()?, Name::new(environment).ok()?))
     })?;
-    let position = lists::ready(app, View::Catalog, asked.min_position).await?;
     let product = asked.product.clone();
     let mut found = lists::query(app, move |db| {
         let after = after.as_ref().map(|(product, environment)| (product.as_str(), environment.as_str()));
         views::environments(db, &scope, product.as_ref().map(Name::as_str), after, limit + 1)
     })
     .await?;
-    let more = lists::cut(&mut found, limit);
-    let next_cursor =
-        found.last().filter(|_| more).map(|(product, name)| lists::cursor(format!("{product}/{name}")));
+    let next_cursor = lists::next(&mut found, limit, |(product, name)| format!("{product}/{name}"));
     let mut environments = Vec::with_capacity(found.len());
     for (product, name) in &found {
         environments.push(row(app, call.caller.tenant(), product, name).await?);
     }
     let page = EnvironmentList { environments, next_cursor };
-    lists::answer(
-        &call.caller,
-        asked,
-        &page,
-        position,
-        page.next_cursor.as_deref().map(|next| ("cursor", next)),
-    )
+    lists::page(&call.caller, asked, &page, position, page.next_cursor.as_deref())
 }
 
 async fn row(app: &App, tenant: &str, product: &str, name: &str) -> Result<EnvironmentRow, Problem> {

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::app::App;
 use crate::http::answer::Answer;
 use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
-use crate::http::lists;
+use crate::http::lists::{self, Asked};
 use crate::http::problem::Problem;
 use crate::names;
 use crate::views::{self, View};
@@ -81,26 +81,19 @@ pub async fn handler(app: Data<App>, call: Call<(), NoBody, ListProducts>) -> An
 
 async fn list(app: &App, call: &Call<(), NoBody, ListProducts>) -> Answer {
     let asked = &call.query;
-    let scope = lists::scope(&call.caller, None)?;
-    let limit = lists::limit(asked.limit)?;
+    let bounds = (asked.limit, asked.min_position);
+    let Asked { scope, limit, position } =
+        lists::asked(app, &call.caller, View::Catalog, None, bounds).await?;
     let after = lists::place(asked.cursor.as_deref(), |key| Name::new(key).ok())?;
-    let position = lists::ready(app, View::Catalog, asked.min_position).await?;
     let after = after.map_or_else(String::new, |after| after.to_string());
     let mut names = lists::query(app, move |db| views::products(db, &scope, &after, limit + 1)).await?;
-    let more = lists::cut(&mut names, limit);
-    let next_cursor = names.last().filter(|_| more).map(lists::cursor);
+    let next_cursor = lists::next(&mut names, limit, String::clone);
     let mut products = Vec::with_capacity(names.len());
     for name in names {
         products.extend(row(app, call.caller.tenant(), &name).await?);
     }
     let page = ProductList { products, next_cursor };
-    lists::answer(
-        &call.caller,
-        asked,
-        &page,
-        position,
-        page.next_cursor.as_deref().map(|next| ("cursor", next)),
-    )
+    lists::page(&call.caller, asked, &page, position, page.next_cursor.as_deref())
 }
 
 async fn row(app: &App, tenant: &str, name: &str) -> Result<Option<ProductRow>, Problem> {

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::app::App;
 use crate::http::answer::Answer;
 use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
-use crate::http::lists;
+use crate::http::lists::{self, Asked};
 use crate::http::problem::{Code, Problem};
 use crate::views::{self, Filter, Row, View};
 
@@ -120,8 +120,9 @@ pub async fn handler(app: Data<App>, call: Call<(), NoBody, ListReleases>) -> An
 
 async fn list(app: &App, call: &Call<(), NoBody, ListReleases>) -> Answer {
     let asked = &call.query;
-    let scope = lists::scope(&call.caller, asked.product.as_ref())?;
-    let limit = lists::limit(asked.limit)?;
+    let bounds = (asked.limit, asked.min_position);
+    let Asked { scope, limit, position } =
+        lists::asked(app, &call.caller, View::Releases, asked.product.as_ref(), bounds).await?;
     let filter = Filter {
         product: asked.product.clone(),
         state: asked.state.map(State::as_str),
@@ -134,18 +135,10 @@ async fn list(app: &App, call: &Call<(), NoBody, ListReleases>) -> Answer {
         text: asked.q.as_deref().map(text).transpose()?,
         before: lists::place(asked.cursor.as_deref(), |key| key.parse().ok())?,
     };
-    let position = lists::ready(app, View::Releases, asked.min_position).await?;
     let mut releases = lists::query(app, move |db| views::list(db, &scope, &filter, limit + 1)).await?;
-    let more = lists::cut(&mut releases, limit);
-    let next_cursor = releases.last().filter(|_| more).map(|last| lists::cursor(last.opened));
+    let next_cursor = lists::next(&mut releases, limit, |last| last.opened);
     let page = ReleaseList { releases, next_cursor };
-    lists::answer(
-        &call.caller,
-        asked,
-        &page,
-        position,
-        page.next_cursor.as_deref().map(|next| ("cursor", next)),
-    )
+    lists::page(&call.caller, asked, &page, position, page.next_cursor.as_deref())
 }
 
 /// A word is what holds a letter or a digit: the rest cannot be found.
