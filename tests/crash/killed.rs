@@ -60,6 +60,14 @@ fn openings() -> Vec<Planned> {
         .collect()
 }
 
+/// Two commands that are recorded together or not at all.
+fn batch() -> Value {
+    serde_json::json!({"commands": [
+        {"operation": "recordItemEvidence", "item": "1.1", "body": bodies::evidence("git_ref")},
+        {"operation": "addComment", "body": bodies::comment("evidence is in")},
+    ]})
+}
+
 /// What is done to each release: commands of one event and of several, none of which waits for another.
 fn work() -> Vec<Planned> {
     let mut planned = Vec::new();
@@ -81,7 +89,7 @@ fn work() -> Vec<Planned> {
             match round {
                 0 => plan(n, "bob", "items/1.1/attest", "attest", bodies::attest(&["git_ref"; 3]), 4),
                 1 => plan(n, "alice", "items/4.6/attest", "attest", bodies::attest(&["availability"; 2]), 3),
-                2 => plan(n, "bob", "items/1.1/evidence", "evidence", bodies::evidence("git_ref"), 1),
+                2 => plan(n, "bob", "batch", "batch", batch(), 2),
                 _ => plan(
                     n,
                     "alice",

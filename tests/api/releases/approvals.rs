@@ -12,15 +12,6 @@ async fn high_risk(world: &World, opened: &Opened) {
     world.alice().post(&opened.under("amend"), body).await.ok();
 }
 
-/// Two accounts of one person.
-async fn link(world: &World, one: &crate::harness::Client, other: &crate::harness::Client) {
-    for who in [one, other] {
-        let id = who.get("/v1/whoami").await.ok().json()["id"].clone();
-        let body = json!({"actor": id, "directory_ref": "00000000-0000-4000-8000-00000000ada0"});
-        world.person("root", &["admin"]).post("/v1/people", body).await.ok();
-    }
-}
-
 /// The event of this type that came last.
 async fn last(world: &World, opened: &Opened, event_type: &str) -> Value {
     let history = events::history(&world.viewer(), &opened.id, 200).await;
@@ -84,7 +75,7 @@ async fn given_a_high_risk_change_when_one_approves_then_a_second_person_is_aske
     assert_eq!(approve(&world.grace(), &request).await.ok().json()["status"], "requested");
     approve(&world.grace(), &request).await.refused(409, "already_signed");
     let (heidi, hilda) = (world.person("heidi", &["approver"]), world.person("hilda", &["approver"]));
-    link(&world, &world.grace(), &hilda).await;
+    world.link(&[&world.grace(), &hilda]).await;
     approve(&hilda, &request).await.refused(409, "already_signed");
     assert_eq!(approve(&heidi, &request).await.ok().json()["status"], "granted");
     let inputs = last(&world, &opened, "approval.granted").await["inputs"].to_string();
@@ -105,7 +96,7 @@ async fn given_who_requested_or_tagged_when_they_approve_then_not_independent_by
     assert_eq!(named(refused), "candidate/1/tagged_by");
 
     let (other, grace) = (world.person("alice-private", &["approver"]), world.grace());
-    link(&world, &alice, &other).await;
+    world.link(&[&alice, &other]).await;
     let refused = approve(&other, &request).await.refused(403, "approver_not_independent");
     assert!(named(refused).ends_with("/requested_by"));
     approve(&grace, &request).await.ok();

@@ -36,12 +36,7 @@ async fn given_one_person_in_every_role_when_authorizing_then_a_second_is_asked_
 
     let alias = world.person("ada-private", &["qa"]);
     alias.post(&opened.under("roll-call"), say("qa")).await.created();
-    let admin = world.person("root", &["admin"]);
-    for who in [&ada, &alias] {
-        let id = who.get("/v1/whoami").await.ok().json()["id"].clone();
-        let body = json!({"actor": id, "directory_ref": "00000000-0000-4000-8000-00000000ada0"});
-        admin.post("/v1/people", body).await.ok();
-    }
+    world.link(&[&ada, &alias]).await;
     authorize().await.refused(409, "roll_call_incomplete");
     world.answer_roll_call(&opened, "qa", "go").await.created();
     authorize().await.created();

@@ -116,11 +116,7 @@ async fn given_a_proposal_when_going_on_against_it_then_two_different_people_are
     let decide = format!("{}/decide", proposal.location());
     let on = json!({"decision": "continue", "reason": "a load test of ours"});
     let (first, alias) = (world.the("on_call"), world.person("noor-private", &["operator"]));
-    for who in [&first, &alias] {
-        let id = who.get("/v1/whoami").await.ok().json()["id"].clone();
-        let body = json!({"actor": id, "directory_ref": "00000000-0000-4000-8000-00000000ada0"});
-        world.person("root", &["admin"]).post("/v1/people", body).await.ok();
-    }
+    world.link(&[&first, &alias]).await;
     assert_eq!(first.post(&decide, on.clone()).await.ok().json()["decisions"][0]["effective"], false);
     alias.post(&decide, on.clone()).await.refused(409, "already_signed");
     let decided = world.the("operator").post(&decide, on).await.ok().json();

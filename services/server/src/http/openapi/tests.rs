@@ -162,6 +162,34 @@ fn unions_are_told_apart_by_one_member() {
 }
 
 #[test]
+fn a_batch_takes_every_command_on_a_release_with_its_body_but_those_of_two_writes() {
+    const ALONE: [&str; 3] = ["authorizeProduction", "recordBatch", "startDeployment"];
+    let document = document();
+    let commands: Vec<_> = operations(&document)
+        .filter(|(pointer, method, _)| *method == "post" && pointer.contains("{release}"))
+        .map(|(_, _, operation)| {
+            (
+                text(&operation["operationId"]),
+                &operation["requestBody"]["content"]["application/json"]["schema"],
+            )
+        })
+        .filter(|(id, _)| !ALONE.contains(id))
+        .collect();
+    let mapping = &document["components"]["schemas"]["BatchCommand"]["discriminator"]["mapping"];
+    let taken: BTreeSet<_> = members(mapping).map(|(operation, _)| operation.as_str()).collect();
+    assert_eq!(taken, commands.iter().map(|(id, _)| *id).collect::<BTreeSet<_>>());
+    let mut wrong = Vec::new();
+    for (id, body) in commands {
+        let variant = text(&mapping[id]).strip_prefix('#').and_then(|target| document.pointer(target));
+        let own = variant.map_or(&Value::Null, |variant| &variant["properties"]["body"]);
+        if own["$ref"] != body["$ref"] {
+            wrong.push(format!("{id}: {own} in a batch, {body} by itself"));
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
 fn bodies_are_strict() {
     let document = document();
     let mut wrong = Vec::new();
