@@ -158,6 +158,8 @@ events! {
         AuthorizationRevoked = "production.authorization_revoked" / 1;
         AuthorizationExpired = "production.authorization_expired" / 1;
         DeploymentStarted = "deployment.started" / 1;
+        CanaryPlanned = "canary.planned" / 1;
+        CanaryEvaluated = "canary.evaluated" / 1;
         DeploymentObserved = "deployment.observed" / 1;
         DeploymentFinished = "deployment.finished" / 1;
         TrafficObserved = "traffic.observed" / 1, telemetry;
@@ -167,6 +169,9 @@ events! {
         BaselineCaptured = "baseline.captured" / 1;
         ProceedDecided = "proceed.decided" / 1;
         TimerStarted = "timer.started" / 1;
+        TimerPaused = "timer.paused" / 1;
+        TimerResumed = "timer.resumed" / 1;
+        TimerReset = "timer.reset" / 1;
         TimerElapsed = "timer.elapsed" / 1;
         TimerCancelled = "timer.cancelled" / 1;
         LeaseOpened = "lease.opened" / 1;

@@ -8,6 +8,7 @@ pub mod access;
 pub mod actor;
 pub mod aggregate;
 pub mod calendar;
+pub mod canary;
 pub mod checklist;
 pub mod command;
 pub mod decide;

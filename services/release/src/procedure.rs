@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Role;
+use crate::canary::{CanaryThresholds, MonitoringThresholds};
 use crate::event::ChangeClass;
 use crate::evidence::EvidenceKind;
 use crate::value::{ItemNumber, Line, Name, Prose, Sha256Hex};
@@ -64,6 +65,12 @@ pub struct Thresholds {
     pub rollback_environment_max_s: u64,
     pub waiver_max_s: u64,
     pub availability_after_window_s: u64,
+    /// How a canary is judged; without it none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryThresholds>,
+    /// How the time after the rollout is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<MonitoringThresholds>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -272,10 +279,26 @@ impl Procedure {
 
 /// Items with a duty of their own are known by their stable keys.
 pub const ROLLBACK_NOT_NEEDED: &str = "rollback-not-needed";
+pub const CANARY_MONITORED: &str = "canary-monitored";
 pub const MONITORING_COMPLETED: &str = "monitoring-completed";
 pub const STAKEHOLDERS_NOTIFIED: &str = "stakeholders-notified";
 pub const LESSONS_LEARNED_CAPTURED: &str = "lessons-learned-captured";
 pub const ROLLBACK_ENVIRONMENT_MAINTAINED: &str = "rollback-environment-maintained";
+
+impl Thresholds {
+    /// The metrics that a canary and the time after it are judged by; none when nothing is judged.
+    pub fn judged_metrics(&self) -> Vec<Line> {
+        let canary = self.canary.iter().flat_map(|canary| &canary.metrics).map(|judged| &judged.metric);
+        let after = self.monitoring.iter().flat_map(|after| &after.metrics).map(|judged| &judged.metric);
+        let mut metrics: Vec<Line> = Vec::new();
+        for metric in canary.chain(after) {
+            if !metrics.contains(metric) {
+                metrics.push(metric.clone());
+            }
+        }
+        metrics
+    }
+}
 
 impl MonitoringByClass {
     pub fn of(&self, class: ChangeClass) -> u64 {

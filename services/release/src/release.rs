@@ -235,6 +235,8 @@ impl Release {
             | ReleaseEvent::ApprovalConsumed(_)
             | ReleaseEvent::ApprovalExpired(_) => self.copy_approval(fact),
             ReleaseEvent::DeploymentStarted(_)
+            | ReleaseEvent::CanaryPlanned(_)
+            | ReleaseEvent::CanaryEvaluated(_)
             | ReleaseEvent::DeploymentObserved(_)
             | ReleaseEvent::DeploymentFinished(_)
             | ReleaseEvent::TrafficObserved(_)
@@ -244,6 +246,9 @@ impl Release {
             | ReleaseEvent::ProceedDecided(_) => self.copy_deployment(fact),
             ReleaseEvent::BaselineCaptured(_)
             | ReleaseEvent::TimerStarted(_)
+            | ReleaseEvent::TimerPaused(_)
+            | ReleaseEvent::TimerResumed(_)
+            | ReleaseEvent::TimerReset(_)
             | ReleaseEvent::TimerElapsed(_)
             | ReleaseEvent::TimerCancelled(_)
             | ReleaseEvent::LeaseOpened(_)

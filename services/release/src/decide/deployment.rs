@@ -9,9 +9,9 @@ use super::{Context, Decided, Decision, current_candidate, moving, opened, perso
 use crate::actor::Role;
 use crate::command::{DecideProceed, FinishDeployment, StartDeployment};
 use crate::event::{
-    ApprovalConsumed, DeploymentFinished, DeploymentOutcome, DeploymentStarted, Effect, EffectKind,
-    EnvironmentPurpose, LeaseOpened, ProceedDecided, ProceedDecision, ReleaseEvent, TimerCancelled,
-    TimerCause, TimerStarted,
+    ApprovalConsumed, CanaryPlanned, DeploymentFinished, DeploymentOutcome, DeploymentStarted, Effect,
+    EffectKind, EnvironmentPurpose, LeaseOpened, ProceedDecided, ProceedDecision, ReleaseEvent,
+    TimerCancelled, TimerCause, TimerStarted,
 };
 use crate::evidence::Artifact;
 use crate::procedure::{MONITORING_COMPLETED, Procedure, ROLLBACK_ENVIRONMENT_MAINTAINED};
@@ -88,6 +88,10 @@ pub fn start(release: &Release, body: &StartDeployment, ctx: &Context<'_>) -> De
     started.effects = restart(release, &ctx.around.procedure);
     let mut events: Vec<Decided<ReleaseEvent>> =
         vec![Decided::now(started), Decided::now(ApprovalConsumed { request: approval.request, deployment })];
+    let metrics = ctx.around.procedure.thresholds.judged_metrics();
+    if !metrics.is_empty() {
+        events.push(Decided::now(CanaryPlanned { deployment, metrics }));
+    }
     events.extend(cancelled(release, TimerCause::Restarted));
     Ok(events)
 }
@@ -136,9 +140,9 @@ fn restart(release: &Release, procedure: &Procedure) -> Vec<Effect> {
         .collect()
 }
 
-/// Timers that run for a deployment that is over.
+/// Timers of a deployment that is over.
 pub fn cancelled(release: &Release, cause: TimerCause) -> impl Iterator<Item = Decided<ReleaseEvent>> {
-    release.running_timers().map(move |timer| Decided::now(TimerCancelled { timer: timer.timer, cause }))
+    release.open_timers().map(move |timer| Decided::now(TimerCancelled { timer: timer.timer, cause }))
 }
 
 /// A deployment of the current candidate was authorized and started, and has not come to nothing: the

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Effect, Input};
+use crate::canary::MetricGroup;
 use crate::evidence::{Artifact, Metric, Migration};
 use crate::value::{GitSha, ItemNumber, Line, Link, Name, Prose, Sha256Hex, Version};
 use crate::verdict::Row;
@@ -25,6 +26,35 @@ data! {
         authorization: Uuid,
         pipeline_digest: Sha256Hex,
         url: Link,
+    };
+
+    /// The deployment goes out as a canary that is judged by these metrics of its procedure.
+    CanaryPlanned { deployment: Uuid, metrics: Vec<Line>, };
+
+    /// What the samples say, at a look or when they say something else than before.
+    CanaryEvaluated {
+        deployment: Uuid,
+        /// Which run of the clock, from 1: another one after each reset.
+        run: u32,
+        /// Which look, from 1; 0 before the first.
+        look: u32,
+        /// The last look of the run, unless it is extended.
+        complete: bool,
+        verdict: CanaryVerdict,
+        /// The share of the groups' weights that passed, of 100.
+        score: f64,
+        /// How much of the canary's time has been counted.
+        elapsed_s: u64,
+        requests: u64,
+        control: ControlSource,
+        groups: Vec<GroupScore>,
+        rule_version: u32,
+        rows: Vec<Row>,
+    } optional {
+        /// The smallest increase of the error rate that so many requests can show; absent when none can be shown.
+        minimum_detectable_ratio: f64,
+        /// What was added to the canary's time.
+        extended_by_s: u64,
     };
 
     /// Found running without having been started through here.
@@ -86,6 +116,11 @@ data! {
         started_at: Timestamp,
         elapses_at: Timestamp,
     };
+    /// What passes until it is resumed does not count.
+    TimerPaused { timer: Uuid, cause: PauseCause, elapsed_s: u64, };
+    TimerResumed { timer: Uuid, elapses_at: Timestamp, };
+    /// What has passed does not count; it starts again when it is resumed.
+    TimerReset { timer: Uuid, cause: ResetCause, elapsed_s: u64, };
     TimerElapsed { timer: Uuid, };
     TimerCancelled { timer: Uuid, cause: TimerCause, };
 
@@ -115,6 +150,21 @@ words! {
         /// Another deployment started its own.
         Restarted = "restarted",
     }
+    PauseCause { TelemetryGap = "telemetry_gap", Weight = "weight", Version = "version", }
+    ResetCause {
+        /// Above the weight band for too long.
+        Weight = "weight",
+        /// Something else than the candidate answered.
+        Version = "version",
+    }
+    CanaryVerdict { Pass = "pass", Marginal = "marginal", Fail = "fail", Insufficient = "insufficient", }
+    /// What the canary was compared with.
+    ControlSource {
+        /// Fresh instances of the previous version.
+        Control = "control",
+        /// What has been serving for longer, with warm caches.
+        Production = "production",
+    }
     /// Which side of the comparison a sample belongs to.
     SampleSeries {
         Canary = "canary",
@@ -124,6 +174,17 @@ words! {
         Production = "production",
     }
     ProbeKind { Version = "version", Health = "health", }
+}
+
+/// How the metrics of one group came out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GroupScore {
+    pub group: MetricGroup,
+    pub weight: f64,
+    pub passed: u32,
+    /// How many metrics had data.
+    pub judged: u32,
 }
 
 /// One point of one metric. Points stay in the log; a state keeps their aggregates.

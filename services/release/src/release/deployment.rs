@@ -1,14 +1,17 @@
 //! Deployments, and the aggregates of what was observed of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::Release;
+use crate::canary::Telemetry;
 use crate::event::{
-    DeploymentOutcome, EnvironmentPurpose, Fact, Probe, ProbeKind, ProceedDecision, ReleaseEvent, Sample,
+    CanaryEvaluated, DeploymentOutcome, EnvironmentPurpose, Fact, Probe, ProbeKind, ProceedDecision,
+    ReleaseEvent, Sample,
 };
 use crate::evidence::Artifact;
 use crate::value::{ActorId, Line, Link, Name, Prose, Sha256Hex};
@@ -54,6 +57,27 @@ pub struct Deployment {
     pub decisions: Vec<ProceedRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<Prose>,
+    /// What the canary was found to be, oldest first; absent when it is not judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+}
+
+/// A canary that is judged.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Canary {
+    #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
+    pub evaluations: Vec<Evaluation>,
+    #[serde(skip)]
+    pub telemetry: Telemetry,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Evaluation {
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub evaluated: Arc<CanaryEvaluated>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -167,6 +191,9 @@ impl Deployment {
 
     fn sampled(&mut self, sample: &Sample) {
         self.samples += 1;
+        if let Some(canary) = &mut self.canary {
+            canary.telemetry.sampled(sample);
+        }
         let key = format!("{}/{}", sample.series.as_str(), sample.metric);
         if !self.series.contains_key(&key) && self.series.len() >= SERIES_MAX {
             self.samples_not_aggregated += 1;
@@ -210,6 +237,9 @@ impl Deployment {
             aggregate.ok_in_a_row = 0;
         }
         aggregate.last = Some(probe.clone());
+        if let Some(canary) = &mut self.canary {
+            canary.telemetry.probed(probe);
+        }
     }
 }
 
@@ -254,6 +284,7 @@ impl Release {
             migrations: Vec::new(),
             decisions: Vec::new(),
             note: None,
+            canary: None,
         };
         match &fact.event {
             ReleaseEvent::DeploymentStarted(started) => {
@@ -273,6 +304,17 @@ impl Release {
                     ..begun(started.deployment, &started.environment, started.purpose)
                 });
             }
+            ReleaseEvent::CanaryPlanned(planned) => {
+                if let Some(deployment) = self.deployment_mut(planned.deployment) {
+                    let telemetry = Telemetry::new(deployment.started_at, &planned.metrics);
+                    deployment.canary = Some(Canary { evaluations: Vec::new(), telemetry });
+                }
+            }
+            ReleaseEvent::CanaryEvaluated(evaluated) => {
+                let evaluation = Evaluation { at, evaluated: Arc::new(evaluated.clone()) };
+                let canary = self.deployment_mut(evaluated.deployment).and_then(|d| d.canary.as_mut());
+                canary.into_iter().for_each(|canary| canary.evaluations.push(evaluation.clone()));
+            }
             ReleaseEvent::DeploymentObserved(observed) => self.deployments.push(Deployment {
                 candidate: observed.candidate,
                 ..begun(observed.deployment, &observed.environment, observed.purpose)
@@ -289,9 +331,11 @@ impl Release {
             }
             ReleaseEvent::TrafficObserved(observed) => {
                 let at = fact.occurred_at;
-                if let Some(deployment) = self.deployment_mut(observed.deployment)
-                    && deployment.weight.as_ref().is_none_or(|weight| weight.at <= at)
-                {
+                let Some(deployment) = self.deployment_mut(observed.deployment) else { return };
+                if let Some(canary) = &mut deployment.canary {
+                    canary.telemetry.weighed(at, observed.weight_percent);
+                }
+                if deployment.weight.as_ref().is_none_or(|weight| weight.at <= at) {
                     deployment.weight = Some(Weight { percent: observed.weight_percent, at });
                 }
             }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Release;
-use crate::event::{Fact, ReleaseEvent, TimerCause};
+use crate::event::{Fact, PauseCause, ReleaseEvent, ResetCause, TimerCause};
 use crate::evidence::Metric;
 use crate::value::{ActorId, ItemNumber, Line, Prose, Version};
 
@@ -41,8 +41,23 @@ pub struct Timer {
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum TimerStatus {
     Running,
-    Elapsed { at: Timestamp },
-    Cancelled { at: Timestamp, cause: TimerCause },
+    /// What passes now does not count. A timer that was reset has nothing to its credit.
+    Paused {
+        since: Timestamp,
+        cause: PauseCause,
+        elapsed_s: u64,
+    },
+    Reset {
+        since: Timestamp,
+        cause: ResetCause,
+    },
+    Elapsed {
+        at: Timestamp,
+    },
+    Cancelled {
+        at: Timestamp,
+        cause: TimerCause,
+    },
 }
 
 /// The previous version, kept ready.
@@ -100,6 +115,13 @@ impl LeaseStatus {
 }
 
 impl Release {
+    /// Timers that have not come to an end, paused ones among them.
+    pub fn open_timers(&self) -> impl Iterator<Item = &Timer> {
+        self.timers.iter().filter(|timer| {
+            !matches!(timer.status, TimerStatus::Elapsed { .. } | TimerStatus::Cancelled { .. })
+        })
+    }
+
     pub fn running_timers(&self) -> impl Iterator<Item = &Timer> {
         self.timers.iter().filter(|timer| timer.status == TimerStatus::Running)
     }
@@ -112,10 +134,14 @@ impl Release {
         self.leases.iter_mut().find(|lease| lease.lease == id)
     }
 
-    fn end_timer(&mut self, id: Uuid, status: TimerStatus) {
-        if let Some(timer) = self.timers.iter_mut().find(|timer| timer.timer == id) {
+    fn set_timer(&mut self, id: Uuid, status: TimerStatus) {
+        if let Some(timer) = self.timer_mut(id) {
             timer.status = status;
         }
+    }
+
+    fn timer_mut(&mut self, id: Uuid) -> Option<&mut Timer> {
+        self.timers.iter_mut().find(|timer| timer.timer == id)
     }
 
     pub(super) fn copy_monitoring(&mut self, fact: &Fact<ReleaseEvent>) {
@@ -138,9 +164,25 @@ impl Release {
                 elapses_at: started.elapses_at,
                 status: TimerStatus::Running,
             }),
-            ReleaseEvent::TimerElapsed(elapsed) => self.end_timer(elapsed.timer, TimerStatus::Elapsed { at }),
+            ReleaseEvent::TimerPaused(paused) => {
+                let (cause, elapsed_s) = (paused.cause, paused.elapsed_s);
+                self.set_timer(paused.timer, TimerStatus::Paused { since: at, cause, elapsed_s });
+            }
+            ReleaseEvent::TimerResumed(resumed) => {
+                if let Some(timer) = self.timer_mut(resumed.timer) {
+                    if matches!(timer.status, TimerStatus::Reset { .. }) {
+                        timer.started_at = fact.occurred_at;
+                    }
+                    timer.status = TimerStatus::Running;
+                    timer.elapses_at = resumed.elapses_at;
+                }
+            }
+            ReleaseEvent::TimerReset(reset) => {
+                self.set_timer(reset.timer, TimerStatus::Reset { since: at, cause: reset.cause });
+            }
+            ReleaseEvent::TimerElapsed(elapsed) => self.set_timer(elapsed.timer, TimerStatus::Elapsed { at }),
             ReleaseEvent::TimerCancelled(cancelled) => {
-                self.end_timer(cancelled.timer, TimerStatus::Cancelled { at, cause: cancelled.cause });
+                self.set_timer(cancelled.timer, TimerStatus::Cancelled { at, cause: cancelled.cause });
             }
             ReleaseEvent::LeaseOpened(opened) => self.leases.push(RollbackLease {
                 lease: opened.lease,

@@ -1,0 +1,215 @@
+//! What the judgement needs of a deployment's telemetry, in bounded form. Raw points stay in the log.
+//!
+//! Whatever order observations arrive in, and however often, they add up to the same: each is kept under
+//! its own time, a second one of that time changes nothing that the order could decide, and what is
+//! beyond a bound is decided by time, not by arrival.
+
+use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Included};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::statistics::{Errors, count};
+use crate::event::{Probe, ProbeKind, Sample, SampleSeries};
+use crate::value::Line;
+
+/// At most this many metrics are kept for the judgement; the others are only counted.
+pub const METRICS_MAX: usize = 24;
+/// The length of a slot.
+const SLOT_MS: i64 = 15_000;
+/// A slot keeps this many points of a metric of a series, the earliest.
+const POINTS_PER_SLOT: usize = 4;
+/// Points are kept in shared pieces of this length, so that a copy of the state shares all but one.
+const PIECE_MS: i64 = 300_000;
+/// Points later than this after the start of the deployment are not kept: 8 hours.
+const SPAN_MS: i64 = 8 * 3_600_000;
+/// How many observations of the weight are kept, the earliest: one every 15 seconds for 8 hours.
+const WEIGHTS_MAX: usize = 1_920;
+/// How many probes of each kind are kept, the latest.
+const PROBES_MAX: usize = 240;
+
+/// One value with what it stands for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    pub at: Timestamp,
+    pub value: f64,
+    /// Absent when the source did not say.
+    pub count: Option<u64>,
+}
+
+impl Point {
+    /// A rate over no observations is no number.
+    pub fn is_number(&self) -> bool {
+        self.value.is_finite() && self.count != Some(0)
+    }
+}
+
+type Piece = BTreeMap<i64, (f64, Option<u64>)>;
+type Points = BTreeMap<i64, Arc<Piece>>;
+/// Replicas may answer at the same instant, so what was answered is part of the key.
+type Probes = BTreeMap<ProbeKey, Probe>;
+type ProbeKey = (i64, bool, [Option<String>; 2], [Option<u32>; 2], Option<u16>, Option<u64>);
+
+fn key(probe: &Probe) -> ProbeKey {
+    let version = probe.version.as_ref().map(ToString::to_string);
+    let commit = probe.commit_sha.as_ref().map(ToString::to_string);
+    let replicas = [probe.replicas_matched, probe.replicas_total];
+    let latency = probe.latency_ms.map(f64::to_bits);
+    (probe.at.as_millisecond(), probe.ok, [version, commit], replicas, probe.http_status, latency)
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Telemetry {
+    start: i64,
+    /// The metrics that are judged.
+    metrics: Arc<[Line]>,
+    points: BTreeMap<(SampleSeries, usize), Arc<Points>>,
+    weights: Arc<BTreeMap<i64, u64>>,
+    versions: Arc<Probes>,
+    health: Arc<Probes>,
+}
+
+impl Telemetry {
+    pub fn new(started_at: Timestamp, metrics: &[Line]) -> Self {
+        Self {
+            start: started_at.as_millisecond(),
+            metrics: metrics.iter().take(METRICS_MAX).cloned().collect(),
+            points: BTreeMap::new(),
+            weights: Arc::default(),
+            versions: Arc::default(),
+            health: Arc::default(),
+        }
+    }
+
+    pub fn sampled(&mut self, sample: &Sample) {
+        let at = sample.at.as_millisecond();
+        let Some(metric) = self.place(&sample.metric) else { return };
+        if !(self.start..self.start + SPAN_MS).contains(&at) {
+            return;
+        }
+        let series = Arc::make_mut(self.points.entry((sample.series, metric)).or_default());
+        let piece = Arc::make_mut(series.entry(at.div_euclid(PIECE_MS)).or_default());
+        let new = (sample.value, sample.count);
+        piece.entry(at).and_modify(|known| *known = lesser(*known, new)).or_insert(new);
+        let slot = at.div_euclid(SLOT_MS) * SLOT_MS;
+        let mut kept = piece.range(slot..slot + SLOT_MS).map(|(at, _)| *at).skip(POINTS_PER_SLOT);
+        if let Some(late) = kept.next() {
+            piece.remove(&late);
+        }
+    }
+
+    pub fn weighed(&mut self, at: Timestamp, percent: f64) {
+        let weights = Arc::make_mut(&mut self.weights);
+        let bits = percent.to_bits();
+        let known = weights.entry(at.as_millisecond()).or_insert(bits);
+        // Shares are not negative, so their bits are ordered as they are.
+        *known = bits.min(*known);
+        if weights.len() > WEIGHTS_MAX {
+            weights.pop_last();
+        }
+    }
+
+    pub fn probed(&mut self, probe: &Probe) {
+        let probes = Arc::make_mut(match probe.kind {
+            ProbeKind::Version => &mut self.versions,
+            ProbeKind::Health => &mut self.health,
+        });
+        probes.insert(key(probe), probe.clone());
+        if probes.len() > PROBES_MAX {
+            probes.pop_first();
+        }
+    }
+
+    fn place(&self, metric: &Line) -> Option<usize> {
+        self.metrics.iter().position(|judged| judged == metric)
+    }
+
+    pub fn has(&self, series: SampleSeries) -> bool {
+        self.points.keys().any(|(of, _)| *of == series)
+    }
+
+    /// The points after `from`, up to and including `to`.
+    pub fn points(
+        &self,
+        series: SampleSeries,
+        metric: &Line,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> impl Iterator<Item = Point> {
+        let (from, to) = (from.as_millisecond(), to.as_millisecond());
+        let points = self.place(metric).and_then(|metric| self.points.get(&(series, metric)));
+        let pieces = points.filter(|_| from < to).into_iter().flat_map(move |points| {
+            points.range(from.div_euclid(PIECE_MS)..=to.div_euclid(PIECE_MS)).map(|(_, piece)| piece)
+        });
+        pieces.flat_map(move |piece| {
+            piece.range((Excluded(from), Included(to))).map(|(at, (value, count))| Point {
+                at: instant(*at),
+                value: *value,
+                count: *count,
+            })
+        })
+    }
+
+    /// Errors among the requests of an error rate: each point's rate times the requests it stands for.
+    pub fn errors(&self, series: SampleSeries, metric: &Line, from: Timestamp, to: Timestamp) -> Errors {
+        let points = self.points(series, metric, from, to).filter(Point::is_number);
+        points.fold(Errors::default(), |sum, point| {
+            let requests = point.count.unwrap_or(0);
+            Errors {
+                errors: sum.errors.saturating_add(rounded(point.value * count(requests)).min(requests)),
+                requests: sum.requests.saturating_add(requests),
+            }
+        })
+    }
+
+    /// The times at which a metric of a series has a point, in order.
+    pub fn times(&self, series: SampleSeries, metric: &Line) -> impl Iterator<Item = Timestamp> {
+        let points = self.place(metric).and_then(|metric| self.points.get(&(series, metric)));
+        points
+            .into_iter()
+            .flat_map(|points| points.values())
+            .flat_map(|piece| piece.keys())
+            .map(|at| instant(*at))
+    }
+
+    /// The latest point of any judged metric of a series.
+    pub fn last(&self, series: SampleSeries) -> Option<Timestamp> {
+        let of_series = self.points.range((series, 0)..=(series, usize::MAX));
+        let last = of_series.filter_map(|(_, points)| points.values().next_back()?.keys().next_back());
+        last.max().map(|at| instant(*at))
+    }
+
+    /// Configured weights, in percent, in the order of their time.
+    pub fn weights(&self) -> impl DoubleEndedIterator<Item = (Timestamp, f64)> {
+        self.weights.iter().map(|(at, bits)| (instant(*at), f64::from_bits(*bits)))
+    }
+
+    /// The configured weight at an instant: the last one until then.
+    pub fn weight_at(&self, at: Timestamp) -> Option<f64> {
+        self.weights.range(..=at.as_millisecond()).next_back().map(|(_, bits)| f64::from_bits(*bits))
+    }
+
+    pub fn versions(&self) -> impl DoubleEndedIterator<Item = &Probe> {
+        self.versions.values()
+    }
+
+    pub fn health(&self) -> impl DoubleEndedIterator<Item = &Probe> {
+        self.health.values()
+    }
+}
+
+/// Two values of one instant contradict each other; which of them counts must not depend on the order.
+fn lesser(one: (f64, Option<u64>), other: (f64, Option<u64>)) -> (f64, Option<u64>) {
+    if one.0.total_cmp(&other.0).then_with(|| one.1.cmp(&other.1)).is_le() { one } else { other }
+}
+
+fn instant(ms: i64) -> Timestamp {
+    // It was made from a timestamp, so it is one.
+    Timestamp::from_millisecond(ms).unwrap_or_default()
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
+fn rounded(value: f64) -> u64 {
+    value.round() as u64
+}
