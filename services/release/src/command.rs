@@ -156,6 +156,10 @@ pub enum Command {
     ElapseTimer {
         timer: Uuid,
     },
+    /// Sent when telemetry has been missing for too long.
+    JudgeDeployment {
+        deployment: Uuid,
+    },
     ProbeLease {
         lease: Uuid,
         body: ProbeLease,

@@ -10,6 +10,7 @@ mod consequence;
 pub mod deployment;
 mod evidence;
 mod item;
+pub mod judgement;
 mod life;
 mod monitoring;
 mod rollback;
@@ -120,6 +121,7 @@ pub fn decide(release: &Release, command: &Command, ctx: &Context<'_>) -> Decisi
         return batch::decide_all(release, commands, ctx);
     }
     let mut decided = act(release, command, ctx)?;
+    decided.extend(judgement::of(release, &decided, ctx));
     decided.extend(consequence::of(release, &decided, ctx));
     Ok(decided)
 }
@@ -173,6 +175,7 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
         }
         Command::CaptureBaseline(body) => monitoring::baseline(release, body, ctx),
         Command::ElapseTimer { timer } => monitoring::elapse(release, *timer, ctx),
+        Command::JudgeDeployment { deployment } => judgement::now(release, *deployment, ctx),
         Command::ProbeLease { lease, body } => monitoring::probe_lease(release, *lease, body, ctx),
         Command::ExtendLease { lease, body } => monitoring::extend_lease(release, *lease, body, ctx),
         Command::ReleaseLease { lease, body } => monitoring::release_lease(release, *lease, body, ctx),

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::command::{Command, RevokeAuthorization};
 use crate::decide::authorization::effective;
 use crate::decide::deployment::is_latched;
+use crate::decide::judgement::{self, is_counted_by_samples};
 use crate::decide::{Around, Snapshots};
 use crate::procedure::Procedure;
 use crate::release::{Life, Release, WaiverStatus};
@@ -57,9 +58,13 @@ pub fn schedule(release: &Release, procedure: &Procedure, snapshots: &Snapshots)
         let span = window.span;
         add(span.to, "window_end", format!("window:{span}"), window.set_in, Command::CloseWindow);
     }
-    for timer in release.running_timers() {
+    for timer in release.running_timers().filter(|timer| !is_counted_by_samples(timer, procedure)) {
         let command = Command::ElapseTimer { timer: timer.timer };
         add(timer.elapses_at, "timer", format!("timer:{}", timer.timer), timer.timer, command);
+    }
+    for (at, deployment) in judgement::due(release, procedure) {
+        let command = Command::JudgeDeployment { deployment };
+        add(at, "telemetry_gap", format!("deployment:{deployment}"), command);
     }
     for lease in release.held_leases().filter(|lease| lease.reminded_at.is_none()) {
         let command = Command::RemindLease { lease: lease.lease };

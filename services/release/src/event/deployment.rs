@@ -149,8 +149,14 @@ words! {
         RollbackStarted = "rollback_started",
         /// Another deployment started its own.
         Restarted = "restarted",
+        /// The canary came to its end before its time: somebody decided to go on, or the deployment ended.
+        CanaryEnded = "canary_ended",
     }
-    PauseCause { TelemetryGap = "telemetry_gap", Weight = "weight", Version = "version", }
+    PauseCause {
+        TelemetryGap = "telemetry_gap",
+        /// Outside of the weight band.
+        Weight = "weight",
+    }
     ResetCause {
         /// Above the weight band for too long.
         Weight = "weight",

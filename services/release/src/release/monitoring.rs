@@ -32,6 +32,9 @@ pub struct Timer {
     pub item: ItemNumber,
     pub started_at: Timestamp,
     pub elapses_at: Timestamp,
+    /// How often it started again from nothing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub resets: u32,
     #[serde(flatten)]
     pub status: TimerStatus,
 }
@@ -162,6 +165,7 @@ impl Release {
                 item: started.item,
                 started_at: started.started_at,
                 elapses_at: started.elapses_at,
+                resets: 0,
                 status: TimerStatus::Running,
             }),
             ReleaseEvent::TimerPaused(paused) => {
@@ -178,7 +182,10 @@ impl Release {
                 }
             }
             ReleaseEvent::TimerReset(reset) => {
-                self.set_timer(reset.timer, TimerStatus::Reset { since: at, cause: reset.cause });
+                if let Some(timer) = self.timer_mut(reset.timer) {
+                    timer.status = TimerStatus::Reset { since: at, cause: reset.cause };
+                    timer.resets += 1;
+                }
             }
             ReleaseEvent::TimerElapsed(elapsed) => self.set_timer(elapsed.timer, TimerStatus::Elapsed { at }),
             ReleaseEvent::TimerCancelled(cancelled) => {
@@ -232,4 +239,8 @@ impl Release {
             _ => {}
         }
     }
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }

@@ -16,6 +16,8 @@ pub struct Trigger {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployment: Option<Uuid>,
     pub rule: Line,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Line>,
     pub detail: Prose,
     pub at: Timestamp,
     pub by: ActorId,
@@ -147,6 +149,7 @@ impl Release {
                 trigger: triggered.trigger,
                 deployment: triggered.deployment,
                 rule: triggered.rule.clone(),
+                metric: triggered.metric.clone(),
                 detail: triggered.detail.clone(),
                 at: seen,
                 by: by(),

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{Spec, alice, bob, dave, grace, monday, nothing, who_is};
 use crate::actor::{Actor, Role};
+use crate::canary::{CanaryThresholds, MonitoringThresholds, PRODUCT_RELEASE_JUDGEMENT};
 use crate::command::{
     AnswerRollCall, AttestItem, AuthorizeProduction, BindCandidate, Command, GrantApproval, OpenRelease,
     RequestApproval, SetWindow, StartDeployment, TagCandidate,
@@ -119,6 +120,29 @@ pub fn around() -> Around {
         inputs: vec![Input { stream: "environment-default.checkout.production".into(), revision: Some(6) }],
     };
     Around { procedure, opening: Some(opening), snapshots, people: People::default() }
+}
+
+/// The built-in procedure with what it says of canary and monitoring.
+pub fn judged_procedure() -> Arc<Procedure> {
+    #[derive(serde::Deserialize)]
+    struct Judgement {
+        canary: CanaryThresholds,
+        monitoring: MonitoringThresholds,
+    }
+    static JUDGED: OnceLock<Arc<Procedure>> = OnceLock::new();
+    let judged = || {
+        let judgement: Judgement = serde_json::from_slice(PRODUCT_RELEASE_JUDGEMENT).written();
+        let mut procedure = (*procedure()).clone();
+        procedure.thresholds.canary = Some(judgement.canary);
+        procedure.thresholds.monitoring = Some(judgement.monitoring);
+        Arc::new(procedure)
+    };
+    JUDGED.get_or_init(judged).clone()
+}
+
+/// As [`around`], with a procedure that judges canaries.
+pub fn judging() -> Around {
+    Around { procedure: judged_procedure(), ..around() }
 }
 
 pub fn open() -> OpenRelease {
