@@ -62,7 +62,7 @@ pub fn schedule(release: &Release, procedure: &Procedure, snapshots: &Snapshots)
         let command = Command::ElapseTimer { timer: timer.timer };
         add(timer.elapses_at, "timer", format!("timer:{}", timer.timer), timer.timer, command);
     }
-    for (at, deployment) in judgement::due(release, procedure) {
+    if let Some((at, deployment)) = judgement::due(release, procedure) {
         let command = Command::JudgeDeployment { deployment };
         add(at, "telemetry_gap", format!("deployment:{deployment}"), command);
     }

@@ -128,3 +128,14 @@ fn given_a_point_over_no_observations_it_is_no_number() {
     let point = telemetry.points(SampleSeries::Canary, &line("error_rate"), later(0), later(60_000)).next();
     assert!(!point.unwrap().is_number());
 }
+
+#[test]
+fn given_times_far_away_nothing_of_them_is_kept() {
+    let mut telemetry = empty();
+    for at in [Timestamp::MIN, Timestamp::MAX] {
+        telemetry.weighed(at, 5.0);
+        telemetry.probed(&Probe { at, ..probe(ProbeKind::Version, 0, true, 0) });
+        telemetry.sampled(&Sample { at, ..sample(SampleSeries::Canary, "error_rate", 0, 0.0, None) });
+    }
+    assert_eq!(telemetry, empty());
+}

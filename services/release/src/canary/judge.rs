@@ -67,8 +67,8 @@ pub fn judge(
     }
     let (groups, score) = score(&outcomes, limits);
     let intervals = failed_intervals(telemetry, limits, clock, until);
-    let failed_by_interval = !intervals.is_empty();
-    rows.extend(intervals.into_iter().map(|failed| failed.row));
+    let failed_by_interval = intervals.is_some();
+    rows.extend(intervals.map(|failed| failed.row));
 
     let counted = |metric: &JudgedMetric| !metric.muted;
     let any = |wanted: Outcome, of: fn(&JudgedMetric) -> bool| {
@@ -326,52 +326,36 @@ fn score(outcomes: &[(&JudgedMetric, Outcome)], limits: &Limits<'_>) -> (Vec<Gro
     (groups, (all > 0.0).then(|| 100.0 * earned / all))
 }
 
-/// A metric that failed too many intervals, or too many one after the other.
+/// Too many intervals failed, or too many one after the other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FailedIntervals {
-    pub metric: crate::value::Line,
     /// From the first failed interval that counts to the end of the last.
     pub span: Interval,
     pub row: Row,
 }
 
-/// T5, over the whole intervals that the clock counted until `until`.
+/// T5, over the whole intervals that the clock counted until `until`. An interval fails as a look does: by
+/// a critical metric, or by its score.
 pub fn failed_intervals(
     telemetry: &Telemetry,
     limits: &Limits<'_>,
     clock: &Clock,
     until: Timestamp,
-) -> Vec<FailedIntervals> {
+) -> Option<FailedIntervals> {
     let rules = &limits.canary.intervals;
-    let counted = clock.counted_until(until);
-    let whole: Vec<Interval> = whole_intervals(clock, &counted, rules.interval_s, until);
-    let control = series(control(telemetry));
-    let error_rate = limits.canary.error_rate();
-    let mut failed = Vec::new();
-    for metric in limits.canary.metrics.iter().filter(|metric| metric.group.is_some() && !metric.muted) {
-        let failures: Vec<bool> = whole
-            .iter()
-            .map(|part| {
-                let alpha = rules.alpha;
-                let one = Comparison { telemetry, limits, parts: vec![*part], control, alpha };
-                one.fails(metric, error_rate, rules.requests_min)
-            })
-            .collect();
-        if let Some((first, last, observed)) = too_many(&failures, rules) {
-            let (Some(from), Some(to)) = (whole.get(first), whole.get(last)) else { continue };
-            let expected = format!(
-                "at most {} of {} intervals failed, fewer than {} in a row",
-                rules.failures_max, rules.window, rules.consecutive
-            );
-            let input = format!("canary/{}/intervals", metric.metric);
-            failed.push(FailedIntervals {
-                metric: metric.metric.clone(),
-                span: Interval { from: from.from, to: to.to },
-                row: row("T5", &input, expected, observed, false),
-            });
-        }
-    }
-    failed
+    let whole = whole_intervals(clock, &clock.counted_until(until), rules.interval_s, until);
+    let (control, alpha) = (series(control(telemetry)), rules.alpha);
+    let failures: Vec<bool> = whole
+        .iter()
+        .map(|part| Comparison { telemetry, limits, parts: vec![*part], control, alpha }.interval_fails())
+        .collect();
+    let (first, last, observed) = too_many(&failures, rules)?;
+    let expected = format!(
+        "at most {} of {} intervals failed, fewer than {} in a row",
+        rules.failures_max, rules.window, rules.consecutive
+    );
+    let span = Interval { from: whole.get(first)?.from, to: whole.get(last)?.to };
+    Some(FailedIntervals { span, row: row("T5", "canary/intervals", expected, observed, false) })
 }
 
 fn whole_intervals(clock: &Clock, counted: &[Interval], length_s: u32, until: Timestamp) -> Vec<Interval> {
@@ -405,22 +389,35 @@ fn too_many(failures: &[bool], rules: &super::thresholds::IntervalLimits) -> Opt
 }
 
 impl Comparison<'_> {
-    fn fails(&self, metric: &JudgedMetric, error_rate: Option<&JudgedMetric>, least: u64) -> bool {
-        let canary = self.values(SampleSeries::Canary, metric);
-        if canary.nothing_but_nan {
-            return metric.nan == NanPolicy::Fail;
-        }
+    fn interval_fails(&self) -> bool {
+        let error_rate = self.limits.canary.error_rate();
         let requests = error_rate.map_or(0, |metric| self.errors(metric).0.requests);
-        let by_requests = matches!(metric.test, MetricTest::ErrorRate | MetricTest::Rank);
-        let control = self.values(self.control, metric);
-        if canary.values.is_empty() || control.values.is_empty() || (by_requests && requests < least) {
-            return false;
+        let metrics = self.limits.canary.metrics.iter();
+        let outcomes: Vec<_> = metrics.map(|metric| (metric, self.in_interval(metric, requests))).collect();
+        let critical = outcomes.iter().any(|(metric, outcome)| {
+            metric.critical && !metric.muted && *outcome == Outcome::High
+        });
+        critical || score(&outcomes, self.limits).1.is_some_and(|score| score < self.limits.canary.score_fail)
+    }
+
+    /// Too few values for ranks, so that means have to do.
+    fn in_interval(&self, metric: &JudgedMetric, requests: u64) -> Outcome {
+        let canary = self.values(SampleSeries::Canary, metric);
+        if canary.nothing_but_nan && metric.nan == NanPolicy::Fail {
+            return Outcome::High;
         }
-        match metric.test {
+        let control = self.values(self.control, metric);
+        let few = requests < self.limits.canary.intervals.requests_min;
+        let by_requests = matches!(metric.test, MetricTest::ErrorRate | MetricTest::Rank);
+        if canary.values.is_empty() || control.values.is_empty() || (by_requests && few) {
+            return Outcome::NoData;
+        }
+        let high = match metric.test {
             MetricTest::ErrorRate => self.error_rate(metric).0,
             MetricTest::Rank | MetricTest::Mean => means(metric, &canary.values, &control.values).0,
             MetricTest::Restarts => false,
-        }
+        };
+        if high { Outcome::High } else { Outcome::Pass }
     }
 }
 

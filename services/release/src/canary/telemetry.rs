@@ -24,6 +24,9 @@ const POINTS_PER_SLOT: usize = 4;
 const PIECE_MS: i64 = 300_000;
 /// Points later than this after the start of the deployment are not kept: 8 hours.
 const SPAN_MS: i64 = 8 * 3_600_000;
+/// Weights and probes are kept from an hour before the start, as clocks differ, until a week after it.
+const EARLY_MS: i64 = 3_600_000;
+const LATE_MS: i64 = 7 * 24 * 3_600_000;
 /// How many observations of the weight are kept, the earliest: one every 15 seconds for 8 hours.
 const WEIGHTS_MAX: usize = 1_920;
 /// How many probes of each kind are kept, the latest.
@@ -99,7 +102,15 @@ impl Telemetry {
         }
     }
 
+    /// A time far away is a mistake, and nothing could be counted from there.
+    fn is_near(&self, at: Timestamp) -> bool {
+        (self.start - EARLY_MS..self.start + LATE_MS).contains(&at.as_millisecond())
+    }
+
     pub fn weighed(&mut self, at: Timestamp, percent: f64) {
+        if !self.is_near(at) {
+            return;
+        }
         let weights = Arc::make_mut(&mut self.weights);
         let bits = percent.to_bits();
         let known = weights.entry(at.as_millisecond()).or_insert(bits);
@@ -111,6 +122,9 @@ impl Telemetry {
     }
 
     pub fn probed(&mut self, probe: &Probe) {
+        if !self.is_near(probe.at) {
+            return;
+        }
         let probes = Arc::make_mut(match probe.kind {
             ProbeKind::Version => &mut self.versions,
             ProbeKind::Health => &mut self.health,

@@ -85,7 +85,7 @@ limits! {
     /// What each group adds to the score; 100 together. A group without data is left out.
     GroupWeights { errors: f64, latency: f64, database: f64, saturation: f64, };
 
-    /// Rule T5: each metric by the minute.
+    /// Rule T5: the canary by the minute.
     IntervalLimits {
         interval_s: u32,
         /// More failed intervals than this among `window` in a row fail the canary.

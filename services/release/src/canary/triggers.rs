@@ -292,10 +292,8 @@ impl<'r> Seen<'r> {
 
     fn intervals(&self, clock: &Clock) -> Option<Firing> {
         let until = clock.last_sample?;
-        let failed = failed_intervals(self.telemetry, &self.limits, clock, until);
-        let FailedIntervals { metric, span, row } = failed.into_iter().next()?;
-        let detail = format!("Intervals of {metric}: {}; {} are allowed.", row.observed, row.expected);
-        Some(Firing { metric: Some(metric), ..Firing::new("T5", span, detail) })
+        let FailedIntervals { span, row } = failed_intervals(self.telemetry, &self.limits, clock, until)?;
+        Some(Firing::new("T5", span, format!("{}; {} are allowed.", row.observed, row.expected)))
     }
 
     /// T4: the last verdict is that it fails, by its score or because a metric had no data.

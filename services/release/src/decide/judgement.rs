@@ -52,20 +52,19 @@ pub fn now(release: &Release, deployment: Uuid, ctx: &Context<'_>) -> Decision {
     Ok(follows)
 }
 
-/// When silence alone will move the clock or call for an abort.
-pub fn due(release: &Release, procedure: &Procedure) -> Vec<(Timestamp, Uuid)> {
-    let Some(judged) = Judged::of(release, procedure) else { return Vec::new() };
+/// When silence alone will next move the clock or call for an abort.
+pub fn due(release: &Release, procedure: &Procedure) -> Option<(Timestamp, Uuid)> {
+    let judged = Judged::of(release, procedure)?;
     let rules = judged.limits.canary;
     let gaps: Vec<u32> = match judged.deployment.status {
         DeploymentState::Running => vec![rules.gap_pause_s, rules.gap_abort_s],
         DeploymentState::Succeeded { .. } => judged.limits.monitoring.map(|r| r.gap_s).into_iter().collect(),
         _ => Vec::new(),
     };
-    let Some(last) = judged.last_heard() else { return Vec::new() };
-    let at = gaps.into_iter().map(|gap| last + seconds(gap) + JUST_AFTER);
-    at.filter(|at| !judged.next(*at, &|_| Uuid::nil()).is_empty())
-        .map(|at| (at, judged.deployment.deployment))
-        .collect()
+    let last = judged.last_heard()?;
+    let mut at = gaps.into_iter().map(|gap| last + seconds(gap) + JUST_AFTER);
+    let at = at.find(|at| !judged.next(*at, &|_| Uuid::nil()).is_empty())?;
+    Some((at, judged.deployment.deployment))
 }
 
 /// The item whose time the samples of a canary count, so that no clock on the wall may.
@@ -249,7 +248,7 @@ impl<'r> Judged<'r> {
         }
         let until = clock.last_sample?;
         let fails = last.is_some_and(|last| last.verdict == CanaryVerdict::Fail);
-        let broken = || !failed_intervals(&self.canary.telemetry, &self.limits, clock, until).is_empty();
+        let broken = || failed_intervals(&self.canary.telemetry, &self.limits, clock, until).is_some();
         (!fails && broken()).then(|| {
             let alpha = self.limits.canary.look(done.max(1)).map_or(0.0, |look| look.alpha);
             self.evaluated(clock, done, alpha, until)

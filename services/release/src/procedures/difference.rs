@@ -13,7 +13,7 @@ pub struct ProcedureDifference {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<u32>,
     /// Members that hold for the whole procedure, such as `policy` and `thresholds.canary_min_s`.
-    #[cfg_attr(feature = "openapi", schema(max_items = 20, value_type = Vec<crate::value::Line>))]
+    #[cfg_attr(feature = "openapi", schema(max_items = 100, value_type = Vec<crate::value::Line>))]
     pub procedure: Vec<String>,
     pub steps: PartChanges,
     pub items: PartChanges,

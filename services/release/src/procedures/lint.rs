@@ -1,6 +1,8 @@
 //! What a procedure must be for people to be able to follow it. Types bound each value; these rules
 //! are about how the values stand together.
 
+mod judgement;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -78,6 +80,7 @@ lint_codes! {
 pub fn lint(procedure: &Procedure) -> Vec<LintFinding> {
     let mut lint = Lint { findings: Vec::new(), keys: BTreeMap::new() };
     lint.whole(procedure);
+    lint.judgement(procedure);
     for (index, step) in procedure.steps.iter().enumerate() {
         let pointer = format!("/steps/{index}");
         if usize::try_from(step.number) != Ok(index + 1) {
