@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use release::canary::{
-    CanaryThresholds, Clock, ClockPhase, Direction, Judgement, JudgedMetric, Limits, MetricTest,
+    CanaryThresholds, Clock, ClockPhase, Direction, JudgedMetric, Judgement, Limits, MetricTest,
     MonitoringThresholds, NanPolicy, PRODUCT_RELEASE_JUDGEMENT, Telemetry, judge,
 };
 use release::event::{CanaryVerdict, Interval, Sample, SampleSeries};
@@ -99,10 +99,8 @@ fn given_a_database_or_saturation_that_is_worse_its_group_is_lost() {
     assert_eq!((judgement.verdict, judgement.score), (CanaryVerdict::Marginal, 85.0));
     assert_eq!(not_ok(&judgement), ["canary/db_query_p95_ms", "canary/score"]);
     // 90 % is too much even when the control is as busy.
-    let busy: Shown<'_> = &[
-        (CANARY, "cpu_utilisation", |_| (0.9, None)),
-        (CONTROL, "cpu_utilisation", |_| (0.9, None)),
-    ];
+    let busy: Shown<'_> =
+        &[(CANARY, "cpu_utilisation", |_| (0.9, None)), (CONTROL, "cpu_utilisation", |_| (0.9, None))];
     let judgement = judged(|_| {}, &[FINE, slow, busy]);
     assert_eq!((judgement.verdict, judgement.score), (CanaryVerdict::Marginal, 75.0));
 }
@@ -132,10 +130,8 @@ fn given_points_that_are_no_number_each_policy_does_what_it_says() {
 
 #[test]
 fn given_a_metric_that_gets_worse_by_falling_its_fall_is_seen() {
-    let fewer: Shown<'_> = &[
-        (CANARY, "pool_utilisation", |_| (0.3, None)),
-        (CONTROL, "pool_utilisation", |_| (0.6, None)),
-    ];
+    let fewer: Shown<'_> =
+        &[(CANARY, "pool_utilisation", |_| (0.3, None)), (CONTROL, "pool_utilisation", |_| (0.6, None))];
     let change = |direction| {
         move |t: &mut CanaryThresholds| {
             let metric = metric(t, "pool_utilisation");

@@ -46,7 +46,12 @@ enum Seen {
 fn observations() -> impl Strategy<Value = Vec<Seen>> {
     let weight = prop_oneof![6 => Just(4.0), 1 => Just(0.5), 1 => Just(20.0)];
     let step = prop_oneof![30 => Just(15), 1 => 16..400i64];
-    let one = (step, prop::option::weighted(0.06, weight), prop::option::weighted(0.04, prop::bool::weighted(0.9)), 0..4u64);
+    let one = (
+        step,
+        prop::option::weighted(0.06, weight),
+        prop::option::weighted(0.04, prop::bool::weighted(0.9)),
+        0..4u64,
+    );
     let scale = prop_oneof![Just(1u64), Just(20), Just(400)];
     (prop::collection::vec(one, 40..140), scale).prop_map(|(steps, requests)| {
         let mut at = 0;
@@ -141,7 +146,7 @@ fn time(seen: &Seen) -> i64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn given_observations_in_any_order_the_clock_is_the_same(
@@ -210,7 +215,7 @@ proptest! {
     ) {
         let judging = judging();
         let mut story = deploying().clone();
-        for one in seen.iter().take(70) {
+        for one in seen.iter().take(50) {
             story.now = story.now.max(later(time(one)));
             if silence {
                 for due in due(&story.state, story.now, &judging) {

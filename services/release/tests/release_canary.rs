@@ -85,7 +85,11 @@ fn probe(kind: ProbeKind, at: Timestamp, ok: bool, version: &str) -> Probe {
 
 fn probed(story: Story, kind: ProbeKind, ok: bool, version: &str) -> Story {
     let (deployment, probe) = (story.deployment(), probe(kind, story.now, ok, version));
-    act(story, robot(), Command::RecordProbes { deployment, body: RecordProbes { probes: list(vec![probe]) } })
+    act(
+        story,
+        robot(),
+        Command::RecordProbes { deployment, body: RecordProbes { probes: list(vec![probe]) } },
+    )
 }
 
 fn sampled(story: Story, samples: Vec<Sample>) -> Story {
@@ -188,11 +192,10 @@ fn decide(story: &Story, decision: ProceedDecision) -> Command {
 #[test]
 fn given_fifteen_good_minutes_the_canary_passes_at_its_third_look() {
     let story = minutes(canary_out(), 15, FINE);
-    assert_eq!(verdicts(&story), [
-        (1, CanaryVerdict::Pass),
-        (2, CanaryVerdict::Pass),
-        (3, CanaryVerdict::Pass)
-    ]);
+    assert_eq!(
+        verdicts(&story),
+        [(1, CanaryVerdict::Pass), (2, CanaryVerdict::Pass), (3, CanaryVerdict::Pass)]
+    );
     let last = evaluated(&story)[2];
     assert_eq!((last.score, last.elapsed_s, last.complete, last.run), (100.0, 900, true, 1));
     assert_eq!(last.control, ControlSource::Production);
@@ -221,7 +224,8 @@ fn given_a_procedure_that_judges_no_canary_nothing_but_the_observation_is_record
     let start = deploy("production", Some(story.authorization()));
     let story = story.when(dave(), start, &around()).then_types(&["deployment.started", "approval.consumed"]);
     let (deployment, at) = (story.deployment(), story.now);
-    let weigh = Command::ObserveTraffic { deployment, body: ObserveTraffic { weight_percent: 5.0, at: None } };
+    let weigh =
+        Command::ObserveTraffic { deployment, body: ObserveTraffic { weight_percent: 5.0, at: None } };
     let story = story.when(robot(), weigh, &around()).then_types(&["traffic.observed"]);
     let body = RecordSamples { samples: list(points(FINE, at)) };
     let samples = Command::RecordSamples { deployment, body };
@@ -236,16 +240,15 @@ fn given_errors_well_above_the_control_the_canary_fails_at_the_first_look_and_a_
     assert_eq!(verdicts(&story), []);
     let story = minutes(story, 1, bad);
     assert_eq!(verdicts(&story)[0], (1, CanaryVerdict::Fail));
-    let failed: Vec<_> = evaluated(&story)[0].rows.iter().filter(|row| !row.ok).map(|row| &row.rule).collect();
+    let failed: Vec<_> =
+        evaluated(&story)[0].rows.iter().filter(|row| !row.ok).map(|row| &row.rule).collect();
     assert_eq!(failed, ["T1", "T4"]);
     assert_eq!(rules(&story), ["T4"]);
     assert_eq!(story.state.proposals[0].trigger, Some(story.state.triggers[0].trigger));
-    assert_eq!(story.last_types(4), [
-        "metrics.sampled",
-        "canary.evaluated",
-        "rollback.triggered",
-        "rollback.proposed"
-    ]);
+    assert_eq!(
+        story.last_types(4),
+        ["metrics.sampled", "canary.evaluated", "rollback.triggered", "rollback.proposed"]
+    );
     // It fails at the next looks too, and that is not said twice.
     let story = minutes(story, 5, bad);
     assert_eq!((verdicts(&story).len(), rules(&story)), (2, vec!["T4"]));
@@ -324,7 +327,10 @@ fn given_three_bad_minutes_in_a_row_the_canary_fails_between_two_looks() {
 fn given_the_weight_leaves_the_band_the_clock_pauses_until_it_is_back() {
     let story = minutes(canary_out(), 2, FINE);
     let story = minutes(weigh(story, 0.5), 3, FINE);
-    assert!(matches!(timer(&story).status, TimerStatus::Paused { cause: PauseCause::Weight, elapsed_s: 120, .. }));
+    assert!(matches!(
+        timer(&story).status,
+        TimerStatus::Paused { cause: PauseCause::Weight, elapsed_s: 120, .. }
+    ));
     let ends = timer(&story).elapses_at;
     let story = minutes(weigh(story, 5.0), 1, FINE);
     assert_eq!(timer(&story).status, TimerStatus::Running);
@@ -531,7 +537,8 @@ fn given_a_schema_that_cannot_go_back_the_proposal_says_what_to_do_instead() {
 fn baseline(story: Story, days_before: i64, errors: f64, p95: f64) -> Story {
     let from = story.now - SignedDuration::from_hours(24 * days_before + 1);
     let metric = |name: &str, value| Metric { name: line(name), value, unit: None, baseline: None };
-    let metrics = vec![metric("error_rate", errors), metric("latency_p50_ms", 100.0), metric("latency_p95_ms", p95)];
+    let metrics =
+        vec![metric("error_rate", errors), metric("latency_p50_ms", 100.0), metric("latency_p95_ms", p95)];
     let body = CaptureBaseline {
         source: line("prometheus"),
         from,
@@ -571,7 +578,10 @@ fn given_quiet_monitoring_every_item_holds_when_its_time_has_passed() {
     let story = minutes(story, 1, FINE);
     let verdict = after(&story);
     assert!(verdict.complete && verdict.coverage > 0.99, "{verdict:#?}");
-    assert_eq!((verdict.counted_s, verdict.planned_s, verdict.gaps_s, verdict.overrun), (2_700, 2_700, 0, false));
+    assert_eq!(
+        (verdict.counted_s, verdict.planned_s, verdict.gaps_s, verdict.overrun),
+        (2_700, 2_700, 0, false)
+    );
     let held = |key: &str| verdict.items.iter().find(|(item, _)| item.as_str() == key).map(|(_, ok)| *ok);
     assert_eq!(held("error-rate-within-baseline"), Some(true));
     assert_eq!(held("response-times-within-baseline"), Some(true));
@@ -611,7 +621,8 @@ fn given_telemetry_that_is_missing_the_monitoring_takes_that_much_longer() {
 fn given_core_flows_that_fail_twice_a_rollback_is_proposed() {
     let failed = || {
         let mut body = evidence(EvidenceKind::JourneyCheck);
-        let facts = serde_json::json!({"kind": "journey_check", "cases": [{"name": "pay", "result": "fail"}]});
+        let facts =
+            serde_json::json!({"kind": "journey_check", "cases": [{"name": "pay", "result": "fail"}]});
         body.facts = serde_json::from_value(facts).unwrap();
         Command::RecordEvidence { items: vec![item("6.2")], body }
     };

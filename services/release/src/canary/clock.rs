@@ -8,6 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::statistics::{Errors, share_interval};
 use super::{Limits, Subject, Telemetry};
 use crate::event::{Interval, PauseCause, ResetCause, SampleSeries};
+use crate::procedure::Thresholds;
+use crate::release::{Deployment, Release};
 use crate::value::Line;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -227,6 +229,17 @@ impl Walk {
 }
 
 impl Clock {
+    /// The clock of a deployment that goes out as a canary; none where none is judged.
+    pub fn of(
+        release: &Release,
+        deployment: &Deployment,
+        thresholds: &Thresholds,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let (canary, limits) = (deployment.canary.as_ref()?, Limits::of(thresholds)?);
+        Some(clock(&canary.telemetry, &Subject::of(release, deployment), &limits, now))
+    }
+
     pub fn elapsed(&self) -> SignedDuration {
         total(&self.counted)
     }

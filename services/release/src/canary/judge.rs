@@ -49,13 +49,8 @@ pub fn judge(
 ) -> Judgement {
     let canary = limits.canary;
     let control = control(telemetry);
-    let comparison = Comparison {
-        telemetry,
-        limits,
-        parts: clock.counted_until(until),
-        control: series(control),
-        alpha,
-    };
+    let comparison =
+        Comparison { telemetry, limits, parts: clock.counted_until(until), control: series(control), alpha };
     let errors = canary.error_rate().map(|metric| comparison.errors(metric)).unwrap_or_default();
     let requests = errors.0.requests;
     let mut rows = Vec::new();
@@ -81,8 +76,7 @@ pub fn judge(
 
     let detectable = &canary.detectable;
     let base = errors.1.rate().unwrap_or(0.0).max(detectable.rate_floor);
-    let minimum =
-        detectable_ratio(base, requests, errors.1.requests, detectable.alpha, detectable.power);
+    let minimum = detectable_ratio(base, requests, errors.1.requests, detectable.alpha, detectable.power);
     let shows = minimum.is_some_and(|ratio| ratio <= detectable.ratio_max);
     let came = canary
         .must_have()
@@ -92,7 +86,13 @@ pub fn judge(
         })
         .fold(1.0, f64::min);
     let covered = !complete || came >= canary.coverage_min;
-    rows.push(row("R1", "canary/requests", format!("at least {}", canary.requests_min), requests.to_string(), requests >= canary.requests_min));
+    rows.push(row(
+        "R1",
+        "canary/requests",
+        format!("at least {}", canary.requests_min),
+        requests.to_string(),
+        requests >= canary.requests_min,
+    ));
     rows.push(row(
         "R1",
         "minimum_detectable_ratio",
@@ -100,7 +100,13 @@ pub fn judge(
         minimum.map_or_else(|| "no increase can be shown".into(), rounded),
         shows,
     ));
-    rows.push(row("5.3", "canary/coverage", format!("at least {}", canary.coverage_min), rounded(came), covered));
+    rows.push(row(
+        "5.3",
+        "canary/coverage",
+        format!("at least {}", canary.coverage_min),
+        rounded(came),
+        covered,
+    ));
     let passed = format!("from {} passes, below {} fails", canary.score_pass, canary.score_fail);
     let enough = score.is_some_and(|score| score >= canary.score_pass);
     rows.push(row("T4", "canary/score", passed, score.map_or_else(|| "no data".into(), rounded), enough));
@@ -160,9 +166,10 @@ impl Comparison<'_> {
     }
 
     fn values(&self, series: SampleSeries, metric: &JudgedMetric) -> Values {
-        let points = self.parts.iter().flat_map(|part| {
-            self.telemetry.points(series, &metric.metric, part.from, part.to)
-        });
+        let points = self
+            .parts
+            .iter()
+            .flat_map(|part| self.telemetry.points(series, &metric.metric, part.from, part.to));
         let mut found = Values { values: Vec::new(), nothing_but_nan: false };
         for point in points {
             if point.is_number() {
@@ -197,7 +204,8 @@ impl Comparison<'_> {
             return (Outcome::Pass, (!canary.values.is_empty()).then_some(seen));
         }
         if canary.values.is_empty() {
-            let needed = metric.must_have_data.then(|| absent(expected("data".into()), "none", Cause::Absent));
+            let needed =
+                metric.must_have_data.then(|| absent(expected("data".into()), "none", Cause::Absent));
             return (Outcome::NoData, needed);
         }
         if metric.requests_min.is_some_and(|least| requests < least) {
@@ -227,7 +235,13 @@ impl Comparison<'_> {
         let limit = format!("not {} at alpha {}", worse_than(metric), self.alpha);
         let observed = format!(
             "{} of {} ({}) where the control has {} of {} ({}), p {}",
-            canary.errors, canary.requests, rate(canary), control.errors, control.requests, rate(control), rounded(p)
+            canary.errors,
+            canary.requests,
+            rate(canary),
+            control.errors,
+            control.requests,
+            rate(control),
+            rounded(p)
         );
         (high, limit, observed)
     }
@@ -307,9 +321,7 @@ fn score(outcomes: &[(&JudgedMetric, Outcome)], limits: &Limits<'_>) -> (Vec<Gro
     let (mut earned, mut all) = (0.0, 0.0);
     for group in MetricGroup::ALL {
         let of_group = |(metric, outcome): &&(&JudgedMetric, Outcome)| {
-            metric.group == Some(group)
-                && !metric.muted
-                && matches!(outcome, Outcome::Pass | Outcome::High)
+            metric.group == Some(group) && !metric.muted && matches!(outcome, Outcome::Pass | Outcome::High)
         };
         let judged: Vec<_> = outcomes.iter().filter(of_group).collect();
         let passed = judged.iter().filter(|(_, outcome)| *outcome == Outcome::Pass).count();
@@ -376,7 +388,8 @@ fn whole_intervals(clock: &Clock, counted: &[Interval], length_s: u32, until: Ti
 fn too_many(failures: &[bool], rules: &super::thresholds::IntervalLimits) -> Option<(usize, usize, String)> {
     let size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
     let (consecutive, most) = (size(rules.consecutive).max(1), size(rules.failures_max));
-    if let Some(first) = failures.windows(consecutive).position(|window| window.iter().all(|failed| *failed)) {
+    if let Some(first) = failures.windows(consecutive).position(|window| window.iter().all(|failed| *failed))
+    {
         return Some((first, first + consecutive - 1, format!("{consecutive} failed in a row")));
     }
     let places: Vec<usize> =
@@ -394,9 +407,9 @@ impl Comparison<'_> {
         let requests = error_rate.map_or(0, |metric| self.errors(metric).0.requests);
         let metrics = self.limits.canary.metrics.iter();
         let outcomes: Vec<_> = metrics.map(|metric| (metric, self.in_interval(metric, requests))).collect();
-        let critical = outcomes.iter().any(|(metric, outcome)| {
-            metric.critical && !metric.muted && *outcome == Outcome::High
-        });
+        let critical = outcomes
+            .iter()
+            .any(|(metric, outcome)| metric.critical && !metric.muted && *outcome == Outcome::High);
         critical || score(&outcomes, self.limits).1.is_some_and(|score| score < self.limits.canary.score_fail)
     }
 

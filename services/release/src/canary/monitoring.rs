@@ -180,7 +180,11 @@ impl Heard {
         let mut before = from;
         for at in times.iter().copied().chain([now]) {
             let part = Interval { from: before, to: at };
-            if long(&part) > seconds(gap) { gaps += long(&part) } else { parts.push(part) }
+            if long(&part) > seconds(gap) {
+                gaps += long(&part)
+            } else {
+                parts.push(part)
+            }
             before = at;
         }
         let last = times.last().copied();
@@ -252,7 +256,8 @@ impl Monitored<'_> {
         let mut breaches = Vec::new();
         let limit = self.limit(&self.metric.bucket);
         let failed: Vec<Option<f64>> = buckets.iter().map(|bucket| self.breach(*bucket, limit)).collect();
-        let places: Vec<usize> = (0..failed.len()).filter(|place| failed.get(*place).is_some_and(Option::is_some)).collect();
+        let places: Vec<usize> =
+            (0..failed.len()).filter(|place| failed.get(*place).is_some_and(Option::is_some)).collect();
         let mut fire = |rule, first: usize, last: usize, detail: String| {
             let (Some(from), Some(to)) = (buckets.get(first), buckets.get(last)) else { return };
             breaches.push(Breach {
@@ -265,7 +270,9 @@ impl Monitored<'_> {
             });
         };
         let run = size(consecutive);
-        let in_a_row = places.windows(run).rfind(|places| places.last().zip(places.first()).is_some_and(|(last, first)| last - first == run - 1));
+        let in_a_row = places.windows(run).rfind(|places| {
+            places.last().zip(places.first()).is_some_and(|(last, first)| last - first == run - 1)
+        });
         if let Some([first, .., last] | [first @ last]) = in_a_row {
             fire("P1", *first, *last, format!("{run} buckets in a row are beyond the limit"));
         }
@@ -284,7 +291,14 @@ impl Monitored<'_> {
             rows.push(super::judge::row(self.item(), &format!("{input}/buckets"), expected, observed, fine));
         } else if self.metric.must_have_data {
             let target = Name::default_target();
-            rows.push(Row::failed(self.item(), &target, input.clone(), "data".into(), "none".into(), Cause::Absent));
+            rows.push(Row::failed(
+                self.item(),
+                &target,
+                input.clone(),
+                "data".into(),
+                "none".into(),
+                Cause::Absent,
+            ));
         }
         if let Some(whole) = whole.filter(|_| has_data) {
             rows.extend(self.whole(whole, &input, &mut breaches));
@@ -302,7 +316,13 @@ impl Monitored<'_> {
                 Seen::Value(value) => rounded(value),
                 Seen::Nothing | Seen::NoNumber => "no number".into(),
             };
-            rows.push(super::judge::row(self.item(), &format!("{input}/whole"), self.says(rule, limit), observed, breach.is_none()));
+            rows.push(super::judge::row(
+                self.item(),
+                &format!("{input}/whole"),
+                self.says(rule, limit),
+                observed,
+                breach.is_none(),
+            ));
             breaches.extend(breach.map(|value| Breach {
                 rule: "P2",
                 metric: self.metric.metric.clone(),
@@ -315,7 +335,13 @@ impl Monitored<'_> {
         if let Some(least) = self.metric.total_min {
             let sum: f64 = self.values(whole).0.iter().map(|(value, _)| value).sum();
             let expected = format!("at least {least}");
-            rows.push(super::judge::row(self.item(), &format!("{input}/total"), expected, rounded(sum), sum >= least));
+            rows.push(super::judge::row(
+                self.item(),
+                &format!("{input}/total"),
+                expected,
+                rounded(sum),
+                sum >= least,
+            ));
         }
         rows
     }
@@ -375,8 +401,7 @@ impl Monitored<'_> {
     }
 
     fn values(&self, span: Interval) -> (Vec<(f64, f64)>, bool) {
-        let points =
-            self.telemetry.points(SampleSeries::Production, &self.metric.metric, span.from, span.to);
+        let points = self.telemetry.points(SampleSeries::Production, &self.metric.metric, span.from, span.to);
         let mut nan = false;
         let mut values = Vec::new();
         for point in points {

@@ -269,7 +269,8 @@ impl<'r> Seen<'r> {
             (false, _) => Firing::new("C6", span, format!("The critical incident {key} is open.")),
             (true, true) => Firing::new("L1", span, format!("The late critical incident {key} is open.")),
             (true, false) => {
-                let detail = format!("The late critical incident {key} is open; nothing is kept to go back to.");
+                let detail =
+                    format!("The late critical incident {key} is open; nothing is kept to go back to.");
                 Firing::new("L1", span, detail)
             }
         })
@@ -305,7 +306,8 @@ impl<'r> Seen<'r> {
             return None;
         }
         let span = Interval { from: last.at, to: last.at };
-        let detail = format!("The canary failed at look {} with {} of 100.", evaluated.look, rounded(evaluated.score));
+        let detail =
+            format!("The canary failed at look {} with {} of 100.", evaluated.look, rounded(evaluated.score));
         Some(Firing {
             value: Some(evaluated.score),
             threshold: Some(self.limits.canary.score_fail),
@@ -317,16 +319,18 @@ impl<'r> Seen<'r> {
     fn breaches(&self) -> Vec<Firing> {
         let baselines = Baselines::of(&self.release.baselines, self.deployment.started_at);
         let class = self.release.class();
-        let Some(verdict) = monitoring::judge(self.deployment, baselines, &self.limits, class, self.now) else {
+        let Some(verdict) = monitoring::judge(self.deployment, baselines, &self.limits, class, self.now)
+        else {
             return Vec::new();
         };
         let also = |metric: &Line| verdict.breaches.iter().any(|b| b.rule == "P2" && b.metric == *metric);
-        let first = |place: usize| {
-            let breach = verdict.breaches.get(place);
-            !verdict.breaches.iter().take(place).any(|b| {
-                breach.is_some_and(|breach| (b.rule, &b.metric) == (breach.rule, &breach.metric))
-            })
-        };
+        let first =
+            |place: usize| {
+                let breach = verdict.breaches.get(place);
+                !verdict.breaches.iter().take(place).any(|b| {
+                    breach.is_some_and(|breach| (b.rule, &b.metric) == (breach.rule, &breach.metric))
+                })
+            };
         verdict
             .breaches
             .iter()
@@ -345,7 +349,11 @@ impl<'r> Seen<'r> {
     fn journeys(&self) -> Option<Firing> {
         let (rules, began) = (self.limits.monitoring?, self.began?);
         let number = |key: &Name| self.procedure.item_by_key(key.as_str()).map(|item| item.number);
-        rules.journeys.iter().filter_map(number).find_map(|item| self.journey(item, began, rules.journey_failures))
+        rules
+            .journeys
+            .iter()
+            .filter_map(number)
+            .find_map(|item| self.journey(item, began, rules.journey_failures))
     }
 
     fn journey(&self, item: ItemNumber, began: Timestamp, least: u32) -> Option<Firing> {
@@ -363,7 +371,11 @@ impl<'r> Seen<'r> {
         let (from, to) = (*times.first()?, *times.last()?);
         enough.then(|| Firing {
             value: Some(f64::from(least)),
-            ..Firing::new("P3", Interval { from, to }, format!("The checks of item {item} failed {least} times."))
+            ..Firing::new(
+                "P3",
+                Interval { from, to },
+                format!("The checks of item {item} failed {least} times."),
+            )
         })
     }
 

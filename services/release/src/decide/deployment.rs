@@ -9,8 +9,8 @@ use super::{Context, Decided, Decision, current_candidate, moving, opened, perso
 use crate::actor::Role;
 use crate::command::{DecideProceed, FinishDeployment, StartDeployment};
 use crate::event::{
-    ApprovalConsumed, CanaryPlanned, DeploymentFinished, DeploymentOutcome, DeploymentStarted, Effect,
-    EffectKind, EnvironmentPurpose, LeaseOpened, ProceedDecided, ProceedDecision, ReleaseEvent,
+    ApprovalConsumed, CanaryPlanned, CanaryVerdict, DeploymentFinished, DeploymentOutcome, DeploymentStarted,
+    Effect, EffectKind, EnvironmentPurpose, LeaseOpened, ProceedDecided, ProceedDecision, ReleaseEvent,
     TimerCancelled, TimerCause, TimerStarted,
 };
 use crate::evidence::Artifact;
@@ -262,12 +262,22 @@ pub fn proceed_rows(release: &Release, deployment: &Deployment) -> Vec<Row> {
         .filter(|trigger| trigger.deployment.is_none_or(|of| of == id) && trigger.at >= deployment.started_at)
         .count();
     let failed: u64 = deployment.migrations.iter().map(|report| u64::from(report.failed)).sum();
-    vec![
+    let mut rows = vec![
         read("state", deployment.in_progress(), "running", deployment.status.as_str().into()),
         read("triggers", fired == 0, "0", fired.to_string()),
         read("migrations/failed", failed == 0, "0", failed.to_string()),
         read("decisions", true, "read", deployment.decisions.len().to_string()),
-    ]
+    ];
+    if let Some(canary) = &deployment.canary {
+        let last = canary.evaluations.last().map(|last| &last.evaluated);
+        let passes = last.is_some_and(|last| last.complete && last.verdict == CanaryVerdict::Pass);
+        let observed = last.map_or_else(
+            || "not evaluated".into(),
+            |last| format!("{} at look {} of run {}", last.verdict.as_str(), last.look, last.run),
+        );
+        rows.push(read("canary", passes, "pass at the last look", observed));
+    }
+    rows
 }
 
 pub fn known(release: &Release, id: Uuid) -> Result<&Deployment, Refusal> {

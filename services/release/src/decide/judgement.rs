@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::deployment::known;
 use super::{Context, Decided, Decision, ahead, opened, refuse, system};
 use crate::canary::{
-    Clock, ClockPhase, Firing, Limits, RULE_VERSION, Subject, clock, failed_intervals, is_irreversible, judge,
-    monitoring, seconds, triggers,
+    Clock, ClockPhase, Firing, Limits, RULE_VERSION, failed_intervals, is_irreversible, judge, monitoring,
+    seconds, triggers,
 };
 use crate::event::{
     CanaryEvaluated, CanaryVerdict, PauseCause, ProceedDecision, ReleaseEvent, RollbackProposed,
@@ -26,9 +26,8 @@ const ROUNDS: usize = 40;
 /// A gap is longer than allowed from this on.
 const JUST_AFTER: jiff::SignedDuration = jiff::SignedDuration::from_millis(1);
 /// Rules that people and machines may see before the rules here do.
-const RULES: [&str; 17] = [
-    "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "T1", "T2", "T3", "T4", "T5", "P1", "P2", "P3", "L1",
-];
+const RULES: [&str; 17] =
+    ["C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "T1", "T2", "T3", "T4", "T5", "P1", "P2", "P3", "L1"];
 
 type Events = Vec<Decided<ReleaseEvent>>;
 
@@ -121,7 +120,9 @@ impl<'r> Judged<'r> {
     /// The first thing that has to be recorded and is not yet.
     fn next(&self, now: Timestamp, id: &dyn Fn(usize) -> Uuid) -> Events {
         let now = self.last_heard().map_or(now, |last| last.max(now));
-        let clock = self.is_out().then(|| self.clock(now));
+        let thresholds = &self.procedure.thresholds;
+        let clock =
+            self.is_out().then(|| Clock::of(self.release, self.deployment, thresholds, now)).flatten();
         let timers = self.timers(clock.as_ref(), now, id);
         if !timers.is_empty() {
             return timers;
@@ -137,12 +138,10 @@ impl<'r> Judged<'r> {
         let going_on = |d: &crate::release::ProceedRecord| d.decision == ProceedDecision::Proceed;
         self.deployment.status == DeploymentState::Running
             && !self.deployment.decisions.iter().any(going_on)
-            && !matches!(self.timer(CANARY_MONITORED).map(|timer| &timer.status), Some(TimerStatus::Elapsed { .. }))
-    }
-
-    fn clock(&self, now: Timestamp) -> Clock {
-        let subject = Subject::of(self.release, self.deployment);
-        clock(&self.canary.telemetry, &subject, &self.limits, now)
+            && !matches!(
+                self.timer(CANARY_MONITORED).map(|timer| &timer.status),
+                Some(TimerStatus::Elapsed { .. })
+            )
     }
 
     fn last_heard(&self) -> Option<Timestamp> {
@@ -170,9 +169,9 @@ impl<'r> Judged<'r> {
         let event = match (clock, canary) {
             (Some(clock), None) => self.start(clock, id),
             (Some(clock), Some(timer)) => self.sync_canary(clock, timer),
-            (None, Some(timer)) => Some(timer).filter(open).map(|timer| {
-                TimerCancelled { timer: timer.timer, cause: TimerCause::CanaryEnded }.into()
-            }),
+            (None, Some(timer)) => Some(timer)
+                .filter(open)
+                .map(|timer| TimerCancelled { timer: timer.timer, cause: TimerCause::CanaryEnded }.into()),
             (None, None) => None,
         };
         let after = || self.timer(MONITORING_COMPLETED).filter(open);
@@ -203,7 +202,12 @@ impl<'r> Judged<'r> {
             let (cause, elapsed_s) = (reset.cause, reset.elapsed_s);
             return Some(TimerReset { timer: timer_id, cause, elapsed_s }.into());
         }
-        if self.canary.evaluations.last().is_some_and(|last| last.evaluated.complete && last.evaluated.run == clock.run) {
+        if self
+            .canary
+            .evaluations
+            .last()
+            .is_some_and(|last| last.evaluated.complete && last.evaluated.run == clock.run)
+        {
             return Some(TimerElapsed { timer: timer_id }.into());
         }
         match (clock.phase, &timer.status) {
@@ -241,7 +245,8 @@ impl<'r> Judged<'r> {
         let planned = self.limits.canary.planned_looks();
         let granted = self.of_run(clock).filter(|evaluated| evaluated.extended_by_s.is_some()).count();
         let look = done.checked_add(1).and_then(|number| Some((number, self.limits.canary.look(number)?)));
-        let due = look.and_then(|(number, look)| Some((number, look.alpha, clock.reached(seconds(look.at_s))?)));
+        let due =
+            look.and_then(|(number, look)| Some((number, look.alpha, clock.reached(seconds(look.at_s))?)));
         let allowed = usize::try_from(done.saturating_add(1).saturating_sub(planned)).unwrap_or(usize::MAX);
         if let Some((number, alpha, until)) = due.filter(|_| allowed <= granted) {
             return Some(self.evaluated(clock, number, alpha, until));
@@ -317,7 +322,9 @@ impl<'r> Judged<'r> {
     }
 
     fn triggered(&self, firing: &Firing, id: &dyn Fn(usize) -> Uuid) -> Events {
-        let (Ok(rule), Some(detail)) = (Line::new(firing.rule), prose(&firing.detail)) else { return Vec::new() };
+        let (Ok(rule), Some(detail)) = (Line::new(firing.rule), prose(&firing.detail)) else {
+            return Vec::new();
+        };
         let trigger = id(0);
         let event = RollbackTriggered {
             trigger,

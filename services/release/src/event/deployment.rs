@@ -47,8 +47,10 @@ data! {
         elapsed_s: u64,
         requests: u64,
         control: ControlSource,
+        #[cfg_attr(feature = "openapi", schema(max_items = 4))]
         groups: Vec<GroupScore>,
         rule_version: u32,
+        #[cfg_attr(feature = "openapi", schema(max_items = 100))]
         rows: Vec<Row>,
     } optional {
         /// The smallest increase of the error rate that so many requests can show; absent when none can be shown.

@@ -77,6 +77,7 @@ pub struct Canary {
 pub struct Evaluation {
     pub at: Timestamp,
     #[serde(flatten)]
+    #[cfg_attr(feature = "openapi", schema(value_type = CanaryEvaluated))]
     pub evaluated: Arc<CanaryEvaluated>,
 }
 

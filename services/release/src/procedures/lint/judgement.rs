@@ -36,7 +36,10 @@ impl<'p> Lint<'p> {
     fn spans(&mut self, base: &str, spans: &[(&str, u32)]) {
         for (member, seconds) in spans {
             if !(1..=DAY_S).contains(seconds) {
-                self.threshold(&format!("{base}/{member}"), format!("{seconds} seconds, 1 to {DAY_S} are allowed"));
+                self.threshold(
+                    &format!("{base}/{member}"),
+                    format!("{seconds} seconds, 1 to {DAY_S} are allowed"),
+                );
             }
         }
     }
@@ -58,38 +61,47 @@ impl<'p> Lint<'p> {
     }
 
     fn canary(&mut self, canary: &CanaryThresholds, thresholds: &Thresholds) {
-        self.spans(CANARY, &[
-            ("sample_interval_s", canary.sample_interval_s),
-            ("gap_pause_s", canary.gap_pause_s),
-            ("gap_abort_s", canary.gap_abort_s),
-            ("weight_reset_s", canary.weight_reset_s),
-            ("weight_window_s", canary.weight_window_s),
-            ("extension_s", canary.extension_s),
-            ("intervals/interval_s", canary.intervals.interval_s),
-            ("critical/restarts_window_s", canary.critical.restarts_window_s),
-            ("critical/error_window_s", canary.critical.error_window_s),
-            ("critical/burn_long_s", canary.critical.burn_long_s),
-            ("critical/burn_short_s", canary.critical.burn_short_s),
-        ]);
-        self.fractions(CANARY, &[
-            ("coverage_min", canary.coverage_min),
-            ("weight_confidence", canary.weight_confidence),
-            ("extension_alpha", canary.extension_alpha),
-            ("rank_confidence", canary.rank_confidence),
-            ("detectable/alpha", canary.detectable.alpha),
-            ("detectable/power", canary.detectable.power),
-            ("detectable/rate_floor", canary.detectable.rate_floor),
-            ("intervals/alpha", canary.intervals.alpha),
-            ("critical/error_rate", canary.critical.error_rate),
-            ("critical/error_budget", canary.critical.error_budget),
-        ]);
-        self.counts(CANARY, &[
-            ("intervals/window", canary.intervals.window),
-            ("intervals/consecutive", canary.intervals.consecutive),
-            ("critical/failed_probes", canary.critical.failed_probes),
-            ("critical/restarts", canary.critical.restarts),
-            ("critical/error_windows", canary.critical.error_windows),
-        ]);
+        self.spans(
+            CANARY,
+            &[
+                ("sample_interval_s", canary.sample_interval_s),
+                ("gap_pause_s", canary.gap_pause_s),
+                ("gap_abort_s", canary.gap_abort_s),
+                ("weight_reset_s", canary.weight_reset_s),
+                ("weight_window_s", canary.weight_window_s),
+                ("extension_s", canary.extension_s),
+                ("intervals/interval_s", canary.intervals.interval_s),
+                ("critical/restarts_window_s", canary.critical.restarts_window_s),
+                ("critical/error_window_s", canary.critical.error_window_s),
+                ("critical/burn_long_s", canary.critical.burn_long_s),
+                ("critical/burn_short_s", canary.critical.burn_short_s),
+            ],
+        );
+        self.fractions(
+            CANARY,
+            &[
+                ("coverage_min", canary.coverage_min),
+                ("weight_confidence", canary.weight_confidence),
+                ("extension_alpha", canary.extension_alpha),
+                ("rank_confidence", canary.rank_confidence),
+                ("detectable/alpha", canary.detectable.alpha),
+                ("detectable/power", canary.detectable.power),
+                ("detectable/rate_floor", canary.detectable.rate_floor),
+                ("intervals/alpha", canary.intervals.alpha),
+                ("critical/error_rate", canary.critical.error_rate),
+                ("critical/error_budget", canary.critical.error_budget),
+            ],
+        );
+        self.counts(
+            CANARY,
+            &[
+                ("intervals/window", canary.intervals.window),
+                ("intervals/consecutive", canary.intervals.consecutive),
+                ("critical/failed_probes", canary.critical.failed_probes),
+                ("critical/restarts", canary.critical.restarts),
+                ("critical/error_windows", canary.critical.error_windows),
+            ],
+        );
         if canary.gap_abort_s < canary.gap_pause_s {
             self.threshold(&format!("{CANARY}/gap_abort_s"), "shorter than the gap that pauses".into());
         }
@@ -100,7 +112,10 @@ impl<'p> Lint<'p> {
         self.looks(canary, thresholds);
         let (fail, pass) = (canary.score_fail, canary.score_pass);
         if !(0.0 <= fail && fail <= pass && pass <= 100.0) {
-            self.threshold(&format!("{CANARY}/score_fail"), format!("{fail} and {pass} are no scores in order"));
+            self.threshold(
+                &format!("{CANARY}/score_fail"),
+                format!("{fail} and {pass} are no scores in order"),
+            );
         }
         let weights = MetricGroup::ALL.map(|group| canary.groups.of(group));
         let sum: f64 = weights.iter().sum();
@@ -111,7 +126,8 @@ impl<'p> Lint<'p> {
     }
 
     fn looks(&mut self, canary: &CanaryThresholds, thresholds: &Thresholds) {
-        let in_order = canary.looks.windows(2).all(|pair| pair.is_sorted_by(|one, other| one.at_s < other.at_s));
+        let in_order =
+            canary.looks.windows(2).all(|pair| pair.is_sorted_by(|one, other| one.at_s < other.at_s));
         let first = canary.looks.first().is_some_and(|look| look.at_s > 0);
         let last = canary.looks.last().map(|look| u64::from(look.at_s));
         if !in_order || !first || last != Some(thresholds.canary_min_s) {
@@ -139,9 +155,13 @@ impl<'p> Lint<'p> {
             self.threshold(&pointer, "no metric has to have data, so none keeps the clock".into());
         }
         for (place, metric) in canary.metrics.iter().enumerate() {
-            let company = canary.metrics.iter().filter(|other| other.group.is_some() && other.group == metric.group);
+            let company =
+                canary.metrics.iter().filter(|other| other.group.is_some() && other.group == metric.group);
             if metric.critical && company.count() > 1 {
-                self.threshold(&format!("{pointer}/{place}/critical"), "a critical metric stands alone in its group".into());
+                self.threshold(
+                    &format!("{pointer}/{place}/critical"),
+                    "a critical metric stands alone in its group".into(),
+                );
             }
             let limits = [metric.ratio, metric.difference, metric.maximum];
             if limits.into_iter().flatten().any(|limit| limit.is_nan() || limit < 0.0) {
@@ -155,22 +175,29 @@ impl<'p> Lint<'p> {
     }
 
     fn monitoring(&mut self, monitoring: &MonitoringThresholds, procedure: &'p Procedure) {
-        self.spans(MONITORING, &[
-            ("sample_interval_s", monitoring.sample_interval_s),
-            ("gap_s", monitoring.gap_s),
-            ("bucket_s", monitoring.bucket_s),
-        ]);
+        self.spans(
+            MONITORING,
+            &[
+                ("sample_interval_s", monitoring.sample_interval_s),
+                ("gap_s", monitoring.gap_s),
+                ("bucket_s", monitoring.bucket_s),
+            ],
+        );
         self.fractions(MONITORING, &[("coverage_min", monitoring.coverage_min)]);
-        self.counts(MONITORING, &[
-            ("consecutive", monitoring.consecutive),
-            ("breached", monitoring.breached),
-            ("window", monitoring.window),
-            ("journey_failures", monitoring.journey_failures),
-        ]);
+        self.counts(
+            MONITORING,
+            &[
+                ("consecutive", monitoring.consecutive),
+                ("breached", monitoring.breached),
+                ("window", monitoring.window),
+                ("journey_failures", monitoring.journey_failures),
+            ],
+        );
         let names: Vec<_> = monitoring.metrics.iter().map(|metric| &metric.metric).collect();
         self.repeated(&format!("{MONITORING}/metrics"), &names);
         let unknown = |key: &str| procedure.item_by_key(key).is_none();
-        for (place, metric) in monitoring.metrics.iter().enumerate().filter(|(_, m)| unknown(m.item.as_str())) {
+        for (place, metric) in monitoring.metrics.iter().enumerate().filter(|(_, m)| unknown(m.item.as_str()))
+        {
             let pointer = format!("{MONITORING}/metrics/{place}/item");
             self.threshold(&pointer, format!("no item has the key {}", metric.item));
         }
