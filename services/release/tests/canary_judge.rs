@@ -35,7 +35,8 @@ fn counted() -> Clock {
 }
 
 /// What each series shows of each metric: value and count at each sample.
-type Shown<'s> = &'s [(SampleSeries, &'s str, fn(i64) -> (f64, Option<u64>))];
+type Shown<'s> = &'s [Metric<'s>];
+type Metric<'s> = (SampleSeries, &'s str, fn(i64) -> (f64, Option<u64>));
 
 fn wave(n: i64) -> f64 {
     f64::from(i32::try_from(n % 7).unwrap())
@@ -55,7 +56,7 @@ fn judged(change: impl FnOnce(&mut CanaryThresholds), shown: &[Shown<'_>]) -> Ju
     change(thresholds.canary.as_mut().unwrap());
     let mut telemetry = Telemetry::new(monday(), &thresholds.judged_metrics());
     // What is shown later takes the place of what was shown before.
-    let mut all: Vec<&(SampleSeries, &str, fn(i64) -> (f64, Option<u64>))> = Vec::new();
+    let mut all: Vec<&Metric<'_>> = Vec::new();
     for one in shown.iter().copied().flatten() {
         all.retain(|(series, metric, _)| (*series, *metric) != (one.0, one.1));
         all.push(one);

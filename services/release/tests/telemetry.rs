@@ -1,7 +1,5 @@
 //! What the judgement keeps of telemetry: the same whatever order it came in, and bounded.
 
-#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
-
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;

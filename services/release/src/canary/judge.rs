@@ -7,6 +7,7 @@ use super::statistics::{Errors, detectable_ratio, mean, more_errors, shift};
 use super::thresholds::{Direction, JudgedMetric, MetricGroup, MetricTest, NanPolicy};
 use super::{Limits, Telemetry, rounded};
 use crate::event::{CanaryVerdict, ControlSource, GroupScore, Interval, SampleSeries};
+use crate::procedure::CANARY_MONITORED;
 use crate::value::Name;
 use crate::verdict::{Cause, Row};
 
@@ -101,7 +102,7 @@ pub fn judge(
         shows,
     ));
     rows.push(row(
-        "5.3",
+        CANARY_MONITORED,
         "canary/coverage",
         format!("at least {}", canary.coverage_min),
         rounded(came),

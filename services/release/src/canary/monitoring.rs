@@ -9,6 +9,7 @@ use super::statistics::{count, mean};
 use super::thresholds::{Direction, MonitoredMetric, MonitoringLimit, NanPolicy};
 use super::{Limits, Telemetry, rounded};
 use crate::event::{ChangeClass, Interval, SampleSeries};
+use crate::procedure::MONITORING_COMPLETED;
 use crate::release::{Baseline, Deployment, DeploymentState};
 use crate::value::{Line, Name};
 use crate::verdict::{Cause, Row};
@@ -139,19 +140,23 @@ pub fn judge(
         overrun: now > from + duration(limits.thresholds.monitoring_max_s) + seconds(rules.overrun_s),
         last_sample: heard.last,
     };
+    let mut held: BTreeMap<Name, Option<bool>> = BTreeMap::new();
     for metric in &rules.metrics {
         let judged = Monitored { telemetry, metric, base: baselines.values(&metric.metric) };
         let whole = (counted_s >= planned_s).then_some(Interval { from, to: until.min(now) });
         let (rows, breaches) = judged.rows(&buckets, whole, rules.consecutive, rules.breached, rules.window);
         if !metric.muted {
-            let holds = verdict.items.entry(metric.item.clone()).or_insert(true);
-            *holds &= rows.iter().all(|row| row.ok);
+            let seen = (!rows.is_empty()).then(|| rows.iter().all(|row| row.ok));
+            let holds = held.entry(metric.item.clone()).or_insert(None);
+            *holds = [*holds, seen].into_iter().flatten().reduce(|one, other| one && other);
             verdict.breaches.extend(breaches);
         }
         verdict.rows.extend(rows);
     }
+    // An item of which nothing is known does not hold.
+    verdict.items = held.into_iter().map(|(item, holds)| (item, holds.unwrap_or(false))).collect();
     let time = |input: &str, expected: String, observed: String, ok| {
-        super::judge::row("6.8", &format!("monitoring/{input}"), expected, observed, ok)
+        super::judge::row(MONITORING_COMPLETED, &format!("monitoring/{input}"), expected, observed, ok)
     };
     let least = format!("at least {planned_s}");
     verdict.rows.push(time("counted_s", least, counted_s.to_string(), counted_s >= planned_s));
@@ -188,7 +193,7 @@ impl Heard {
             before = at;
         }
         let last = times.last().copied();
-        let interval = limits.canary.sample_interval_s;
+        let interval = limits.monitoring.map_or(1, |rules| rules.sample_interval_s);
         // Before the first sample there is nothing that could have a gap.
         let gaps = if last.is_none() { SignedDuration::ZERO } else { gaps };
         let covered = last.filter(|_| total(&parts) > SignedDuration::ZERO);
@@ -283,22 +288,22 @@ impl Monitored<'_> {
             fire("P2", *first, *last, format!("{breached} of {window} buckets are beyond the limit"));
         }
         let expected = self.says(&self.metric.bucket, limit);
-        let observed = format!("{} of {} buckets beyond it", places.len(), buckets.len());
         let input = format!("production/{}", self.metric.metric);
-        let fine = breaches.is_empty() && in_a_row.is_none();
-        let has_data = !matches!(whole.map(|whole| self.seen(whole)), Some(Seen::Nothing));
-        if has_data {
-            rows.push(super::judge::row(self.item(), &format!("{input}/buckets"), expected, observed, fine));
-        } else if self.metric.must_have_data {
+        let absent = |expected: String, observed: &str| {
             let target = Name::default_target();
-            rows.push(Row::failed(
-                self.item(),
-                &target,
-                input.clone(),
-                "data".into(),
-                "none".into(),
-                Cause::Absent,
-            ));
+            Row::failed(self.item(), &target, input.clone(), expected, observed.into(), Cause::Absent)
+        };
+        let has_data = !matches!(whole.map(|whole| self.seen(whole)), Some(Seen::Nothing));
+        let rule = &self.metric.bucket;
+        let compares = rule.ratio.is_some() || rule.difference.is_some();
+        if !has_data {
+            rows.extend(self.metric.must_have_data.then(|| absent("data".into(), "none")));
+        } else if limit.is_none() && compares {
+            rows.push(absent(expected, "no baseline"));
+        } else {
+            let observed = format!("{} of {} buckets beyond it", places.len(), buckets.len());
+            let fine = breaches.is_empty() && in_a_row.is_none();
+            rows.push(super::judge::row(self.item(), &format!("{input}/buckets"), expected, observed, fine));
         }
         if let Some(whole) = whole.filter(|_| has_data) {
             rows.extend(self.whole(whole, &input, &mut breaches));

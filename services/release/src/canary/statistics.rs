@@ -120,7 +120,7 @@ pub fn shift(canary: &[f64], control: &[f64], confidence: f64) -> Option<Shift> 
     };
     let middle = differences.len() / 2;
     let upper = differences.get(middle).copied()?;
-    let estimate = if differences.len() % 2 == 0 {
+    let estimate = if differences.len().is_multiple_of(2) {
         f64::midpoint(differences.get(middle.checked_sub(1)?).copied()?, upper)
     } else {
         upper

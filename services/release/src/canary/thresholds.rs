@@ -111,7 +111,8 @@ limits! {
         error_window_s: u32,
         error_windows: u32,
         requests_min: u64,
-        /// C5: how fast the error budget is used up, over a long and a short window.
+        /// C5: how fast the error budget is used up, over a long and a short window, each with at least
+        /// `requests_min` requests.
         error_budget: f64,
         burn_rate: f64,
         burn_long_s: u32,
