@@ -616,6 +616,12 @@ fn given_two_buckets_beyond_the_baseline_a_rollback_is_proposed_and_three_of_six
 }
 
 #[test]
+fn given_buckets_beyond_the_baseline_after_the_longest_monitoring_nothing_is_proposed() {
+    let story = minutes(minutes(rolled_out(), 60, FINE), 15, Load { control_errors: 36, ..FINE });
+    assert_eq!(rules(&story), [""; 0]);
+}
+
+#[test]
 fn given_telemetry_that_is_missing_the_monitoring_takes_that_much_longer() {
     let story = minutes(rolled_out(), 10, FINE);
     let ends = timer(&story).elapses_at;

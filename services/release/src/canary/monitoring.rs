@@ -127,7 +127,8 @@ pub fn judge(
     let until = from + duration(planned_s) + heard.gaps;
     let came = heard.coverage.unwrap_or(0.0);
     let complete = counted_s >= planned_s && came >= rules.coverage_min;
-    let buckets = buckets(from, heard.last.unwrap_or(from), rules.bucket_s);
+    let end = from + duration(limits.thresholds.monitoring_max_s) + heard.gaps;
+    let buckets = buckets(from, heard.last.unwrap_or(from).min(end), rules.bucket_s);
     let mut verdict = MonitoringVerdict {
         rows: Vec::new(),
         items: BTreeMap::new(),
