@@ -253,6 +253,8 @@ fn given_thresholds_that_cannot_be_judged_by_they_are_found() {
     ] {
         finds(member, value);
     }
+    let other = with(|procedure| procedure["steps"][4]["items"][2]["key"] = json!("canary-watched"));
+    assert_eq!(lint(&other)[0].pointer, "/thresholds/canary");
     let many = with(|procedure| {
         let metrics = procedure["thresholds"]["monitoring"]["metrics"].as_array_mut().unwrap();
         for n in 0..10 {

@@ -320,6 +320,15 @@ fn given_three_bad_minutes_in_a_row_the_canary_fails_between_two_looks() {
 }
 
 #[test]
+fn given_bad_minutes_just_before_the_last_look_a_rollback_is_proposed_all_the_same() {
+    let story = minutes(canary_out(), 12, FINE);
+    let story = minutes(story, 3, Load { p50: 130.0, p95: 400.0, ..FINE });
+    assert_eq!(verdicts(&story).last(), Some(&(3, CanaryVerdict::Fail)));
+    assert_eq!(rules(&story), ["T5"]);
+    assert!(matches!(timer(&story).status, TimerStatus::Elapsed { .. }));
+}
+
+#[test]
 fn given_the_weight_leaves_the_band_the_clock_pauses_until_it_is_back() {
     let story = minutes(canary_out(), 2, FINE);
     let story = minutes(weigh(story, 0.5), 3, FINE);

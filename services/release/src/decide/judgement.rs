@@ -130,7 +130,19 @@ impl<'r> Judged<'r> {
         if let Some(evaluated) = clock.as_ref().and_then(|clock| self.look(clock)) {
             return vec![evaluated];
         }
-        self.rollback(clock.as_ref(), now, id)
+        let back = self.rollback(clock.as_ref(), now, id);
+        if !back.is_empty() {
+            return back;
+        }
+        // The last, because what the clock shows is no longer read after it.
+        let complete = clock.filter(|clock| self.is_complete(clock)).and(self.timer(CANARY_MONITORED));
+        let elapsed = complete.map(|timer| Decided::now(TimerElapsed { timer: timer.timer }));
+        elapsed.into_iter().collect()
+    }
+
+    /// The last look of the run was taken.
+    fn is_complete(&self, clock: &Clock) -> bool {
+        self.of_run(clock).next_back().is_some_and(|last| last.complete)
     }
 
     /// The canary serves beside the previous version, and nobody decided yet to go on.
@@ -202,13 +214,8 @@ impl<'r> Judged<'r> {
             let (cause, elapsed_s) = (reset.cause, reset.elapsed_s);
             return Some(TimerReset { timer: timer_id, cause, elapsed_s }.into());
         }
-        if self
-            .canary
-            .evaluations
-            .last()
-            .is_some_and(|last| last.evaluated.complete && last.evaluated.run == clock.run)
-        {
-            return Some(TimerElapsed { timer: timer_id }.into());
+        if self.is_complete(clock) {
+            return None;
         }
         match (clock.phase, &timer.status) {
             (ClockPhase::Running, _) => {

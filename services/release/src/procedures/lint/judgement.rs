@@ -2,7 +2,7 @@
 
 use super::{Lint, LintCode};
 use crate::canary::{CanaryThresholds, Limits, METRICS_MAX, MetricGroup, MetricTest, MonitoringThresholds};
-use crate::procedure::{Procedure, Thresholds};
+use crate::procedure::{CANARY_MONITORED, Procedure, Thresholds};
 
 const CANARY: &str = "/thresholds/canary";
 const MONITORING: &str = "/thresholds/monitoring";
@@ -16,6 +16,12 @@ impl<'p> Lint<'p> {
         let thresholds = &procedure.thresholds;
         if let Some(canary) = &thresholds.canary {
             self.canary(canary, thresholds);
+            if procedure.item_by_key(CANARY_MONITORED).is_none() {
+                self.threshold(
+                    CANARY,
+                    format!("no item has the key {CANARY_MONITORED}, whose time it counts"),
+                );
+            }
         }
         if let Some(monitoring) = &thresholds.monitoring {
             if Limits::of(thresholds).is_none() {
