@@ -64,7 +64,7 @@ pub fn schedule(release: &Release, procedure: &Procedure, snapshots: &Snapshots)
     }
     if let Some((at, deployment)) = judgement::due(release, procedure) {
         let command = Command::JudgeDeployment { deployment };
-        add(at, "telemetry_gap", format!("deployment:{deployment}"), command);
+        add(at, "telemetry_gap", format!("deployment:{deployment}"), deployment, command);
     }
     for lease in release.held_leases().filter(|lease| lease.reminded_at.is_none()) {
         let command = Command::RemindLease { lease: lease.lease };

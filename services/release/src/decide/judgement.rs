@@ -191,7 +191,7 @@ impl<'r> Judged<'r> {
         // A clock that starts again from nothing started with the sample, not when it was recorded.
         let again = canary.is_some_and(|timer| matches!(timer.status, TimerStatus::Reset { .. }));
         let occurred_at = clock.filter(|_| again).and_then(|clock| clock.started_at);
-        event.map(|event| Decided { event, occurred_at }).into_iter().collect()
+        event.map(|event| Decided::at(occurred_at, event)).into_iter().collect()
     }
 
     fn start(&self, clock: &Clock, id: &dyn Fn(usize) -> Uuid) -> Option<ReleaseEvent> {
@@ -293,7 +293,7 @@ impl<'r> Judged<'r> {
             minimum_detectable_ratio: judged.minimum_detectable_ratio,
             extended_by_s: extends.then(|| u64::from(rules.extension_s)),
         };
-        Decided { event: event.into(), occurred_at: Some(until) }
+        Decided::at(Some(until), event)
     }
 
     fn sync_monitoring(&self, timer: &Timer, now: Timestamp) -> Option<ReleaseEvent> {
@@ -346,7 +346,7 @@ impl<'r> Judged<'r> {
             to: Some(firing.span.to),
             skew_ms: None,
         };
-        let mut events = vec![Decided { event: event.into(), occurred_at: Some(firing.span.to) }];
+        let mut events = vec![Decided::at(Some(firing.span.to), event)];
         if self.can_go_back(firing.rule) {
             events.extend(self.proposed(trigger, firing.rule, &firing.detail, id(1)));
         }
