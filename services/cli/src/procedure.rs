@@ -38,7 +38,7 @@ impl ProcedureArgs {
             Action::Lint { file } => check(&file),
             Action::Show { file: Some(file) } => show(&read(&file)?.0),
             Action::Show { file: None } => {
-                let newest = release::procedures::BUILT_IN.last().and_then(|(version, _)| built_in(*version));
+                let newest = built_in(release::procedures::BUILT_IN_FORCE);
                 show(&serde_json::from_slice(newest.unwrap_or_default())?)
             }
         }

@@ -74,6 +74,12 @@ pub struct ItemView {
     pub due_at: Option<Timestamp>,
     /// Production was started on it: it stays as it is until the deployment ends.
     pub latched: bool,
+    /// When what it rests on is too old.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Timestamp>,
+    /// The duty that a waiver put off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deferred: Option<crate::release::Deferral>,
     /// When the time that it measures has passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub elapses_at: Option<Timestamp>,
@@ -195,6 +201,9 @@ const NOTHING: &ItemState = &ItemState {
     assignee: None,
     due_at: None,
     verdict: None,
+    judged_in: None,
+    valid_until: None,
+    deferred: None,
     proposed: None,
     attested_count: 0,
     retracted_count: 0,
@@ -222,7 +231,7 @@ fn current_step(release: &Release, procedure: &Procedure) -> Option<u32> {
 }
 
 fn step_is_open(release: &Release, procedure: &Procedure, step: u32) -> bool {
-    procedure.order == Order::Advisory || release.open_before(step, procedure).next().is_none()
+    procedure.order == Order::Advisory || release.is_step_open(step, procedure)
 }
 
 fn step_view(release: &Release, procedure: &Procedure, step: &Step) -> StepView {
@@ -250,7 +259,7 @@ fn elapses_at(release: &Release, item: &Item) -> Option<Timestamp> {
 }
 
 fn item_view(release: &Release, procedure: &Procedure, item: &Item, step_open: bool) -> ItemView {
-    let state = release.items.get(&item.number).unwrap_or(NOTHING);
+    let state = release.items.get(&item.number).map_or(NOTHING, |state| state);
     ItemView {
         number: item.number,
         key: item.key.to_string(),
@@ -262,6 +271,8 @@ fn item_view(release: &Release, procedure: &Procedure, item: &Item, step_open: b
         due_at: state.due_at,
         latched: is_latched(release, item.number, procedure),
         elapses_at: elapses_at(release, item),
+        valid_until: state.valid_until,
+        deferred: state.deferred.clone(),
         signatures: count(state.attestations.len()),
         evidence_count: count(state.evidence.len()),
     }
@@ -270,7 +281,7 @@ fn item_view(release: &Release, procedure: &Procedure, item: &Item, step_open: b
 /// `None` when the procedure has no such item.
 pub fn item_detail(release: &Release, procedure: &Procedure, number: ItemNumber) -> Option<ItemDetail> {
     let item = procedure.item(number)?;
-    let state = release.items.get(&number).unwrap_or(NOTHING);
+    let state = release.items.get(&number).map_or(NOTHING, |state| state);
     let mut waivers: Vec<_> = release.waivers.values().filter(|waiver| waiver.item == number).collect();
     waivers.sort_by_key(|waiver| (waiver.requested_at, waiver.waiver));
     Some(ItemDetail {
@@ -283,7 +294,7 @@ pub fn item_detail(release: &Release, procedure: &Procedure, number: ItemNumber)
         attestations: state.attestations.clone(),
         evidence: state.evidence.clone(),
         waivers: waivers.into_iter().map(|waiver| waiver.waiver).collect(),
-        verdict: state.verdict.clone(),
+        verdict: state.verdict.as_deref().cloned(),
         not_applicable_proposal: state.proposed.clone(),
         history: ItemHistory {
             attested: state.attested_count,
@@ -370,7 +381,7 @@ fn next_actions(release: &Release, procedure: &Procedure) -> Vec<NextAction> {
                         actions.extend(towards_production(release, procedure));
                     }
                     let attestable = same_step.filter(|item| {
-                        item.rule == Rule::Attestation
+                        item.rule != Rule::Approval
                             && !matches!(release.status(item.number), ItemStatus::Failed { .. })
                     });
                     actions.extend(attestable.map(|item| {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::event::ChangeClass;
+use crate::event::{ChangeClass, ManualFallback};
 use crate::evidence::{Artifact, NewEvidence};
 use crate::value::{
     ActorId, CandidateTag, GitSha, ItemNumber, Line, Link, List, Name, Prose, Sha256Hex, Version,
@@ -91,6 +91,14 @@ pub enum Command {
         item: ItemNumber,
         waiver: Uuid,
         body: DenyWaiver,
+    },
+    /// Sent when what the item rests on is too old.
+    ExpireEvidence {
+        item: ItemNumber,
+    },
+    /// Sent when a duty that was put off is overdue.
+    MarkOverdue {
+        item: ItemNumber,
     },
     ExpireWaiver {
         item: ItemNumber,
@@ -254,6 +262,8 @@ commands! {
         artifacts: List<Artifact, 100>,
         /// Provider account ids or keyed e-mail hashes of the commit authors since the previous version.
         authors: List<Line, 500>,
+        /// Paths that changed since the last candidate.
+        changed_paths: List<Line, 1000>,
     };
 
     /// What followed the tag. Bound values never change; repeating them is accepted.
@@ -269,6 +279,8 @@ commands! {
     /// The caller's word, resting on evidence recorded before or given here.
     AttestItem {} optional {
         statement: Prose,
+        /// What was seen where a strict procedure asks for a machine; a second person does the same.
+        manual_fallback: ManualFallback,
     } defaulted {
         /// Evidence recorded before.
         #[cfg_attr(feature = "openapi", schema(value_type = Vec<Uuid>, max_items = 50))]

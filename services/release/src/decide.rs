@@ -10,6 +10,7 @@ mod consequence;
 pub mod deployment;
 mod evidence;
 mod item;
+pub mod judge;
 pub mod judgement;
 mod life;
 mod monitoring;
@@ -29,7 +30,8 @@ use crate::event::{
     EnvironmentPurpose, Fact, Input, Interval, ReleaseEvent, ReleaseOpened, SettingsRef, Signatory,
 };
 use crate::guard::{is_system, one, person, refuse, role};
-use crate::procedure::{Item, Order, Procedure, ProcedureRef};
+use crate::procedure::{Item, Order, Policy, Procedure, ProcedureRef};
+use crate::product::ProductSettings;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Candidate, FULL_AT, Life, Release};
 use crate::value::{Digest, ItemNumber, Name, Prose, ReleaseId, Version};
@@ -45,11 +47,23 @@ pub type Context<'a> = crate::aggregate::Context<'a, Around>;
 pub struct Around {
     /// The procedure version the release is pinned to, or will be.
     pub procedure: Arc<Procedure>,
+    /// The version of the product's settings the release is pinned to, or will be.
+    pub settings: Arc<ProductSettings>,
     /// Other streams, read for opening.
     pub opening: Option<Opening>,
     /// Other streams, read for production and deployments.
     pub snapshots: Snapshots,
     pub people: People,
+}
+
+impl Around {
+    /// The procedure's own policy, or the stricter one that the product asks for.
+    pub fn policy(&self) -> Policy {
+        match self.settings.minimum_policy {
+            Policy::Strict => Policy::Strict,
+            Policy::Guided => self.procedure.policy,
+        }
+    }
 }
 
 /// Other streams as they were read. Empty for commands that read none.
@@ -122,7 +136,16 @@ pub fn decide(release: &Release, command: &Command, ctx: &Context<'_>) -> Decisi
     }
     let mut decided = act(release, command, ctx)?;
     decided.extend(judgement::of(release, &decided, ctx));
-    decided.extend(consequence::of(release, &decided, ctx));
+    let after = judge::follow(release, &mut decided, ctx);
+    let follows = consequence::of(release, after.as_ref(), &decided, ctx);
+    if let Some(mut after) = after.filter(|_| !follows.is_empty()) {
+        let from = decided.len();
+        decided.extend(follows);
+        fold_ahead(&mut after, &decided, from, ctx);
+        judge::gates(&mut after, &mut decided, ctx);
+    } else {
+        decided.extend(follows);
+    }
     Ok(decided)
 }
 
@@ -149,6 +172,8 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
         Command::RequestWaiver { item, body } => waiver::request(release, *item, body, ctx),
         Command::GrantWaiver { item, waiver, body } => waiver::grant(release, *item, *waiver, body, ctx),
         Command::DenyWaiver { item, waiver, body } => waiver::deny(release, *item, *waiver, body, ctx),
+        Command::ExpireEvidence { item } => evidence::expire(release, *item, ctx),
+        Command::MarkOverdue { item } => waiver::overdue(release, *item, ctx),
         Command::ExpireWaiver { item, waiver } => waiver::expire(release, *item, *waiver, ctx),
         Command::MarkNotApplicable { item, body } => item::mark_not_applicable(release, *item, body, ctx),
         Command::ConfirmNotApplicable { item } => item::confirm_not_applicable(release, *item, ctx),
@@ -196,9 +221,15 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
 /// The state that the events lead to, before the log has them.
 fn ahead(release: &Release, decided: &[Decided<ReleaseEvent>], ctx: &Context<'_>) -> Release {
     let mut after = release.clone();
+    fold_ahead(&mut after, decided, 0, ctx);
+    after
+}
+
+/// Folds the decided events from a place on.
+fn fold_ahead(after: &mut Release, decided: &[Decided<ReleaseEvent>], from: usize, ctx: &Context<'_>) {
     let by = Signatory { id: ctx.actor.id.clone(), kind: ctx.actor.kind, roles: ctx.actor.roles.clone() };
-    let recorded_at = release.updated_at.map_or(ctx.now, |last| last.max(ctx.now));
-    for (n, Decided { event, occurred_at, .. }) in decided.iter().enumerate() {
+    let recorded_at = after.updated_at.map_or(ctx.now, |last| last.max(ctx.now));
+    for (n, Decided { event, occurred_at, .. }) in decided.iter().enumerate().skip(from) {
         after.evolve(&Fact {
             id: (ctx.event_id)(n),
             revision: after.events,
@@ -208,7 +239,6 @@ fn ahead(release: &Release, decided: &[Decided<ReleaseEvent>], ctx: &Context<'_>
             event: event.clone(),
         });
     }
-    after
 }
 
 /// Time alone does this.
@@ -285,7 +315,7 @@ fn gate_open(release: &Release, item: &Item, ctx: &Context<'_>) -> Result<(), Re
         return Ok(());
     }
     let step = item.number.step();
-    let rows: Vec<_> = release
+    let mut rows: Vec<_> = release
         .open_before(step, &ctx.around.procedure)
         .map(|open| {
             let status = release.status(open.number);
@@ -303,12 +333,14 @@ fn gate_open(release: &Release, item: &Item, ctx: &Context<'_>) -> Result<(), Re
             )
         })
         .collect();
+    let shut = release.shut_before(step).flat_map(|(_, gate)| &gate.verdict.rows);
+    rows.extend(shut.filter(|row| !row.ok && row.rule != "gate").cloned());
     if rows.is_empty() {
         return Ok(());
     }
     Err(Refusal::new(
         RefusalCode::GateClosed,
-        format!("step {step} opens when {} earlier items are closed", rows.len()),
+        format!("step {step} opens when {} earlier rows hold", rows.len()),
     )
     .with_rows(rows))
 }

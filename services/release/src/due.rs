@@ -10,7 +10,7 @@ use crate::decide::deployment::is_latched;
 use crate::decide::judgement::{self, is_counted_by_samples};
 use crate::decide::{Around, Snapshots};
 use crate::procedure::Procedure;
-use crate::release::{Life, Release, WaiverStatus};
+use crate::release::{ItemStatus, Life, Release, WaiverStatus};
 use crate::value::Prose;
 
 /// One thing to do, at an instant.
@@ -52,6 +52,20 @@ pub fn schedule(release: &Release, procedure: &Procedure, snapshots: &Snapshots)
             let command = Command::ExpireWaiver { item: waiver.item, waiver: waiver.waiver };
             let cause = format!("waiver:{}", waiver.waiver);
             add(waiver.expires_at, "waiver_expiry", cause, waiver.waiver, command);
+        }
+    }
+    for (number, state) in release.items.iter().filter(|_| !ended) {
+        if let (Some(until), Some(judged)) = (state.valid_until, state.judged_in)
+            && !is_latched(release, *number, procedure)
+        {
+            let command = Command::ExpireEvidence { item: *number };
+            add(until, "evidence_expiry", format!("item:{number}:{until}"), judged, command);
+        }
+        let waived = matches!(state.status, ItemStatus::Waived { .. });
+        if let Some(deferral) = state.deferred.as_ref().filter(|deferral| waived && !deferral.overdue) {
+            let command = Command::MarkOverdue { item: *number };
+            let cause = format!("waiver:{}:overdue", deferral.waiver);
+            add(deferral.due_at, "deferral", cause, deferral.waiver, command);
         }
     }
     if let Some(window) = release.window.as_ref().filter(|window| window.closed_at.is_none() && !ended) {

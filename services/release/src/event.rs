@@ -129,8 +129,10 @@ events! {
         CandidateTagged = "candidate.tagged" / 1;
         CandidateBound = "candidate.bound" / 1;
         CandidateRejected = "candidate.rejected" / 1;
+        CandidateTagMutated = "candidate.tag_mutated" / 1;
         EvidenceRecorded = "evidence.recorded" / 1;
         EvidenceRetracted = "evidence.retracted" / 1;
+        EvidenceExpired = "evidence.expired" / 1;
         ItemAttested = "item.attested" / 1;
         ItemReaffirmed = "item.reaffirmed" / 1;
         ItemRetracted = "item.retracted" / 1;
@@ -153,6 +155,9 @@ events! {
         ApprovalConsumed = "approval.consumed" / 1;
         ApprovalExpired = "approval.expired" / 1;
         ItemJudged = "item.judged" / 1;
+        ItemDeferred = "item.deferred" / 1;
+        ItemOverdue = "item.overdue" / 1;
+        GateEvaluated = "gate.evaluated" / 1;
         RollCallAnswered = "roll_call.answered" / 1;
         ProductionAuthorized = "production.authorized" / 1;
         AuthorizationRevoked = "production.authorization_revoked" / 1;
@@ -383,6 +388,9 @@ data! {
 
     CandidateRejected { number: u32, reason: Prose, };
 
+    /// The tag was seen with another object or commit than it was tagged with.
+    CandidateTagMutated { number: u32, tag_object_sha: GitSha, commit_sha: GitSha, evidence: Uuid, };
+
     EvidenceRecorded {
         evidence: Uuid,
         /// The items it speaks to.
@@ -395,10 +403,15 @@ data! {
         url: Link,
         sha256: Sha256Hex,
         late_entry_reason: Prose,
+        /// The one region or service it was seen on; all of them when absent.
+        target: Name,
     };
 
     /// Items that rested on it open again.
     EvidenceRetracted { evidence: Uuid, reason: Prose, reopened: Vec<ItemNumber>, };
+
+    /// What the item rests on is too old now.
+    EvidenceExpired { item: ItemNumber, evidence: Vec<Uuid>, valid_until: Timestamp, };
 
     ItemAttested {
         item: ItemNumber,
@@ -408,6 +421,7 @@ data! {
     } optional {
         candidate: u32,
         statement: Prose,
+        manual_fallback: ManualFallback,
         /// The directory of people as it was read, where somebody else had signed before.
         inputs: Vec<Input>,
     };
@@ -432,6 +446,10 @@ data! {
     ItemWaiverDenied { waiver: Uuid, item: ItemNumber, reason: Prose, };
     ItemWaiverExpired { waiver: Uuid, item: ItemNumber, };
 
+    /// Put off under a waiver; the duty stays, and has to be done by then.
+    ItemDeferred { item: ItemNumber, waiver: Uuid, due_at: Timestamp, };
+    ItemOverdue { item: ItemNumber, waiver: Uuid, due_at: Timestamp, };
+
     ItemNotApplicableProposed { item: ItemNumber, justification: Prose, };
     ItemMarkedNotApplicable {
         item: ItemNumber,
@@ -449,6 +467,16 @@ data! {
 pub enum Assurance {
     Verified,
     Attested,
+}
+
+/// What a person saw with their own eyes where a strict procedure asks for a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ManualFallback {
+    pub url: Link,
+    /// The value that was seen there.
+    pub observed: Prose,
 }
 
 /// What a new candidate did to one item.
@@ -469,6 +497,8 @@ pub enum EffectKind {
     Reaffirm,
     /// Stale until there is new evidence on this candidate.
     Stale,
+    /// Open until facts about the new commit show it again.
+    Reevaluate,
     /// The waiver, approval, justification or single signature it had is void.
     Revoked,
     /// Nothing can satisfy it again for this deployment.

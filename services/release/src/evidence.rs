@@ -41,6 +41,21 @@ macro_rules! evidence_kinds {
                 }
             }
         }
+
+        /// Facts of one kind, with the kind that names them.
+        pub mod of {
+            use super::{EvidenceKind, Facts};
+
+            pub type Of<F> = (EvidenceKind, fn(&Facts) -> Option<&F>);
+
+            $(
+                #[expect(non_upper_case_globals, reason = "named as the kind it picks")]
+                pub const $kind: Of<super::$facts> = (EvidenceKind::$kind, |facts| match facts {
+                    Facts::$kind(facts) => Some(facts),
+                    _ => None,
+                });
+            )*
+        }
     };
 }
 
@@ -138,6 +153,14 @@ optional_facts! {
         protected: bool,
         /// The pull request that merged it, where one did.
         pull_request: Link,
+        /// Somebody other than its author approved the pull request.
+        reviewed: bool,
+        /// It was there, and is no more.
+        deleted: bool,
+        /// Whether the candidate's commit can be reached from the head.
+        contains_candidate: bool,
+        /// How many commits of the release branch it lacks.
+        unmerged: u32,
     }
     CommitFacts { repository: Line, commit_sha: GitSha, } optional {
         /// What each manifest says.
@@ -148,7 +171,14 @@ optional_facts! {
         range_from: GitSha,
         /// Changes merged in the range, and how the changelog covers them.
         changes: ChangeCoverage,
+        /// What breaks for users, as comparing commits and schemas shows it; empty when nothing does.
+        breaking_changes: List<BreakingChange, 200>,
+        /// Tickets of the features in the range; empty when it has none.
+        features: List<Line, 200>,
+        /// Commits with code that the release branch has after this one.
+        code_commits_after: u32,
     }
+    BreakingChange { key: Line, } optional { documentation: Link, migration_note: bool, }
     Manifest { path: Line, value: Line, } optional { sha256: Sha256Hex, }
     ChangeCoverage { merged: u32, covered: u32, exempt: u32, } optional {
         missing: List<Line, 200>,
@@ -158,12 +188,18 @@ optional_facts! {
         annotated: bool,
         signature: SignatureStatus,
         tagger: Line,
+        /// The head of the release branch when it was tagged.
+        branch_head_sha: GitSha,
     }
     Document {} optional {
         title: Line,
         /// The provider's revision of the document.
         revision: Line,
         status: PublicationStatus,
+        bytes: u64,
+        /// Versions, breaking changes, tickets and the like that its text names.
+        mentions: List<Line, 200>,
+        sections: List<Line, 50>,
     }
     CiRun { provider: Line, run_id: Line, attempt: u32, workflow: Line, head_sha: GitSha, conclusion: Conclusion, } optional {
         started_at: Timestamp,
@@ -178,6 +214,13 @@ optional_facts! {
         version_at_start: Line,
         version_at_end: Line,
         report_sha256: Sha256Hex,
+        started_at: Timestamp,
+        /// How many tests the same suite ran for the previous version.
+        previous_total: u32,
+        /// Features and risk areas that it covers.
+        covers: List<Line, 200>,
+        /// How many of the failures have a defect filed.
+        filed: u32,
     }
     DeploymentFacts { environment: Name, status: DeploymentStatus, } optional {
         deployment: Line,
@@ -194,47 +237,90 @@ optional_facts! {
         version: Line,
         latency_p95_ms: f64,
         failing_dependencies: List<Line, 50>,
+        http_status: u16,
+        replicas_healthy: u32,
+        replicas_total: u32,
     }
     MigrationRun { environment: Name, tool: Line, applied: List<Migration, 500>, pending: u32, failed: u32, } optional {
         from_version: Line,
         to_version: Line,
         /// The previous version runs on the new schema.
         backward_compatible: bool,
+        /// The migrations that the candidate brings; empty when it brings none.
+        expected: List<Migration, 500>,
+        migration_set_digest: Sha256Hex,
     }
     Migration { id: Line, checksum: Line, } optional { duration_ms: u64, }
     ConfigSnapshot { environment: Name, required: u32, present: u32, digest: Sha256Hex, } optional {
         missing: List<Line, 500>,
         extra: List<Line, 500>,
+        /// Those of `extra` that are meant.
+        explained: List<Line, 500>,
+        config_schema_digest: Sha256Hex,
     }
-    FlagSnapshot { environment: Name, flags: List<Flag, 500>, } optional { digest: Sha256Hex, }
-    Flag { key: Line, planned: Line, actual: Line, } optional { version: Line, owner: Line, kill_switch: Line, }
+    FlagSnapshot { environment: Name, flags: List<Flag, 500>, } optional {
+        digest: Sha256Hex,
+        /// The flags that the changes since the previous version add or use; empty when there are none.
+        referenced: List<Line, 500>,
+    }
+    Flag { key: Line, planned: Line, actual: Line, } optional {
+        version: Line,
+        owner: Line,
+        kill_switch: Line,
+        /// This release adds it.
+        added: bool,
+    }
     PerfComparison { profile_digest: Sha256Hex, baseline_run: Line, samples: u32, duration_s: u64, p95_ratio: f64, p99_ratio: f64, throughput_ratio: f64, error_rate_delta: f64, } optional {
         environment_digest: Sha256Hex,
+        baseline_profile_digest: Sha256Hex,
+        baseline_environment_digest: Sha256Hex,
+        head_sha: GitSha,
     }
     DefectSet { threshold: Line, defects: List<Defect, 500>, } optional {}
     Defect { key: Line, severity: Line, status: DefectStatus, } optional {
         fix_sha: GitSha,
         found_in: u32,
         fixed_in: u32,
+        /// Whether the candidate contains the fix.
+        contained: bool,
+        /// Who put it off, by role.
+        deferred_by: List<Line, 10>,
     }
     Backup { database: Line, started_at: Timestamp, completed_at: Timestamp, bytes: u64, verified: bool, } optional {
         checksum: Line,
         location: Line,
         retained_until: Timestamp,
+        deleted: bool,
     }
     Drill { environment: Name, from_version: Line, to_version: Line, started_at: Timestamp, finished_at: Timestamp, succeeded: bool, } optional {
         pipeline_digest: Sha256Hex,
         recovery_time_objective_s: u64,
         schema_path: SchemaPath,
+        /// The version it went back to was healthy afterwards.
+        previous_healthy: bool,
     }
     Notification { channel: Line, message_id: Line, recipients: List<Line, 100>, sent_at: Timestamp, } optional {
         audience: Line,
         acknowledgements: List<Acknowledgement, 100>,
+        /// Release, candidate, window, runbook and the like that its text names.
+        mentions: List<Line, 50>,
+        runbook: Link,
+        /// Everybody who is on call from the start of the window to an hour after it, the primary first.
+        on_call: List<Line, 100>,
     }
     Acknowledgement { person: Line, at: Timestamp, } optional {}
     ApprovalFacts { system: Line, reference: Line, decision: Decision, approver: Line, decided_at: Timestamp, } optional {}
-    Availability { person: Line, role: Line, from: Timestamp, to: Timestamp, } optional {}
-    Dashboard { name: Line, watcher: Line, } optional { last_sample_at: Timestamp, }
+    Availability { person: Line, role: Line, from: Timestamp, to: Timestamp, } optional {
+        /// The person said so themselves.
+        confirmed: bool,
+        withdrawn: bool,
+    }
+    Dashboard { name: Line, watcher: Line, } optional {
+        last_sample_at: Timestamp,
+        scrape_interval_s: u32,
+        /// The metrics that it shows.
+        shows: List<Line, 50>,
+    }
     Metrics { source: Line, from: Timestamp, to: Timestamp, metrics: List<Metric, 100>, } optional { coverage: f64, }
     Metric { name: Line, value: f64, } optional { unit: Line, baseline: f64, }
     CanaryRun { weight_min_percent: f64, weight_max_percent: f64, from: Timestamp, to: Timestamp, requests: u64, coverage: f64, } optional {
@@ -244,14 +330,38 @@ optional_facts! {
         control_error_rate: f64,
     }
     Timer { from: Timestamp, to: Timestamp, planned_s: u64, } optional { coverage: f64, watcher: Line, }
-    JourneyCheck { cases: List<JourneyCase, 200>, } optional { version: Line, environment: Name, }
-    JourneyCase { name: Line, result: CaseResult, } optional { executor: Line, at: Timestamp, url: Link, note: Line, }
-    Publication { version: Line, status: PublicationStatus, } optional { published_at: Timestamp, }
-    Ticket { key: Line, status: Line, } optional { transition: Line, at: Timestamp, open_children: u32, }
+    JourneyCheck { cases: List<JourneyCase, 200>, } optional { version: Line, environment: Name, commit_sha: GitSha, }
+    JourneyCase { name: Line, result: CaseResult, } optional { executor: Line,
+        at: Timestamp,
+        url: Link,
+        note: Line,
+        /// The flag of the feature is off; it was tried with an account that has it on.
+        flag_off: bool,
+    }
+    Publication { version: Line, status: PublicationStatus, } optional {
+        published_at: Timestamp,
+        http_status: u16,
+        mentions: List<Line, 200>,
+    }
+    Ticket { key: Line, status: Line, } optional { transition: Line,
+        at: Timestamp,
+        open_children: u32,
+        /// Its status counts as done.
+        done: bool,
+        /// The release that it links to.
+        release: Line,
+        criteria_total: u32,
+        criteria_passed: u32,
+        tester: Line,
+        implementer: Line,
+    }
     LeaseFacts { environment: Name, version: Line, from: Timestamp, to: Timestamp, probes: u32, healthy: u32, } optional {
         released_at: Timestamp,
     }
-    Declaration { statement: Prose, } optional {}
+    Declaration { statement: Prose, } optional {
+        /// How many there are of what it speaks of; 0 says that there are none.
+        count: u32,
+    }
 }
 
 facts! {
@@ -327,4 +437,7 @@ pub struct NewEvidence {
     pub subject: Option<Subject>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
+    /// The one region or service it was seen on; all of the product's targets when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Name>,
 }

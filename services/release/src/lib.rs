@@ -24,6 +24,8 @@ pub mod procedures;
 pub mod product;
 pub mod refusal;
 pub mod release;
+pub mod rule;
+pub mod shared;
 #[cfg(feature = "testing")]
 pub mod spec;
 pub mod value;

@@ -7,6 +7,8 @@ use crate::actor::Role;
 use crate::canary::{CanaryThresholds, MonitoringThresholds};
 use crate::event::ChangeClass;
 use crate::evidence::EvidenceKind;
+use crate::rule::Reads;
+pub use crate::rule::Rule;
 use crate::value::{ItemNumber, Line, Name, Prose, Sha256Hex};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -120,9 +122,19 @@ pub struct Item {
     /// What has to hold, in one sentence.
     pub true_when: Prose,
     pub rule: Rule,
+    /// More rules that have to hold as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 5))]
+    pub also: Vec<Rule>,
     /// A machine can prove it: an attestation by a person is shown as attested where verified was
     /// possible.
     pub machine: bool,
+    /// A person signs it, whoever reports the facts.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub signed: bool,
+    /// How old what was seen of it may be when a later gate opens, and when production is authorized.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fresh: Option<Freshness>,
     /// Evidence kinds that may close it; at least one piece of one of these is required.
     #[cfg_attr(feature = "openapi", schema(max_items = 29))]
     pub evidence: Vec<EvidenceKind>,
@@ -150,24 +162,13 @@ pub struct Item {
     pub on_new_candidate: CandidateEffect,
 }
 
-/// The closed set of truth rules. Version 1 of the built-in procedure uses the simplest one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Rule {
-    /// A person or machine in a listed role attests it with evidence of a listed kind.
-    Attestation,
-    /// Independent approvers reach the quorum of the change class; nobody attests it.
-    Approval,
-}
-
-impl Rule {
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Attestation => "attestation",
-            Self::Approval => "approval",
-        }
-    }
+#[serde(deny_unknown_fields)]
+pub struct Freshness {
+    /// The number of the step at whose end it counts.
+    pub at_gate: u32,
+    pub max_age_s: u64,
 }
 
 /// What a waiver of the item takes.
@@ -210,6 +211,8 @@ pub enum CandidateEffect {
     /// Its approvals are revoked.
     Revoke,
     Unaffected,
+    /// A person reaffirms it, unless it changes a risk area of the product: then new evidence.
+    RiskAreas,
     /// One effect while the named digests are equal, stale otherwise.
     Conditional {
         #[cfg_attr(feature = "openapi", schema(max_items = 3))]
@@ -235,7 +238,35 @@ pub enum EqualEffect {
     Unaffected,
 }
 
+impl Item {
+    /// Every rule that has to hold.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        std::iter::once(&self.rule).chain(&self.also)
+    }
+
+    /// Facts are judged; without, the item closes by what people or machines say of it.
+    pub fn is_judged(&self) -> bool {
+        self.rules().any(|rule| rule.judged().is_some())
+    }
+
+    /// What its rules read.
+    pub fn reads(&self) -> Reads {
+        let judges = self.rules().filter_map(Rule::judged);
+        judges.fold(Reads::default(), |reads, judge| reads.and(judge.reads()))
+    }
+
+    /// A machine's report closes it without anybody's signature.
+    pub fn takes_machine(&self) -> bool {
+        self.machine || self.roles.contains(&Role::Machine)
+    }
+}
+
 impl Procedure {
+    /// Facts are judged; without, gates are not recorded and items close by attestation alone.
+    pub fn is_judged(&self) -> bool {
+        self.items().any(Item::is_judged)
+    }
+
     pub fn items(&self) -> impl Iterator<Item = &Item> {
         self.steps.iter().flat_map(|step| &step.items)
     }
@@ -335,6 +366,9 @@ pub struct ProcedureRef {
 
 /// The bytes of `product-release` version 1; their SHA-256 is the procedure's hash.
 pub const PRODUCT_RELEASE_V1: &[u8] = include_bytes!("../procedures/product-release.v1.json");
+
+/// The bytes of version 2, whose items are judged by facts.
+pub const PRODUCT_RELEASE_V2: &[u8] = include_bytes!("../procedures/product-release.v2.json");
 
 /// SHA-256 of the stored JSON bytes.
 pub fn hash(bytes: &[u8]) -> Sha256Hex {

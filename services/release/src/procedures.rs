@@ -16,7 +16,7 @@ use crate::aggregate::{Aggregate, Context};
 use crate::command::commands;
 use crate::directory::People;
 use crate::event::{Fact, ProcedureEvent};
-use crate::procedure::{PRODUCT_RELEASE_V1, ProcedureRef, hash};
+use crate::procedure::{PRODUCT_RELEASE_V1, PRODUCT_RELEASE_V2, ProcedureRef, hash};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::value::{ActorId, Name, Prose, Sha256Hex};
 
@@ -28,7 +28,10 @@ pub use lint::{LintCode, LintFinding, lint};
 pub const MAX_VERSIONS: usize = 200;
 
 /// The versions of `product-release` that this program brings, oldest first.
-pub const BUILT_IN: &[(u32, &[u8])] = &[(1, PRODUCT_RELEASE_V1)];
+pub const BUILT_IN: &[(u32, &[u8])] = &[(1, PRODUCT_RELEASE_V1), (2, PRODUCT_RELEASE_V2)];
+
+/// The version of `product-release` that a new release pins when it asks for none.
+pub const BUILT_IN_FORCE: u32 = 1;
 
 /// The bytes of a built-in version.
 pub fn built_in(version: u32) -> Option<&'static [u8]> {
@@ -126,8 +129,7 @@ impl Procedures {
             Refusal::new(RefusalCode::ProcedureUnknown, format!("no procedure {name}{which}"))
         };
         if *name == Name::product_release() {
-            let newest = BUILT_IN.last().map(|(number, _)| *number);
-            let number = version.or(newest).ok_or_else(unknown)?;
+            let number = version.unwrap_or(BUILT_IN_FORCE);
             let bytes = built_in(number).ok_or_else(unknown)?;
             return Ok(ProcedureRef { name: name.clone(), version: number, hash: hash(bytes) });
         }

@@ -6,6 +6,7 @@
 pub mod settings;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -73,7 +74,8 @@ pub struct SettingsVersion {
     pub version: u32,
     /// SHA-256 over [`ProductSettings::bytes`].
     pub hash: Sha256Hex,
-    pub settings: ProductSettings,
+    #[cfg_attr(feature = "openapi", schema(value_type = ProductSettings))]
+    pub settings: Arc<ProductSettings>,
     pub published_at: Timestamp,
     pub published_by: ActorId,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +128,7 @@ impl Aggregate for Product {
                 self.versions.push(SettingsVersion {
                     version: registered.version,
                     hash: registered.hash.clone(),
-                    settings: registered.settings.clone(),
+                    settings: Arc::new(registered.settings.clone()),
                     published_at: fact.recorded_at,
                     published_by: fact.by.id.clone(),
                     why: None,
@@ -135,7 +137,7 @@ impl Aggregate for Product {
             ProductEvent::ProductSettingsPublished(published) => self.versions.push(SettingsVersion {
                 version: published.version,
                 hash: published.hash.clone(),
-                settings: published.settings.clone(),
+                settings: Arc::new(published.settings.clone()),
                 published_at: fact.recorded_at,
                 published_by: fact.by.id.clone(),
                 why: published.why.clone(),
@@ -177,7 +179,7 @@ fn register(product: &Product, body: &RegisterProduct, ctx: &Context<'_, ()>) ->
 fn publish_settings(product: &Product, body: &PublishSettings, ctx: &Context<'_, ()>) -> Decision {
     role(ctx, &[Role::Admin])?;
     let current = registered(product)?;
-    if current.settings == body.settings {
+    if *current.settings == body.settings {
         return refuse(RefusalCode::NothingChanged, format!("version {} says exactly this", current.version));
     }
     room("versions of the settings", product.versions.len(), MAX_VERSIONS)?;

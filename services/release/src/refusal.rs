@@ -120,6 +120,8 @@ refusals! {
         "Retracted evidence closes nothing. Record new evidence.";
     EvidenceStale = "evidence_stale", State, "Evidence is about another candidate",
         "The item needs evidence on the current candidate.";
+    RuleNotSatisfied = "rule_not_satisfied", State, "Facts say otherwise",
+        "A signature does not outweigh a recorded fact, and an item is not applicable only when facts show it. The rows name each fact, what was expected and what was seen.";
     EvidenceRequired = "evidence_required", Content, "Evidence is required",
         "The item needs evidence of at least one listed kind. The rows name the kinds.";
     EvidenceKindNotAccepted = "evidence_kind_not_accepted", Content, "Evidence kind is not accepted",

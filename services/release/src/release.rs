@@ -17,7 +17,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::event::{ChangeClass, EventData, Fact, Outcome, ReleaseEvent, ReleaseOpened, Signatory};
-use crate::procedure::{Procedure, Rule};
+use crate::procedure::{Item, Procedure, Rule, Step};
+use crate::shared::Shared;
 use crate::value::{ActorId, ItemNumber, Prose, ReleaseId};
 
 pub use approval::*;
@@ -48,24 +49,26 @@ pub struct Release {
     /// The last revision that was not telemetry.
     pub decision_revision: u64,
     pub updated_at: Option<Timestamp>,
-    pub candidates: Vec<Candidate>,
-    pub items: BTreeMap<ItemNumber, ItemState>,
-    pub evidence: BTreeMap<Uuid, Evidence>,
-    pub waivers: BTreeMap<Uuid, Waiver>,
-    pub comments: Vec<Comment>,
+    pub candidates: Shared<Vec<Candidate>>,
+    pub items: BTreeMap<ItemNumber, Shared<ItemState>>,
+    /// The gate at the end of each step, as it was evaluated last.
+    pub gates: BTreeMap<u32, Shared<GateState>>,
+    pub evidence: BTreeMap<Uuid, Shared<Evidence>>,
+    pub waivers: Shared<BTreeMap<Uuid, Waiver>>,
+    pub comments: Shared<Vec<Comment>>,
     pub window: Option<Window>,
     /// Every request for approval, oldest first; so are the lists below.
-    pub approvals: Vec<Approval>,
+    pub approvals: Shared<Vec<Approval>>,
     /// The latest answer of each person in each role.
-    pub roll_call: Vec<RollCallEntry>,
-    pub authorizations: Vec<Authorization>,
-    pub deployments: Vec<Deployment>,
-    pub baselines: Vec<Baseline>,
-    pub timers: Vec<Timer>,
-    pub leases: Vec<RollbackLease>,
-    pub triggers: Vec<Trigger>,
-    pub proposals: Vec<Proposal>,
-    pub rollbacks: Vec<Rollback>,
+    pub roll_call: Shared<Vec<RollCallEntry>>,
+    pub authorizations: Shared<Vec<Authorization>>,
+    pub deployments: Shared<Vec<Deployment>>,
+    pub baselines: Shared<Vec<Baseline>>,
+    pub timers: Shared<Vec<Timer>>,
+    pub leases: Shared<Vec<RollbackLease>>,
+    pub triggers: Shared<Vec<Trigger>>,
+    pub proposals: Shared<Vec<Proposal>>,
+    pub rollbacks: Shared<Vec<Rollback>>,
     /// When it was completed and by whom, so that a hold after that ends there again.
     completed: Option<Life>,
 }
@@ -153,27 +156,46 @@ impl Release {
         self.items.get(&item).map_or(&ItemStatus::Pending, |state| &state.status)
     }
 
-    /// The items of the steps before `step` that are still open.
-    pub fn open_before<'p>(
-        &self,
-        step: u32,
-        procedure: &'p Procedure,
-    ) -> impl Iterator<Item = &'p crate::procedure::Item> {
+    /// Every earlier step is done: its items are closed and its gate was not found shut.
+    pub fn is_step_open(&self, step: u32, procedure: &Procedure) -> bool {
+        self.open_before(step, procedure).next().is_none() && self.shut_before(step).next().is_none()
+    }
+
+    /// Its items are closed and its gate was not found shut.
+    pub fn is_step_done(&self, step: &Step, procedure: &Procedure) -> bool {
+        let shut = self.gates.get(&step.number).is_some_and(|gate| !gate.verdict.satisfied);
+        self.items_closed(step, procedure) && (!shut || self.outcome == Some(Outcome::RolledBack))
+    }
+
+    /// Every item of the step is closed that has to be.
+    pub fn items_closed(&self, step: &Step, procedure: &Procedure) -> bool {
+        step.items.iter().all(|item| !self.is_open(item, procedure))
+    }
+
+    /// The item keeps its step from being done. A rollback that was completed is the other way in which
+    /// a deployment ends; it used up the approval.
+    fn is_open(&self, item: &Item, procedure: &Procedure) -> bool {
+        let ended = || item.rule == Rule::Approval || procedure.is_about_deployment(item.number);
+        !item.outlives_step
+            && !self.status(item.number).is_closed()
+            && !(self.outcome == Some(Outcome::RolledBack) && ended())
+    }
+
+    /// The gates before the step that were evaluated and do not hold.
+    pub fn shut_before(&self, step: u32) -> impl Iterator<Item = (u32, &GateState)> {
         let went_back = self.outcome == Some(Outcome::RolledBack);
-        let open: Vec<_> = procedure
+        let earlier = self.gates.range(..step).filter(move |_| !went_back);
+        earlier.filter(|(_, gate)| !gate.verdict.satisfied).map(|(number, gate)| (*number, &**gate))
+    }
+
+    /// The items of the steps before `step` that are still open.
+    pub fn open_before<'p>(&'p self, step: u32, procedure: &'p Procedure) -> impl Iterator<Item = &'p Item> {
+        procedure
             .steps
             .iter()
-            .filter(|earlier| earlier.number < step)
+            .filter(move |earlier| earlier.number < step)
             .flat_map(|earlier| &earlier.items)
-            .filter(|item| !item.outlives_step && !self.status(item.number).is_closed())
-            // A rollback that was completed is the other way in which a deployment ends; it used up
-            // the approval.
-            .filter(|item| {
-                let ended = item.rule == Rule::Approval || procedure.is_about_deployment(item.number);
-                !(went_back && ended)
-            })
-            .collect();
-        open.into_iter()
+            .filter(move |item| self.is_open(item, procedure))
     }
 
     pub fn class(&self) -> ChangeClass {
@@ -217,6 +239,11 @@ impl Release {
             }
             ReleaseEvent::ItemMarkedNotApplicable(marked) => self.item_marked_not_applicable(fact, marked),
             ReleaseEvent::ItemJudged(judged) => self.item_judged(fact, judged),
+            ReleaseEvent::ItemDeferred(deferred) => self.item_deferred(deferred),
+            ReleaseEvent::ItemOverdue(overdue) => self.item_overdue(overdue),
+            ReleaseEvent::EvidenceExpired(expired) => self.evidence_expired(fact, expired),
+            ReleaseEvent::GateEvaluated(evaluated) => self.gate_evaluated(fact, evaluated),
+            ReleaseEvent::CandidateTagMutated(mutated) => self.candidate_tag_mutated(fact, mutated),
             ReleaseEvent::ItemWaiverRequested(requested) => self.waiver_requested(fact, requested),
             ReleaseEvent::ItemWaiverGranted(granted) => self.waiver_granted(fact, granted),
             ReleaseEvent::ItemWaiverDenied(denied) => self.waiver_denied(fact, denied),
@@ -317,6 +344,7 @@ impl Release {
                 self.revoke_waivers(at);
                 self.window = None;
                 self.roll_call.clear();
+                self.gates.clear();
             }
             ReleaseEvent::ReleaseCompleted(_) => {
                 self.life = Life::Completed { at, by: by.clone() };

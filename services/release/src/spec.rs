@@ -1,6 +1,7 @@
 //! Given, when, then, in the words of the domain, for every aggregate: a fixed clock, people with
 //! one role each, ids that count up.
 
+pub mod judged;
 pub mod release;
 
 use jiff::{SignedDuration, Timestamp};

@@ -381,9 +381,16 @@ fn given_an_approval_when_a_bound_item_is_closed_by_something_else_then_revoked_
     revoked(&story, RevocationCause::RowChanged);
 
     let mut story = approved();
-    let verdict = story.state.items[&item("2.2")].verdict.clone().unwrap();
-    let judged =
-        ItemJudged { item: item("2.2"), assurance: Assurance::Verified, verdict, candidate: Some(1) };
+    let verdict = (**story.state.items[&item("2.2")].verdict.as_ref().unwrap()).clone();
+    let judged = ItemJudged {
+        item: item("2.2"),
+        assurance: Assurance::Verified,
+        verdict,
+        candidate: Some(1),
+        rests_on: None,
+        valid_until: None,
+        reopens: None,
+    };
     story.record(&robot(), vec![Decided::now(judged)]);
     story.when(alice(), hold(), &around()).then_types(&["release.held"]);
 }

@@ -253,6 +253,7 @@ fn given_every_item_closed_when_a_candidate_is_tagged_each_is_affected_as_agreed
         EffectKind::Unaffected => "-",
         EffectKind::Reaffirm => "RA",
         EffectKind::Stale => "ST",
+        EffectKind::Reevaluate => "RE",
         EffectKind::Revoked => "REV",
         EffectKind::Failed => "FAILED",
     };

@@ -34,7 +34,12 @@ fn last(story: &Spec<Release>) -> EvidenceRecorded {
 }
 
 fn citing(number: &str, evidence: Vec<Uuid>) -> Command {
-    let body = AttestItem { statement: None, evidence: list(evidence), new_evidence: list(vec![]) };
+    let body = AttestItem {
+        statement: None,
+        manual_fallback: None,
+        evidence: list(evidence),
+        new_evidence: list(vec![]),
+    };
     Command::AttestItem { item: item(number), body }
 }
 

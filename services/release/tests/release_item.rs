@@ -28,13 +28,18 @@ fn not_applicable(number: &str, justification: Option<&str>) -> Command {
 
 /// Attests with what the body says.
 fn attest_with(number: &str, evidence: Vec<uuid::Uuid>, new_evidence: Vec<NewEvidence>) -> Command {
-    let body = AttestItem { statement: None, evidence: list(evidence), new_evidence: list(new_evidence) };
+    let body = AttestItem {
+        statement: None,
+        manual_fallback: None,
+        evidence: list(evidence),
+        new_evidence: list(new_evidence),
+    };
     Command::AttestItem { item: item(number), body }
 }
 
 fn verdict_rows(story: &Spec<Release>, number: &str) -> Vec<(String, bool)> {
     let verdict = story.state.items[&item(number)].verdict.clone().unwrap();
-    verdict.rows.into_iter().map(|row| (row.rule, row.ok)).collect()
+    verdict.rows.clone().into_iter().map(|row| (row.rule, row.ok)).collect()
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! What a decision on a release reads besides the release: its procedure, and snapshots of other
 //! streams with their revisions.
 
+use std::sync::Arc;
+
 use eventlog::{InvalidStreamId, Revision, StreamId};
 use release::command::Command;
 use release::decide::{Around, EnvironmentSnapshot, FreezeSnapshot, RejectedDigest, Snapshots};
 use release::directory::People;
 use release::event::{EnvironmentPurpose, Input, Interval, ReleaseOpened};
-use release::product::settings::EnvironmentSettings;
+use release::product::settings::{EnvironmentSettings, ProductSettings};
 use release::value::Name;
 
 use crate::app::App;
@@ -37,6 +39,7 @@ pub async fn of(
     }
     Ok(Around {
         procedure: procedures::pinned(app, tenant, &opened.procedure).await?,
+        settings: settings(app, tenant, opened).await?,
         opening: None,
         snapshots: Snapshots::default(),
         people: if compares_people(command) { people(app, tenant).await? } else { People::default() },
@@ -50,6 +53,7 @@ pub async fn whole(app: &App, tenant: &str, opened: &ReleaseOpened) -> Result<Ar
     snapshots.inputs.extend(people.inputs().into_iter().flatten());
     Ok(Around {
         procedure: procedures::pinned(app, tenant, &opened.procedure).await?,
+        settings: settings(app, tenant, opened).await?,
         opening: None,
         snapshots,
         people,
@@ -141,11 +145,20 @@ pub async fn environments(
     tenant: &str,
     opened: &ReleaseOpened,
 ) -> Result<Vec<EnvironmentSettings>, SurroundingsError> {
+    Ok(settings(app, tenant, opened).await?.environments.to_vec())
+}
+
+/// The version of the product's settings that the release is pinned to.
+async fn settings(
+    app: &App,
+    tenant: &str,
+    opened: &ReleaseOpened,
+) -> Result<Arc<ProductSettings>, SurroundingsError> {
     let product = app.products.load(&names::product(tenant, &opened.product)?).await?.committed();
     let pinned = product.state.version(opened.settings.version).ok_or_else(|| {
         SurroundingsError::SettingsGone { product: opened.product.clone(), version: opened.settings.version }
     })?;
-    Ok(pinned.settings.environments.to_vec())
+    Ok(Arc::clone(&pinned.settings))
 }
 
 pub fn input(stream: &StreamId, revision: Option<Revision>) -> Input {

@@ -381,8 +381,13 @@ impl<'r> Seen<'r> {
 
     /// What was not retracted, in the order in which it was recorded.
     fn evidence(&self) -> impl DoubleEndedIterator<Item = &'r Evidence> {
-        let mut standing: Vec<_> =
-            self.release.evidence.values().filter(|evidence| evidence.retracted.is_none()).collect();
+        let mut standing: Vec<_> = self
+            .release
+            .evidence
+            .values()
+            .map(|evidence| &**evidence)
+            .filter(|one| one.retracted.is_none())
+            .collect();
         standing.sort_by_key(|evidence| evidence.revision);
         standing.into_iter()
     }

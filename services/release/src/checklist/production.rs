@@ -170,9 +170,9 @@ pub fn production(release: &Release, procedure: &Procedure) -> Production {
         authorization: release.authorizations.last().cloned(),
         deployments: release.deployments.iter().map(deployment_summary).collect(),
         baseline: release.baselines.last().cloned(),
-        timers: release.timers.clone(),
-        leases: release.leases.clone(),
-        rollbacks: release.rollbacks.clone(),
+        timers: release.timers.to_vec(),
+        leases: release.leases.to_vec(),
+        rollbacks: release.rollbacks.to_vec(),
         due: due
             .into_iter()
             .map(|due| DueView { at: due.at, rule: due.rule.to_owned(), cause: due.cause })

@@ -252,7 +252,7 @@ pub fn grant(release: &Release, id: Uuid, body: &GrantApproval, ctx: &Context<'_
     }
     let candidate = current_candidate(release)?;
     let independence = independence(release, approval, candidate, ctx);
-    let strict = ctx.around.procedure.policy == Policy::Strict;
+    let strict = ctx.around.policy() == Policy::Strict;
     let against: Vec<_> =
         independence.iter().filter(|row| !row.ok && (strict || row.input != AUTHORS)).cloned().collect();
     if !against.is_empty() {
@@ -284,6 +284,9 @@ pub fn grant(release: &Release, id: Uuid, body: &GrantApproval, ctx: &Context<'_
             assurance: Assurance::Verified,
             verdict: Verdict::of("approval_quorum", RULE_VERSION, rows.collect()),
             candidate: Some(approval.candidate),
+            rests_on: None,
+            valid_until: None,
+            reopens: None,
         }));
     }
     Ok(events)

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::approval::{QUORUM_AFTER_REJECTION, digest_input, hash, item_row, rejections};
+use super::judge::fresh;
 use super::{
     Around, Context, Decision, current_candidate, is_system, moving, not_ended, one, person, refuse, role,
     whole,
@@ -112,6 +113,15 @@ pub fn go(release: &Release, around: &Around, now: Timestamp) -> Go {
             row.ok = false;
             row.cause = Some(Cause::Stale);
         }
+        let too_old = release.items.get(&item.number).and_then(|state| state.valid_until);
+        if too_old.is_some_and(|until| until <= now) {
+            row.ok = false;
+            row.cause = Some(Cause::Stale);
+        }
+        go.rows.push(row);
+        go.codes.push(RefusalCode::GateClosed);
+    }
+    for row in fresh(release, procedure, now, |_| true) {
         go.rows.push(row);
         go.codes.push(RefusalCode::GateClosed);
     }

@@ -3,11 +3,12 @@
 use super::{Context, Decision, has_room, moving, not_ended, one, person, refuse, role, whole};
 use crate::actor::Role;
 use crate::command::{BindCandidate, RejectCandidate, TagCandidate};
-use crate::event::{CandidateBound, CandidateRejected, CandidateTagged, Effect, EffectKind};
+use crate::event::{Assurance, CandidateBound, CandidateRejected, CandidateTagged, Effect, EffectKind};
 use crate::procedure::{CandidateDigest, CandidateEffect, EqualEffect, Item, Procedure};
+use crate::product::ProductSettings;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Candidate, CandidateStatus, ItemStatus, Life, Release};
-use crate::value::Sha256Hex;
+use crate::value::{Line, Sha256Hex};
 use crate::verdict::{Cause, Row};
 
 const MAY_TAG: [Role; 3] = [Role::Engineer, Role::ReleaseManager, Role::Machine];
@@ -54,7 +55,7 @@ pub fn tag(release: &Release, body: &TagCandidate, ctx: &Context<'_>) -> Decisio
         commit_sha: body.commit_sha.clone(),
         artifacts: body.artifacts.to_vec(),
         authors: body.authors.iter().map(ToString::to_string).collect(),
-        effects: effects(release, body, &ctx.around.procedure),
+        effects: effects(release, body, &ctx.around.procedure, &ctx.around.settings),
         migration_set_digest: body.migration_set_digest.clone(),
         config_schema_digest: body.config_schema_digest.clone(),
         pipeline_digest: body.pipeline_digest.clone(),
@@ -63,8 +64,14 @@ pub fn tag(release: &Release, body: &TagCandidate, ctx: &Context<'_>) -> Decisio
 
 /// One row per item. A waiver, a justification and a lone first signature bind one candidate and go
 /// with it. The last candidate is what the new one is compared with, even when it was rejected.
-pub fn effects(release: &Release, new: &TagCandidate, procedure: &Procedure) -> Vec<Effect> {
+pub fn effects(
+    release: &Release,
+    new: &TagCandidate,
+    procedure: &Procedure,
+    settings: &ProductSettings,
+) -> Vec<Effect> {
     let old = release.candidates.last();
+    let touches_risk = touches_risk(&new.changed_paths, settings);
     procedure
         .items()
         .map(|item| {
@@ -78,8 +85,12 @@ pub fn effects(release: &Release, new: &TagCandidate, procedure: &Procedure) -> 
                     crate::procedure::NotApplicableProof::Justification => EffectKind::Revoked,
                     crate::procedure::NotApplicableProof::Machine => EffectKind::Stale,
                 },
-                ItemStatus::Satisfied { .. } | ItemStatus::Stale { reaffirmable: true, .. } => {
-                    on_candidate(&item.on_new_candidate, old, new)
+                ItemStatus::Satisfied { assurance, .. } => {
+                    let verified = item.is_judged() && *assurance == Assurance::Verified;
+                    on_candidate(&item.on_new_candidate, old, new, verified, touches_risk)
+                }
+                ItemStatus::Stale { reaffirmable: true, .. } => {
+                    on_candidate(&item.on_new_candidate, old, new, false, touches_risk)
                 }
                 // It was not shown for the last candidate, so equality with that shows nothing.
                 ItemStatus::Stale { reaffirmable: false, .. } => EffectKind::Stale,
@@ -97,17 +108,36 @@ fn on_pending(release: &Release, item: &Item) -> EffectKind {
     if begun { EffectKind::Revoked } else { EffectKind::Unaffected }
 }
 
-fn on_candidate(effect: &CandidateEffect, old: Option<&Candidate>, new: &TagCandidate) -> EffectKind {
+/// A changed path lies in a risk area of the product.
+fn touches_risk(changed: &[Line], settings: &ProductSettings) -> bool {
+    let risky = |path: &Line| {
+        let mut paths = settings.risk_areas.iter().flat_map(|area| area.paths.iter());
+        paths.any(|prefix| path.as_str().starts_with(prefix.as_str().trim_end_matches('*')))
+    };
+    changed.iter().any(risky)
+}
+
+fn on_candidate(
+    effect: &CandidateEffect,
+    old: Option<&Candidate>,
+    new: &TagCandidate,
+    verified: bool,
+    touches_risk: bool,
+) -> EffectKind {
     match effect {
         CandidateEffect::Unaffected => EffectKind::Unaffected,
+        CandidateEffect::Reevaluate if verified => EffectKind::Reevaluate,
         // What was closed by attestation alone cannot be judged again without a person.
         CandidateEffect::Reevaluate | CandidateEffect::Reaffirm => EffectKind::Reaffirm,
+        CandidateEffect::RiskAreas if touches_risk => EffectKind::Stale,
+        CandidateEffect::RiskAreas => EffectKind::Reaffirm,
         CandidateEffect::Stale => EffectKind::Stale,
         CandidateEffect::Revoke => EffectKind::Revoked,
         CandidateEffect::Conditional { equal, then } => {
             let unchanged = old.is_some_and(|old| equal.iter().all(|digest| same_digest(*digest, old, new)));
             match (unchanged, then) {
                 (true, EqualEffect::Unaffected) => EffectKind::Unaffected,
+                (true, EqualEffect::Reevaluate) if verified => EffectKind::Reevaluate,
                 (true, EqualEffect::Reevaluate) => EffectKind::Reaffirm,
                 (false, _) => EffectKind::Stale,
             }

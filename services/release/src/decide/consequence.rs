@@ -10,6 +10,7 @@ use crate::verdict::Row;
 
 pub fn of(
     release: &Release,
+    after: Option<&Release>,
     decided: &[Decided<ReleaseEvent>],
     ctx: &Context<'_>,
 ) -> Vec<Decided<ReleaseEvent>> {
@@ -18,21 +19,22 @@ pub fn of(
         return Vec::new();
     }
     let procedure = &ctx.around.procedure;
-    let after = ahead(release, decided, ctx);
+    let folded = if after.is_none() { Some(ahead(release, decided, ctx)) } else { None };
+    let Some(after) = after.or(folded.as_ref()) else { return Vec::new() };
     let mut follows = Vec::new();
     let approval = after.live_approval();
-    let ended = approval.and_then(|approval| no_longer(&after, approval, procedure));
+    let ended = approval.and_then(|approval| no_longer(after, approval, procedure));
     if let (Some(approval), Some((cause, rows))) = (approval, &ended) {
         follows.push(Decided::now(ApprovalRevoked {
             request: approval.request,
             cause: *cause,
             rows: rows.clone(),
-            reopened: resting_on(&after, approval, procedure),
+            reopened: resting_on(after, approval, procedure),
             reason: None,
         }));
     }
     if let Some(given) = after.live_authorization() {
-        let open = || rows_of(&after, procedure, |number| procedure.is_before_go(number));
+        let open = || rows_of(after, procedure, |number| procedure.is_before_go(number));
         let cause = if approval.is_none_or(|approval| approval.request != given.request) {
             Some((RevocationCause::ApprovalEnded, Vec::new()))
         } else if ended.is_some() {

@@ -4,10 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::deployment::is_latched;
-use super::{Context, Decided, Decision, has_room, item_of, not_ended, one, refuse, role, roles_of};
+use super::{Context, Decided, Decision, has_room, item_of, not_ended, one, refuse, role, roles_of, system};
 use crate::actor::{ActorKind, Role};
 use crate::command::RetractEvidence;
-use crate::event::{EvidenceRecorded, EvidenceRetracted, ReleaseEvent};
+use crate::event::{EvidenceExpired, EvidenceRecorded, EvidenceRetracted, ReleaseEvent};
 use crate::evidence::{Facts, NewEvidence, Source, Subject};
 use crate::procedure::Item;
 use crate::refusal::{Refusal, RefusalCode};
@@ -49,6 +49,22 @@ pub fn record(release: &Release, items: &[ItemNumber], body: &NewEvidence, ctx: 
     Ok(vec![recorded(release, named, body, (ctx.event_id)(0), ctx)?])
 }
 
+/// Sent by the reactor when what the item rests on is too old.
+pub fn expire(release: &Release, number: ItemNumber, ctx: &Context<'_>) -> Decision {
+    not_ended(release)?;
+    system(ctx)?;
+    item_of(ctx, number)?;
+    let state = release.items.get(&number);
+    let due = state.and_then(|state| Some((state, state.valid_until.filter(|until| *until <= ctx.now)?)));
+    let Some((state, valid_until)) = due else {
+        return refuse(RefusalCode::NotDue, format!("item {number} rests on nothing that is too old"));
+    };
+    if is_latched(release, number, &ctx.around.procedure) {
+        return refuse(RefusalCode::ItemLatched, format!("a deployment rests on item {number}"));
+    }
+    one(EvidenceExpired { item: number, evidence: state.rests_on.clone(), valid_until })
+}
+
 /// The event of one piece of evidence, named by the event's own id.
 pub fn recorded(
     release: &Release,
@@ -87,6 +103,7 @@ pub fn recorded(
             url: body.url.clone(),
             sha256: body.sha256.clone(),
             late_entry_reason: body.late_entry_reason.clone(),
+            target: body.target.clone(),
         },
     ))
 }

@@ -3,9 +3,10 @@
 use uuid::Uuid;
 
 use super::deployment::is_latched;
+use super::judge::reading;
 use super::{
-    Context, Decided, Decision, current_candidate, evidence, gate_open, has_room, item_of, moving, not_ended,
-    one, person, refuse, role, roles_of,
+    Context, Decided, Decision, ahead, current_candidate, evidence, fold_ahead, gate_open, has_room, item_of,
+    moving, not_ended, one, person, refuse, role, roles_of,
 };
 use crate::actor::{ActorKind, Role};
 use crate::command::{AssignItem, AttestItem, MarkNotApplicable, ReaffirmItem, RetractItem};
@@ -17,6 +18,7 @@ use crate::evidence::{EvidenceKind, Subject};
 use crate::procedure::{CandidateEffect, Item, NotApplicableProof, Policy, Rule};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Attestation, ItemStatus, Release};
+use crate::rule;
 use crate::value::ItemNumber;
 use crate::verdict::{Cause, Row, Verdict};
 
@@ -28,13 +30,15 @@ pub fn attest(release: &Release, number: ItemNumber, body: &AttestItem, ctx: &Co
     has_room(release)?;
     let item = item_of(ctx, number)?;
     role(ctx, &roles_of(item))?;
-    if item.rule != Rule::Attestation {
+    if item.rule == Rule::Approval {
         return refuse(
             RefusalCode::ItemNotAttestable,
             format!("item {number} closes by {}", item.rule.as_str()),
         );
     }
-    if release.status(number).is_closed() {
+    let deferred = release.items.get(&number).is_some_and(|state| state.deferred.is_some());
+    let put_off = deferred && matches!(release.status(number), ItemStatus::Waived { .. });
+    if release.status(number).is_closed() && !put_off {
         return refuse(
             RefusalCode::ItemClosed,
             format!("item {number} is {}", release.status(number).as_str()),
@@ -43,8 +47,9 @@ pub fn attest(release: &Release, number: ItemNumber, body: &AttestItem, ctx: &Co
     if matches!(release.status(number), ItemStatus::Failed { .. }) {
         return refuse(RefusalCode::ItemFailed, format!("item {number} has failed"));
     }
-    let provable = item.machine && item.roles.contains(&Role::Machine);
-    if ctx.around.procedure.policy == Policy::Strict && provable && ctx.actor.is_person() {
+    let provable = item.machine && (item.is_judged() || item.roles.contains(&Role::Machine)) && !item.signed;
+    let stands_in = item.is_judged() && body.manual_fallback.is_some();
+    if ctx.around.policy() == Policy::Strict && provable && ctx.actor.is_person() && !stands_in {
         return refuse(RefusalCode::MachineRequired, format!("item {number} takes a machine's word"));
     }
     gate_open(release, item, ctx)?;
@@ -66,12 +71,8 @@ pub fn attest(release: &Release, number: ItemNumber, body: &AttestItem, ctx: &Co
         events.push(evidence::recorded(release, vec![number], new, id, ctx)?);
         cited.push((id, Some(new.facts.kind())));
     }
-    if cited.is_empty() {
-        return Err(evidence_required(item));
-    }
-
     let verdict = judge(opened, item, &cited, signed, ctx);
-    events.push(Decided::<ReleaseEvent>::now(ItemAttested {
+    let attested = ItemAttested {
         item: number,
         evidence: cited.into_iter().map(|(id, _)| id).collect(),
         assurance: Assurance::Attested,
@@ -79,8 +80,57 @@ pub fn attest(release: &Release, number: ItemNumber, body: &AttestItem, ctx: &Co
         candidate,
         statement: body.statement.clone(),
         inputs: read_people(signed, ctx),
-    }));
+        manual_fallback: body.manual_fallback.clone(),
+    };
+    if item.is_judged() {
+        return attest_facts(release, item, events, attested, ctx);
+    }
+    if attested.evidence.is_empty() {
+        return Err(evidence_required(item));
+    }
+    events.push(Decided::<ReleaseEvent>::now(attested));
     Ok(events)
+}
+
+/// What a person attests of judged facts: the rules speak first. A row that says otherwise refuses the
+/// signature; what is absent stays open, unless the person's word may stand in for it.
+fn attest_facts(
+    release: &Release,
+    item: &Item,
+    mut events: Vec<Decided<ReleaseEvent>>,
+    mut attested: ItemAttested,
+    ctx: &Context<'_>,
+) -> Decision {
+    attested.verdict.satisfied = false;
+    let mut after = ahead(release, &events, ctx);
+    if attested.evidence.is_empty() {
+        attested.evidence = rule::facts(&reading(&after, item, ctx)).rests_on;
+    }
+    if attested.evidence.is_empty() {
+        return Err(evidence_required(item));
+    }
+    let at = events.len();
+    events.push(Decided::now(attested.clone()));
+    fold_ahead(&mut after, &events, at, ctx);
+    let outcome = rule::judge(&reading(&after, item, ctx));
+    contradicted(item, &outcome.verdict)?;
+    attested.verdict = outcome.verdict;
+    attested.assurance = outcome.assurance;
+    if let Some(signature) = events.last_mut() {
+        signature.event = attested.into();
+    }
+    Ok(events)
+}
+
+/// Facts that are there and say otherwise are not attested away.
+fn contradicted(item: &Item, verdict: &Verdict) -> Result<(), Refusal> {
+    let against: Vec<_> =
+        verdict.rows.iter().filter(|row| !row.ok && row.cause != Some(Cause::Absent)).cloned().collect();
+    if against.is_empty() {
+        return Ok(());
+    }
+    let detail = format!("{} facts of item {} say otherwise", against.len(), item.number);
+    Err(Refusal::new(RefusalCode::RuleNotSatisfied, detail).with_rows(against))
 }
 
 /// What the attestation rule reads: evidence of a listed kind, and the second signature where the
@@ -253,6 +303,9 @@ pub fn reaffirm(release: &Release, number: ItemNumber, body: &ReaffirmItem, ctx:
     }
     let signed = signatures(release, number);
     not_signed(signed, number, ctx)?;
+    if item.is_judged() {
+        return reaffirm_facts(release, item, candidate.number, body, ctx);
+    }
     let rows = opened
         .targets
         .iter()
@@ -275,6 +328,27 @@ pub fn reaffirm(release: &Release, number: ItemNumber, body: &ReaffirmItem, ctx:
         statement: body.statement.clone(),
         inputs: read_people(signed, ctx),
     })
+}
+
+/// The facts the item rested on have to hold for the new candidate too.
+fn reaffirm_facts(
+    release: &Release,
+    item: &Item,
+    candidate: u32,
+    body: &ReaffirmItem,
+    ctx: &Context<'_>,
+) -> Decision {
+    let verdict = Verdict { rule: String::new(), rule_version: 0, satisfied: false, rows: Vec::new() };
+    let statement = body.statement.clone();
+    let inputs = read_people(signatures(release, item.number), ctx);
+    let mut reaffirmed = ItemReaffirmed { item: item.number, candidate, verdict, statement, inputs };
+    let mut events: Vec<Decided<ReleaseEvent>> = vec![Decided::now(reaffirmed.clone())];
+    let after = ahead(release, &events, ctx);
+    let outcome = rule::judge(&reading(&after, item, ctx));
+    contradicted(item, &outcome.verdict)?;
+    reaffirmed.verdict = outcome.verdict;
+    events = vec![Decided::now(reaffirmed)];
+    Ok(events)
 }
 
 /// By a signatory or the release manager.
@@ -331,7 +405,15 @@ pub fn mark_not_applicable(
         for id in &body.evidence {
             usable(release, item, *id, candidate)?;
         }
-        if body.evidence.is_empty() {
+        if item.is_judged() {
+            let proof = rule::not_applicable(&reading(release, item, ctx));
+            let rows: Vec<_> = proof.map(|proof| proof.rows).unwrap_or_default();
+            let against: Vec<_> = rows.iter().filter(|row| !row.ok).cloned().collect();
+            if rows.is_empty() || !against.is_empty() {
+                let detail = format!("nothing shows that item {number} does not apply");
+                return Err(Refusal::new(RefusalCode::RuleNotSatisfied, detail).with_rows(against));
+            }
+        } else if body.evidence.is_empty() {
             return Err(evidence_required(item));
         }
         return one(ItemMarkedNotApplicable {

@@ -10,11 +10,11 @@ use super::{
 use crate::actor::Role;
 use crate::command::{DenyWaiver, GrantWaiver, RequestWaiver};
 use crate::event::{
-    ChangeClass, ItemWaiverDenied, ItemWaiverExpired, ItemWaiverGranted, ItemWaiverRequested,
+    ChangeClass, ItemOverdue, ItemWaiverDenied, ItemWaiverExpired, ItemWaiverGranted, ItemWaiverRequested,
 };
 use crate::procedure::{Item, WaiverCode};
 use crate::refusal::{Refusal, RefusalCode};
-use crate::release::{Release, Waiver, WaiverStatus};
+use crate::release::{Deferral, ItemStatus, Release, Waiver, WaiverStatus};
 use crate::value::{ActorId, ItemNumber};
 
 pub fn request(release: &Release, number: ItemNumber, body: &RequestWaiver, ctx: &Context<'_>) -> Decision {
@@ -133,6 +133,18 @@ pub fn expire(release: &Release, number: ItemNumber, id: Uuid, ctx: &Context<'_>
         return refuse(RefusalCode::ItemLatched, format!("a deployment rests on item {number}"));
     }
     one(ItemWaiverExpired { waiver: id, item: number })
+}
+
+/// Sent by the reactor when a duty that was put off is not done in time.
+pub fn overdue(release: &Release, number: ItemNumber, ctx: &Context<'_>) -> Decision {
+    not_ended(release)?;
+    system(ctx)?;
+    let deferral = release.items.get(&number).and_then(|state| state.deferred.as_ref());
+    let waived = matches!(release.status(number), ItemStatus::Waived { .. });
+    match deferral.filter(|deferral| waived && !deferral.overdue && deferral.due_at <= ctx.now) {
+        Some(&Deferral { waiver, due_at, .. }) => one(ItemOverdue { item: number, waiver, due_at }),
+        None => refuse(RefusalCode::NotDue, format!("item {number} is not overdue")),
+    }
 }
 
 fn known(release: &Release, number: ItemNumber, id: Uuid) -> Result<&Waiver, Refusal> {

@@ -66,7 +66,18 @@ data! {
     ApprovalExpired { request: Uuid, reopened: Vec<ItemNumber>, };
 
     /// A rule judged the item, without anybody attesting it.
-    ItemJudged { item: ItemNumber, assurance: Assurance, verdict: Verdict, } optional { candidate: u32, };
+    ItemJudged { item: ItemNumber, assurance: Assurance, verdict: Verdict, } optional {
+        candidate: u32,
+        /// The evidence that was read.
+        rests_on: Vec<Uuid>,
+        /// When the facts will be too old.
+        valid_until: Timestamp,
+        /// How an item that was closed stands now.
+        reopens: Reopening,
+    };
+
+    /// The gate at the end of a step, when it opens or closes.
+    GateEvaluated { gate: u32, verdict: Verdict, };
 
     /// Counts for this candidate and window only.
     RollCallAnswered { role: Role, answer: Answer, } optional {
@@ -95,6 +106,13 @@ data! {
 }
 
 words! {
+    /// How an item stands whose facts no longer show it.
+    Reopening {
+        /// The facts say otherwise.
+        Pending = "pending",
+        /// The facts are about something older.
+        Stale = "stale",
+    }
     /// What an approver's signature says.
     Meaning { Approved = "approved", Reviewed = "reviewed", Verified = "verified", }
     Answer { Go = "go", NoGo = "no_go", }

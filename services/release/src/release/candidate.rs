@@ -2,9 +2,12 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{Release, replace};
-use crate::event::{CandidateBound, CandidateRejected, CandidateTagged, Fact, ReleaseEvent};
+use crate::event::{
+    CandidateBound, CandidateRejected, CandidateTagMutated, CandidateTagged, Fact, ReleaseEvent,
+};
 use crate::evidence::Artifact;
 use crate::value::{ActorId, CandidateTag, GitSha, Prose, Sha256Hex};
 
@@ -28,6 +31,9 @@ pub struct Candidate {
     pub tagged_by: ActorId,
     pub tagged_at: Timestamp,
     pub tagged_at_revision: u64,
+    /// The tag was seen naming something else: nothing makes it trustworthy again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mutated: Option<TagMutation>,
     #[serde(flatten)]
     pub status: CandidateStatus,
 }
@@ -42,6 +48,15 @@ impl Candidate {
     pub fn is_bound(&self) -> bool {
         !self.artifacts.is_empty()
     }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TagMutation {
+    pub at: Timestamp,
+    pub tag_object_sha: GitSha,
+    pub commit_sha: GitSha,
+    pub evidence: Uuid,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -85,11 +100,23 @@ impl Release {
             tagged_by: by.clone(),
             tagged_at: at,
             tagged_at_revision: fact.revision,
+            mutated: None,
             status: CandidateStatus::Current,
         });
         self.apply(&tagged.effects, fact);
         if !first {
             self.revoke_waivers(at);
+        }
+    }
+
+    pub(super) fn candidate_tag_mutated(&mut self, fact: &Fact<ReleaseEvent>, mutated: &CandidateTagMutated) {
+        if let Some(candidate) = self.candidates.iter_mut().find(|c| c.number == mutated.number) {
+            candidate.mutated = Some(TagMutation {
+                at: fact.recorded_at,
+                tag_object_sha: mutated.tag_object_sha.clone(),
+                commit_sha: mutated.commit_sha.clone(),
+                evidence: mutated.evidence,
+            });
         }
     }
 

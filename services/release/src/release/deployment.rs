@@ -8,6 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Release;
+use crate::actor::ActorKind;
 use crate::canary::Telemetry;
 use crate::event::{
     CanaryEvaluated, DeploymentOutcome, EnvironmentPurpose, Fact, Probe, ProbeKind, ProceedDecision,
@@ -39,6 +40,9 @@ pub struct Deployment {
     pub authorization: Option<Uuid>,
     pub started_at: Timestamp,
     pub started_by: ActorId,
+    /// Whether machines alone reported it, or a person too.
+    #[serde(skip)]
+    pub origin: DeploymentOrigin,
     #[serde(flatten)]
     pub status: DeploymentState,
     /// The last observed share of traffic.
@@ -101,6 +105,18 @@ pub enum DeploymentState {
         at: Timestamp,
         rollback: Uuid,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeploymentOrigin {
+    Machine,
+    Person,
+}
+
+impl DeploymentOrigin {
+    fn of(fact: &Fact<ReleaseEvent>) -> Self {
+        if fact.by.kind == ActorKind::Person { Self::Person } else { Self::Machine }
+    }
 }
 
 impl DeploymentState {
@@ -173,6 +189,11 @@ pub struct ProceedRecord {
 impl Deployment {
     pub fn is_production(&self) -> bool {
         self.purpose == EnvironmentPurpose::Production
+    }
+
+    /// T0, from which monitoring and lease count.
+    pub fn succeeded_at(&self) -> Option<Timestamp> {
+        if let DeploymentState::Succeeded { at } = self.status { Some(at) } else { None }
     }
 
     /// Started and not at its end: no new candidate meanwhile.
@@ -275,6 +296,7 @@ impl Release {
             authorization: None,
             started_at: at,
             started_by: fact.by.id.clone(),
+            origin: DeploymentOrigin::of(fact),
             status: DeploymentState::Running,
             weight: None,
             series: BTreeMap::new(),
@@ -324,6 +346,9 @@ impl Release {
                 self.apply(&finished.effects, fact);
                 if let Some(deployment) = self.deployment_mut(finished.deployment) {
                     deployment.note.clone_from(&finished.note);
+                    if DeploymentOrigin::of(fact) == DeploymentOrigin::Person {
+                        deployment.origin = DeploymentOrigin::Person;
+                    }
                     deployment.status = match finished.outcome {
                         DeploymentOutcome::Succeeded => DeploymentState::Succeeded { at },
                         DeploymentOutcome::Failed => DeploymentState::Failed { at },

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{ItemStatus, Release};
-use crate::event::{EvidenceRecorded, EvidenceRetracted, Fact, ReleaseEvent, Signatory};
+use crate::event::{EvidenceExpired, EvidenceRecorded, EvidenceRetracted, Fact, ReleaseEvent, Signatory};
 use crate::evidence::EvidenceKind;
 use crate::value::{ActorId, Prose};
 
@@ -51,8 +51,19 @@ impl Release {
                 occurred_at: fact.occurred_at,
                 by: fact.by.clone(),
                 retracted: None,
-            },
+            }
+            .into(),
         );
+    }
+
+    pub(super) fn evidence_expired(&mut self, fact: &Fact<ReleaseEvent>, expired: &EvidenceExpired) {
+        let state = self.items.entry(expired.item).or_default();
+        state.valid_until = None;
+        if matches!(state.status, ItemStatus::Satisfied { .. }) {
+            state.stale_count += 1;
+            let since = fact.recorded_at;
+            state.reset(ItemStatus::Stale { since, reaffirmable: false }, fact.revision);
+        }
     }
 
     pub(super) fn evidence_retracted(&mut self, fact: &Fact<ReleaseEvent>, retracted: &EvidenceRetracted) {

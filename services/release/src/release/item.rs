@@ -6,11 +6,12 @@ use uuid::Uuid;
 
 use super::Release;
 use crate::event::{
-    Assurance, Effect, EffectKind, Fact, ItemAssigned, ItemAttested, ItemClaimed, ItemJudged,
-    ItemMarkedNotApplicable, ItemNotApplicableProposed, ItemReaffirmed, ItemRetracted, ReleaseEvent,
-    Signatory,
+    Assurance, Effect, EffectKind, Fact, GateEvaluated, ItemAssigned, ItemAttested, ItemClaimed,
+    ItemDeferred, ItemJudged, ItemMarkedNotApplicable, ItemNotApplicableProposed, ItemOverdue,
+    ItemReaffirmed, ItemRetracted, ManualFallback, ReleaseEvent, Reopening, Signatory,
 };
 use crate::procedure::NotApplicableProof;
+use crate::shared::Shared;
 use crate::value::{ActorId, ItemNumber, Prose};
 use crate::verdict::Verdict;
 
@@ -26,7 +27,14 @@ pub struct ItemState {
     pub assignee: Option<ActorId>,
     pub due_at: Option<Timestamp>,
     /// The last recorded judgement.
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<Shared<Verdict>>,
+    /// The event of that judgement.
+    #[serde(skip)]
+    pub judged_in: Option<Uuid>,
+    /// When what it rests on is too old.
+    pub valid_until: Option<Timestamp>,
+    /// When the duty that a waiver put off has to be done, and whether that time has passed.
+    pub deferred: Option<Deferral>,
     pub proposed: Option<NotApplicableProposal>,
     /// How often it was attested, retracted and made stale.
     pub attested_count: u32,
@@ -86,6 +94,24 @@ impl ItemStatus {
     }
 }
 
+/// A duty that was put off.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Deferral {
+    pub waiver: Uuid,
+    pub due_at: Timestamp,
+    pub overdue: bool,
+}
+
+/// A gate as it was evaluated.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GateState {
+    pub at: Timestamp,
+    pub revision: u64,
+    pub verdict: Verdict,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Attestation {
@@ -99,6 +125,8 @@ pub struct Attestation {
     pub candidate: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statement: Option<Prose>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manual_fallback: Option<ManualFallback>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -119,6 +147,7 @@ impl ItemState {
         self.status = status;
         self.attestations.clear();
         self.verdict = None;
+        self.valid_until = None;
         self.proposed = None;
         self.changed_at_revision = Some(revision);
     }
@@ -137,7 +166,9 @@ impl Release {
                     state.stale_count += 1;
                     state.reset(ItemStatus::Stale { since, reaffirmable }, fact.revision);
                 }
-                EffectKind::Revoked => state.reset(ItemStatus::Pending, fact.revision),
+                EffectKind::Revoked | EffectKind::Reevaluate => {
+                    state.reset(ItemStatus::Pending, fact.revision);
+                }
                 EffectKind::Failed => state.reset(ItemStatus::Failed { since }, fact.revision),
             }
         }
@@ -150,8 +181,22 @@ impl Release {
     }
 
     pub(super) fn item_judged(&mut self, fact: &Fact<ReleaseEvent>, judged: &ItemJudged) {
+        let since = fact.recorded_at;
         let state = self.items.entry(judged.item).or_default();
-        state.verdict = Some(judged.verdict.clone());
+        match judged.reopens {
+            Some(Reopening::Pending) => state.reset(ItemStatus::Pending, fact.revision),
+            Some(Reopening::Stale) => {
+                state.stale_count += 1;
+                state.reset(ItemStatus::Stale { since, reaffirmable: false }, fact.revision);
+            }
+            None => {}
+        }
+        state.verdict = Some(judged.verdict.clone().into());
+        state.judged_in = Some(fact.id);
+        state.valid_until = judged.valid_until;
+        if let Some(rests_on) = &judged.rests_on {
+            state.rests_on.clone_from(rests_on);
+        }
         state.proposed = None;
         if judged.verdict.satisfied {
             state.changed_at_revision = Some(fact.revision);
@@ -176,8 +221,9 @@ impl Release {
             assurance: attested.assurance,
             candidate: attested.candidate,
             statement: attested.statement.clone(),
+            manual_fallback: attested.manual_fallback.clone(),
         });
-        state.verdict = Some(attested.verdict.clone());
+        state.verdict = Some(attested.verdict.clone().into());
         state.proposed = None;
         if attested.verdict.satisfied {
             state.changed_at_revision = Some(fact.revision);
@@ -190,16 +236,18 @@ impl Release {
         let at = fact.recorded_at;
         let state = self.items.entry(reaffirmed.item).or_default();
         state.attested_count += 1;
+        let evidence = state.rests_on.clone();
         state.attestations.push(Attestation {
             by: fact.by.clone(),
             at,
             revision: fact.revision,
-            evidence: state.rests_on.clone(),
+            evidence,
             assurance: Assurance::Attested,
             candidate: Some(reaffirmed.candidate),
             statement: reaffirmed.statement.clone(),
+            manual_fallback: None,
         });
-        state.verdict = Some(reaffirmed.verdict.clone());
+        state.verdict = Some(reaffirmed.verdict.clone().into());
         if reaffirmed.verdict.satisfied {
             state.changed_at_revision = Some(fact.revision);
             state.status = ItemStatus::Satisfied {
@@ -207,6 +255,24 @@ impl Release {
                 at,
                 candidate: Some(reaffirmed.candidate),
             };
+        }
+    }
+
+    pub(super) fn gate_evaluated(&mut self, fact: &Fact<ReleaseEvent>, evaluated: &GateEvaluated) {
+        let (at, revision) = (fact.recorded_at, fact.revision);
+        let state = GateState { at, revision, verdict: evaluated.verdict.clone() };
+        self.gates.insert(evaluated.gate, state.into());
+    }
+
+    pub(super) fn item_deferred(&mut self, deferred: &ItemDeferred) {
+        let (waiver, due_at) = (deferred.waiver, deferred.due_at);
+        let state = self.items.entry(deferred.item).or_default();
+        state.deferred = Some(Deferral { waiver, due_at, overdue: false });
+    }
+
+    pub(super) fn item_overdue(&mut self, overdue: &ItemOverdue) {
+        if let Some(deferral) = &mut self.items.entry(overdue.item).or_default().deferred {
+            deferral.overdue = true;
         }
     }
 

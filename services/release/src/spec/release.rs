@@ -119,7 +119,13 @@ pub fn around() -> Around {
         rejected: Vec::new(),
         inputs: vec![Input { stream: "environment-default.checkout.production".into(), revision: Some(6) }],
     };
-    Around { procedure, opening: Some(opening), snapshots, people: People::default() }
+    Around {
+        procedure,
+        settings: Arc::default(),
+        opening: Some(opening),
+        snapshots,
+        people: People::default(),
+    }
 }
 
 /// The built-in procedure with what it says of canary and monitoring.
@@ -170,6 +176,7 @@ pub fn tag(n: u32) -> TagCandidate {
         pipeline_digest: Some(sha256('c')),
         artifacts: List::default(),
         authors: list(vec![line("github:101")]),
+        changed_paths: List::default(),
     }
 }
 
@@ -252,6 +259,7 @@ pub fn evidence(kind: EvidenceKind) -> NewEvidence {
         late_entry_reason: None,
         subject: None,
         source: None,
+        target: None,
     }
 }
 
@@ -262,7 +270,12 @@ pub fn attest(number: &str) -> Command {
     let new_evidence = kind.map(evidence).into_iter().collect();
     Command::AttestItem {
         item: item(number),
-        body: AttestItem { statement: None, evidence: List::default(), new_evidence: list(new_evidence) },
+        body: AttestItem {
+            statement: None,
+            manual_fallback: None,
+            evidence: List::default(),
+            new_evidence: list(new_evidence),
+        },
     }
 }
 

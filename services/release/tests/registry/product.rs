@@ -67,7 +67,7 @@ fn given_only_a_name_when_registered_the_product_is_usable() {
     assert!(settings.allows_policy(Policy::Guided) && settings.allows_policy(Policy::Strict));
     assert_eq!(settings.environment(&name("production")).unwrap().purpose, EnvironmentPurpose::Production);
     assert_eq!(settings.environment(&name("qa")), None);
-    assert_eq!(*settings, ProductSettings::default());
+    assert_eq!(**settings, ProductSettings::default());
     replays(&story);
 }
 
@@ -102,7 +102,7 @@ fn given_new_settings_when_published_they_are_the_next_version_and_the_old_one_s
     };
     let story = checkout().when(peggy(), publish(settings), &()).then([expected.into()]);
     assert_eq!(story.state.current().unwrap().version, 2);
-    assert_eq!(story.state.version(1).unwrap().settings, ProductSettings::default());
+    assert_eq!(*story.state.version(1).unwrap().settings, ProductSettings::default());
     assert_eq!(story.state.version(3), None);
     let reference = story.state.version(1).unwrap().reference();
     assert_eq!((reference.version, reference.hash), (1, ProductSettings::default().hash()));

@@ -22,7 +22,7 @@ use crate::http::releases::{AsOf, read};
 )]
 pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, AsOf>) -> Answer {
     let snapshot = read(&app, &call.caller, &call.path, &call.query).await?;
-    let mut evidence: Vec<_> = snapshot.release.state.evidence.values().collect();
+    let mut evidence: Vec<_> = snapshot.release.state.evidence.values().map(|evidence| &**evidence).collect();
     evidence.sort_by_key(|evidence| evidence.revision);
     let body = json(&EvidenceList { evidence })?;
     Ok(snapshot.answer(&call.caller, body))

@@ -71,7 +71,8 @@ async fn surroundings(app: &App, caller: &Caller, body: &OpenRelease) -> Result<
         return Err(Refusal::new(RefusalCode::ProcedureNotAllowed, detail).into());
     }
     let pinned = procedures::pin(app, caller.tenant(), name, version).await??;
-    if !settings.settings.allows_policy(pinned.procedure.policy) {
+    // Where facts are judged, the stricter policy of the product is followed as it is.
+    if !pinned.procedure.is_judged() && !settings.settings.allows_policy(pinned.procedure.policy) {
         let detail = format!("{name} is less strict than {} asks for", body.product);
         return Err(Refusal::new(RefusalCode::ProcedureNotAllowed, detail).into());
     }
@@ -88,6 +89,7 @@ async fn surroundings(app: &App, caller: &Caller, body: &OpenRelease) -> Result<
             .or_else(|| state.state.running.as_ref().and_then(|running| running.release_version()));
     }
     Ok(Around {
+        settings: Arc::clone(&settings.settings),
         procedure: pinned.procedure,
         opening: Some(Opening {
             procedure: pinned.reference,

@@ -1,0 +1,221 @@
+//! What makes an item true: facts, a candidate and thresholds in, one row per input and target out.
+//! The set of rules is closed, and each kind has a file; which item takes which rule with which
+//! thresholds is data of the procedure.
+//!
+//! Rules run only while a command is decided. What they said is recorded, and never computed again.
+
+mod finding;
+mod reading;
+mod signature;
+
+mod branch_protected;
+mod breaking_changes_documented;
+mod candidate_tagged;
+mod changelog_covers;
+mod deployed;
+mod notes_drafted;
+mod version_numbers;
+mod workflows_passed;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::event::Assurance;
+use crate::evidence::EvidenceKind;
+use crate::procedure::Policy;
+use crate::verdict::{Cause, Verdict};
+
+pub use finding::Findings;
+pub use reading::Reading;
+
+/// The version of the rules that recorded verdicts name; one more when a rule says something else than
+/// before about the same facts.
+pub const RULES_VERSION: u32 = 1;
+
+/// One kind of rule, with the thresholds it was given.
+pub trait Judge {
+    /// What it reads, so that it runs when that changes and not otherwise.
+    fn reads(&self) -> Reads;
+
+    /// Says what it read, row by row, about one target.
+    fn judge(&self, reading: &Reading<'_>, findings: &mut Findings);
+
+    /// The rows that show that there is nothing to judge; `false` when the kind knows no such thing.
+    fn not_applicable(&self, _reading: &Reading<'_>, _findings: &mut Findings) -> bool {
+        false
+    }
+
+    /// A fact about the commit holds for every target at once.
+    fn per_target(&self) -> bool {
+        false
+    }
+}
+
+/// A set of the things that rules read: every kind of evidence, and what the release records itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reads(u64);
+
+impl Reads {
+    pub const CANDIDATE: Self = Self(1 << 40);
+    pub const WINDOW: Self = Self(1 << 41);
+    pub const DEPLOYMENT: Self = Self(1 << 42);
+    pub const PROBES: Self = Self(1 << 43);
+    pub const TRAFFIC: Self = Self(1 << 44);
+    pub const MIGRATIONS: Self = Self(1 << 45);
+    pub const BASELINE: Self = Self(1 << 46);
+    pub const TIMER: Self = Self(1 << 47);
+    pub const LEASE: Self = Self(1 << 48);
+    pub const ROLLBACK: Self = Self(1 << 49);
+    pub const RELEASE: Self = Self(1 << 50);
+    /// The status of other items.
+    pub const ITEMS: Self = Self(1 << 51);
+    pub const APPROVAL: Self = Self(1 << 52);
+    pub const EVERYTHING: Self = Self(u64::MAX);
+
+    pub const fn of(kinds: &[EvidenceKind]) -> Self {
+        let mut bits = 0;
+        let mut n = 0;
+        while n < kinds.len() {
+            bits |= 1 << (kinds[n] as u32);
+            n += 1;
+        }
+        Self(bits)
+    }
+
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $kind:ident in $module:ident,)*) => {
+        /// The closed set of truth rules, each with its thresholds.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+        pub enum Rule {
+            /// A person or machine in a listed role attests it with evidence of a listed kind.
+            Attestation,
+            /// Independent approvers reach the quorum of the change class; nobody attests it.
+            Approval,
+            $($(#[$doc])* $kind($module::$kind),)*
+        }
+
+        $(pub use $module::$kind;)*
+
+        impl Rule {
+            pub fn as_str(&self) -> &'static str {
+                match self {
+                    Self::Attestation => "attestation",
+                    Self::Approval => "approval",
+                    $(Self::$kind(_) => stringify!($module),)*
+                }
+            }
+
+            /// The rule as something that judges facts; the two that need people do not.
+            pub fn judged(&self) -> Option<&dyn Judge> {
+                match self {
+                    Self::Attestation | Self::Approval => None,
+                    $(Self::$kind(rule) => Some(rule),)*
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    /// The branch of the release exists and is protected.
+    BranchProtected in branch_protected,
+    /// Every manifest states the version.
+    VersionNumbers in version_numbers,
+    /// The changelog covers every change.
+    ChangelogCovers in changelog_covers,
+    /// Every breaking change is documented, or there is none.
+    BreakingChangesDocumented in breaking_changes_documented,
+    /// The tag of the candidate is what it was when it was tagged.
+    CandidateTagged in candidate_tagged,
+    /// Every required workflow succeeded on the candidate's commit.
+    WorkflowsPassed in workflows_passed,
+    /// A draft of the release notes names what it has to.
+    NotesDrafted in notes_drafted,
+    /// The candidate was deployed to an environment and is what was deployed last.
+    Deployed in deployed,
+}
+
+/// What the rules of one item say now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    pub verdict: Verdict,
+    pub rests_on: Vec<Uuid>,
+    pub assurance: Assurance,
+    /// When the facts will be too old.
+    pub valid_until: Option<Timestamp>,
+}
+
+/// Judges the item by its rules and signatures. An item that a machine can prove closes on a machine's
+/// facts; what a person attests of it, where that is allowed, takes the place of facts that are absent,
+/// never of facts that say otherwise.
+pub fn judge(reading: &Reading<'_>) -> Outcome {
+    let mut findings = facts(reading);
+    let facts_hold = findings.rows.iter().all(|row| row.ok);
+    let item = reading.item;
+    let by_machine = findings.by_machine() && !item.signed && item.second.is_empty() && item.takes_machine();
+    if facts_hold && by_machine {
+        return outcome(reading, findings, true, Assurance::Verified);
+    }
+    let signed = signature::judge(reading, &mut findings);
+    let stands_in = item.machine && (reading.policy == Policy::Guided || signed.by_fallback);
+    let holds = |row: &crate::verdict::Row| row.ok || (stands_in && row.cause == Some(Cause::Absent));
+    let satisfied = signed.complete && findings.rows.iter().all(holds);
+    outcome(reading, findings, satisfied, Assurance::Attested)
+}
+
+fn outcome(reading: &Reading<'_>, findings: Findings, satisfied: bool, assurance: Assurance) -> Outcome {
+    let Findings { rows, mut rests_on, valid_until, .. } = findings;
+    if assurance == Assurance::Attested {
+        rests_on.extend(
+            reading.state().into_iter().flat_map(|state| &state.attestations).flat_map(|a| &a.evidence),
+        );
+    }
+    rests_on.sort_unstable();
+    rests_on.dedup();
+    let rule = reading.item.rule.as_str().to_owned();
+    let verdict = Verdict { rule, rule_version: RULES_VERSION, satisfied, rows };
+    Outcome { verdict, rests_on, assurance, valid_until }
+}
+
+/// The rows of the item's rules, without signatures.
+pub fn facts(reading: &Reading<'_>) -> Findings {
+    let mut all = Findings::default();
+    for rule in reading.item.rules() {
+        let Some(judge) = rule.judged() else { continue };
+        for target in reading.targets(judge.per_target()) {
+            let mut findings = Findings::about(rule.as_str(), target.clone());
+            judge.judge(&reading.on(target), &mut findings);
+            all.take(findings);
+        }
+    }
+    all
+}
+
+/// The rows that show that the item does not apply; `None` when none of its rules knows of it.
+pub fn not_applicable(reading: &Reading<'_>) -> Option<Findings> {
+    let mut all = Findings::default();
+    let mut known = false;
+    for rule in reading.item.rules() {
+        let Some(judge) = rule.judged() else { continue };
+        let mut findings = Findings::about(rule.as_str(), crate::value::Name::default_target());
+        known |= judge.not_applicable(reading, &mut findings);
+        all.take(findings);
+    }
+    known.then_some(all)
+}

@@ -1,0 +1,298 @@
+//! What a rule may read: the release as it will be, the item, the pinned settings, the time of judging.
+
+use std::fmt::Display;
+use std::ops::Deref;
+
+use jiff::Timestamp;
+
+use crate::actor::ActorKind;
+use crate::event::{EnvironmentPurpose, ReleaseOpened};
+use crate::evidence::of::Of;
+use crate::evidence::{Artifact, CommitFacts, DeploymentStatus, Facts, Subject, of};
+use crate::procedure::{CandidateDigest, CandidateEffect, Item, Policy, Procedure};
+use crate::product::ProductSettings;
+use crate::release::{Candidate, DeploymentOrigin, DeploymentState, Evidence, ItemState, Release};
+use crate::value::{GitSha, ItemNumber, Name, Sha256Hex, Version};
+
+#[derive(Clone, Copy)]
+pub struct Reading<'a> {
+    pub release: &'a Release,
+    pub procedure: &'a Procedure,
+    pub item: &'a Item,
+    pub settings: &'a ProductSettings,
+    pub policy: Policy,
+    pub now: Timestamp,
+    /// The target it is about; `None` while none is chosen.
+    pub target: Option<&'a Name>,
+}
+
+/// One piece of evidence with its facts.
+pub struct Read<'a, F> {
+    pub evidence: &'a Evidence,
+    facts: &'a F,
+}
+
+impl<F> Clone for Read<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<F> Copy for Read<'_, F> {}
+
+impl<F> Deref for Read<'_, F> {
+    type Target = F;
+    fn deref(&self) -> &F {
+        self.facts
+    }
+}
+
+impl<'a, F> Read<'a, F> {
+    /// The path of one of its facts, as rows name it.
+    pub fn at(&self, member: impl Display) -> String {
+        format!("evidence/{}/facts/{member}", self.evidence.recorded.evidence)
+    }
+
+    /// The path of something it has besides its facts.
+    pub fn beside(&self, member: &str) -> String {
+        format!("evidence/{}/{member}", self.evidence.recorded.evidence)
+    }
+
+    pub fn facts(&self) -> &'a F {
+        self.facts
+    }
+
+    pub fn occurred_at(&self) -> Timestamp {
+        self.evidence.occurred_at
+    }
+}
+
+/// A deployment, however it came to be known.
+pub struct SeenDeployment<'a> {
+    pub input: String,
+    pub evidence: Option<&'a Evidence>,
+    pub by_machine: bool,
+    pub succeeded: bool,
+    pub status: &'static str,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub commit_sha: Option<&'a GitSha>,
+    pub artifacts: Option<&'a [Artifact]>,
+    pub pipeline_digest: Option<&'a Sha256Hex>,
+}
+
+impl SeenDeployment<'_> {
+    pub fn at(&self, member: &str) -> String {
+        format!("{}/{member}", self.input)
+    }
+
+    /// From here on what is seen of the environment is about it.
+    pub fn since(&self) -> Timestamp {
+        self.ended_at.unwrap_or(self.started_at)
+    }
+}
+
+impl<'a> Reading<'a> {
+    pub fn on(self, target: &'a Name) -> Self {
+        Self { target: Some(target), ..self }
+    }
+
+    pub fn of_item(self, item: &'a Item) -> Self {
+        Self { item, ..self }
+    }
+
+    pub fn opened(&self) -> Option<&'a ReleaseOpened> {
+        self.release.opened.as_ref()
+    }
+
+    pub fn targets(&self, each: bool) -> Vec<&'a Name> {
+        let targets = self.opened().map_or(&[][..], |opened| &opened.targets[..]);
+        targets.iter().take(if each { targets.len() } else { 1 }).collect()
+    }
+
+    pub fn state(&self) -> Option<&'a ItemState> {
+        self.release.items.get(&self.item.number).map(|state| &**state)
+    }
+
+    pub fn candidate(&self) -> Option<&'a Candidate> {
+        self.release.current_candidate()
+    }
+
+    pub fn version(&self) -> Option<&'a Version> {
+        self.opened().map(|opened| &opened.version)
+    }
+
+    pub fn previous(&self) -> Option<&'a Version> {
+        self.opened().and_then(|opened| opened.previous.as_ref())
+    }
+
+    /// The text of the candidate's tag without its `v`.
+    pub fn candidate_version(&self) -> Option<&'a str> {
+        self.candidate().map(|candidate| candidate.tag.as_str().trim_start_matches('v'))
+    }
+
+    pub fn number(&self) -> ItemNumber {
+        self.item.number
+    }
+
+    /// Evidence of a kind that counts for the item, oldest first.
+    pub fn all<F>(&self, (_, pick): Of<F>) -> Vec<Read<'a, F>> {
+        let ids = self.state().map_or(&[][..], |state| &state.evidence[..]);
+        let mut found: Vec<_> = ids
+            .iter()
+            .filter_map(|id| self.release.evidence.get(id))
+            .map(|evidence| &**evidence)
+            .filter_map(|evidence| pick(&evidence.recorded.facts).map(|facts| Read { evidence, facts }))
+            .filter(|read| self.counts(read.evidence))
+            .collect();
+        found.sort_by_key(|read| (read.evidence.occurred_at, read.evidence.revision));
+        found
+    }
+
+    pub fn latest<F>(&self, of: Of<F>) -> Option<Read<'a, F>> {
+        self.all(of).pop()
+    }
+
+    /// The latest report that tells it of the candidate's commit, else of any commit.
+    pub fn latest_commit(&self, tells: impl Fn(&CommitFacts) -> bool) -> Option<Read<'a, CommitFacts>> {
+        let mut all = self.all(of::Commit);
+        all.retain(|read| tells(read.facts));
+        let current = self.candidate().map(|candidate| &candidate.commit_sha);
+        let here = all.iter().rposition(|read| Some(&read.commit_sha) == current);
+        here.map(|at| all.swap_remove(at)).or_else(|| all.pop())
+    }
+
+    /// What was retracted counts no more, nor what is about another target or candidate. What a person
+    /// reports proves nothing to a strict procedure where a machine could.
+    fn counts(&self, evidence: &Evidence) -> bool {
+        let person = evidence.by.kind == ActorKind::Person;
+        let of_target = match (&evidence.recorded.target, self.target) {
+            (Some(of), Some(target)) => of == target,
+            _ => true,
+        };
+        evidence.retracted.is_none()
+            && of_target
+            && !(person
+                && self.item.machine
+                && self.policy == Policy::Strict
+                && !self.takes_statement(evidence))
+            && self.is_about_candidate(evidence)
+    }
+
+    /// A statement is a person's by nature, and so is what came with a second person's word.
+    fn takes_statement(&self, evidence: &Evidence) -> bool {
+        let fallback = || {
+            let id = evidence.recorded.evidence;
+            self.state().is_some_and(|state| {
+                state.attestations.iter().any(|a| a.manual_fallback.is_some() && a.evidence.contains(&id))
+            })
+        };
+        matches!(evidence.recorded.facts, Facts::Declaration(_)) || fallback()
+    }
+
+    fn is_about_candidate(&self, evidence: &Evidence) -> bool {
+        let Some(candidate) = self.candidate() else { return true };
+        if commit_of(&evidence.recorded.facts) == Some(&candidate.commit_sha) {
+            return true;
+        }
+        match (&self.item.on_new_candidate, &evidence.recorded.subject) {
+            (CandidateEffect::Unaffected | CandidateEffect::Reaffirm | CandidateEffect::RiskAreas, _) => true,
+            (_, Subject::Candidate { number }) if *number == candidate.number => true,
+            (CandidateEffect::Conditional { equal, .. }, Subject::Candidate { number }) => self
+                .release
+                .candidate(*number)
+                .is_some_and(|old| equal.iter().all(|digest| same_digest(*digest, old, candidate))),
+            (_, Subject::Candidate { .. }) => false,
+            (CandidateEffect::Stale, _) => evidence.revision > candidate.tagged_at_revision,
+            (_, _) => true,
+        }
+    }
+
+    /// The item of the procedure that a rule of this name closes.
+    pub fn item_of(&self, is: impl Fn(&crate::rule::Rule) -> bool) -> Option<&'a Item> {
+        self.procedure.items().find(|item| item.rules().any(&is))
+    }
+
+    pub fn has_purpose(&self, environment: &Name, purpose: EnvironmentPurpose) -> bool {
+        match self.settings.environment(environment) {
+            Some(known) => known.purpose == purpose,
+            None => environment.as_str() == purpose.as_str(),
+        }
+    }
+
+    /// What was deployed last to environments of the purpose, as far as it counts for the target.
+    pub fn deployed(&self, purpose: EnvironmentPurpose) -> Option<SeenDeployment<'a>> {
+        let own = self.release.deployments.iter().filter(|d| d.purpose == purpose).map(|d| SeenDeployment {
+            input: format!("deployment/{}", d.deployment),
+            evidence: None,
+            by_machine: d.origin == DeploymentOrigin::Machine,
+            succeeded: matches!(d.status, DeploymentState::Succeeded { .. }),
+            status: d.status.as_str(),
+            started_at: d.started_at,
+            ended_at: match d.status {
+                DeploymentState::Succeeded { at } | DeploymentState::Failed { at } => Some(at),
+                _ => None,
+            },
+            commit_sha: d.candidate.and_then(|n| self.release.candidate(n)).map(|c| &c.commit_sha),
+            artifacts: Some(&d.artifacts),
+            pipeline_digest: d.pipeline_digest.as_ref(),
+        });
+        let deployment_item = self.item_of(
+            |rule| matches!(rule, crate::rule::Rule::Deployed(deployed) if deployed.purpose == purpose),
+        );
+        let reported = deployment_item.map(|item| self.of_item(item).all(of::Deployment)).unwrap_or_default();
+        let reported =
+            reported.into_iter().filter(|read| self.has_purpose(&read.environment, purpose)).map(|read| {
+                let facts = read.facts();
+                SeenDeployment {
+                    input: format!("evidence/{}/facts", read.evidence.recorded.evidence),
+                    evidence: Some(read.evidence),
+                    by_machine: read.evidence.by.kind != ActorKind::Person,
+                    succeeded: facts.status == DeploymentStatus::Succeeded,
+                    status: match facts.status {
+                        DeploymentStatus::Started => "started",
+                        DeploymentStatus::Succeeded => "succeeded",
+                        DeploymentStatus::Failed => "failed",
+                    },
+                    started_at: facts.started_at.unwrap_or(read.evidence.occurred_at),
+                    ended_at: facts.finished_at,
+                    commit_sha: facts.commit_sha.as_ref(),
+                    artifacts: facts.artifacts.as_deref(),
+                    pipeline_digest: facts.pipeline_digest.as_ref(),
+                }
+            });
+        own.chain(reported).max_by_key(|seen| (seen.started_at, seen.ended_at))
+    }
+
+    /// When the deployment to production was done: the instant that the source's times count from.
+    pub fn full_rollout(&self) -> Option<(&'a crate::release::Deployment, Timestamp)> {
+        let deployment = self.release.in_production()?;
+        match deployment.status {
+            DeploymentState::Succeeded { at } => Some((deployment, at)),
+            _ => None,
+        }
+    }
+}
+
+/// The commit that the facts are about, where they say it.
+fn commit_of(facts: &Facts) -> Option<&GitSha> {
+    match facts {
+        Facts::Commit(facts) => Some(&facts.commit_sha),
+        Facts::SemverTag(facts) => Some(&facts.commit_sha),
+        Facts::CiRun(facts) => Some(&facts.head_sha),
+        Facts::VersionProbe(facts) => Some(&facts.commit_sha),
+        Facts::Deployment(facts) => facts.commit_sha.as_ref(),
+        Facts::TestReport(facts) => facts.head_sha.as_ref(),
+        Facts::PerfComparison(facts) => facts.head_sha.as_ref(),
+        Facts::JourneyCheck(facts) => facts.commit_sha.as_ref(),
+        _ => None,
+    }
+}
+
+/// Equal means both known and the same, or both absent because the product has none.
+pub fn same_digest(digest: CandidateDigest, old: &Candidate, new: &Candidate) -> bool {
+    match digest {
+        CandidateDigest::MigrationSet => old.migration_set_digest == new.migration_set_digest,
+        CandidateDigest::ConfigSchema => old.config_schema_digest == new.config_schema_digest,
+        CandidateDigest::Pipeline => old.pipeline_digest == new.pipeline_digest,
+    }
+}
