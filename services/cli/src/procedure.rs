@@ -27,7 +27,7 @@ enum Action {
     },
     /// Print a procedure as a checklist: a file, or a built-in version.
     Show {
-        /// The file; the newest built-in `product-release` when absent.
+        /// The file; the built-in `product-release` that new releases pin when absent.
         file: Option<PathBuf>,
     },
 }

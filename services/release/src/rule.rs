@@ -8,12 +8,39 @@ mod finding;
 mod reading;
 mod signature;
 
+mod backed_up;
+mod branch_merged;
 mod branch_protected;
 mod breaking_changes_documented;
 mod candidate_tagged;
 mod changelog_covers;
+mod configuration_present;
+mod dashboards_watched;
+mod defects_resolved;
 mod deployed;
+mod deployment_authorized;
+mod deployment_succeeded;
+mod edge_cases_tested;
+mod features_accepted;
+mod final_tag;
+mod flags_as_planned;
+mod healthy;
+mod journeys_passed;
+mod lease_kept;
+mod lessons_captured;
+mod migrations_applied;
+mod monitoring_elapsed;
 mod notes_drafted;
+mod notes_published;
+mod notified;
+mod performance_kept;
+mod previous_kept;
+mod rollback_not_needed;
+mod rollback_rehearsed;
+mod team_available;
+mod tests_passed;
+mod ticket_closed;
+mod version_matches;
 mod version_numbers;
 mod workflows_passed;
 
@@ -149,6 +176,60 @@ rules! {
     NotesDrafted in notes_drafted,
     /// The candidate was deployed to an environment and is what was deployed last.
     Deployed in deployed,
+    /// The version endpoint answers with the candidate.
+    VersionMatches in version_matches,
+    /// The migrations are applied, and the same ones as before.
+    MigrationsApplied in migrations_applied,
+    /// Every configuration key is there.
+    ConfigurationPresent in configuration_present,
+    /// The health endpoint passes.
+    Healthy in healthy,
+    /// A test suite passed against the candidate.
+    TestsPassed in tests_passed,
+    /// Journeys of users passed, case by case.
+    JourneysPassed in journeys_passed,
+    /// Every feature meets its acceptance criteria.
+    FeaturesAccepted in features_accepted,
+    /// Edge cases of every feature and risk area were run.
+    EdgeCasesTested in edge_cases_tested,
+    /// The candidate is no slower than the previous version.
+    PerformanceKept in performance_kept,
+    /// Every defect is fixed in the candidate or deferred.
+    DefectsResolved in defects_resolved,
+    /// Every database has a fresh, verified backup.
+    BackedUp in backed_up,
+    /// The rollback was rehearsed with this pipeline.
+    RollbackRehearsed in rollback_rehearsed,
+    /// A message reached whom it concerns.
+    Notified in notified,
+    /// Dashboards show fresh samples, and the baseline is captured.
+    DashboardsWatched in dashboards_watched,
+    /// Every role of the team is available for the window.
+    TeamAvailable in team_available,
+    /// Every flag has its planned value.
+    FlagsAsPlanned in flags_as_planned,
+    /// The deployment to production was authorized and is of what was authorized.
+    DeploymentAuthorized in deployment_authorized,
+    /// The previous version is kept ready.
+    PreviousKept in previous_kept,
+    /// The deployment to production succeeded.
+    DeploymentSucceeded in deployment_succeeded,
+    /// The time of monitoring has passed.
+    MonitoringElapsed in monitoring_elapsed,
+    /// Nothing calls for a rollback.
+    RollbackNotNeeded in rollback_not_needed,
+    /// The candidate's commit is in the main branch.
+    BranchMerged in branch_merged,
+    /// The final tag is on the deployed commit.
+    FinalTag in final_tag,
+    /// The release notes are published.
+    NotesPublished in notes_published,
+    /// The ticket of the release is done.
+    TicketClosed in ticket_closed,
+    /// The previous version was kept as long as it had to be.
+    LeaseKept in lease_kept,
+    /// What was learned is written down.
+    LessonsCaptured in lessons_captured,
 }
 
 /// What the rules of one item say now.

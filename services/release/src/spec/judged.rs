@@ -3,13 +3,15 @@
 
 use std::sync::{Arc, OnceLock};
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::release::{Written, artifact, commit, deploy, item, sha256, tag, version};
-use super::{Spec, alice, bob, nothing, robot, who_is};
+use super::release::{Written, artifact, authorize, commit, deploy, go, item, sha256, tag, window};
+use super::{Spec, alice, bob, dave, grace, nothing, robot, system, who_is};
 use crate::Actor;
-use crate::command::{AttestItem, Command};
+use crate::command::{AttestItem, Command, FinishDeployment, ProbeLease, ReleaseLease, RequestApproval};
 use crate::decide::Around;
+use crate::event::DeploymentOutcome;
 use crate::evidence::NewEvidence;
 use crate::procedure::{Item, PRODUCT_RELEASE_V2, Policy, Procedure, ProcedureRef, hash};
 use crate::product::ProductSettings;
@@ -107,6 +109,8 @@ pub fn honest(number: &str, story: &Spec<Release>) -> Vec<Value> {
     let digit = candidate
         .and_then(|c| c.artifacts.first())
         .map_or_else(|| artifact('1').digest.to_string(), |artifact| artifact.digest.to_string());
+    let version_text = tag_name.trim_start_matches('v').to_owned();
+    let migrations = json!([{"id": "20260601_add_basket", "checksum": "9f2c"}]);
     let artifacts = json!([{"name": "checkout", "digest": digit}]);
     match number {
         "1.1" => vec![json!({"kind": "git_ref", "repository": "acme/checkout", "ref_name": "release/2.4.0",
@@ -127,8 +131,157 @@ pub fn honest(number: &str, story: &Spec<Release>) -> Vec<Value> {
             vec![json!({"kind": "document", "title": "Checkout 2.4.0", "status": "draft", "bytes": 2048,
             "mentions": ["2.4.0"]})]
         }
+        "2.1" => vec![json!({"kind": "deployment", "environment": "staging", "status": "succeeded",
+            "commit_sha": sha, "artifacts": artifacts, "pipeline_digest": sha256('c'),
+            "started_at": story.now, "finished_at": story.now})],
+        "2.2" => vec![json!({"kind": "version_probe", "environment": "staging", "version": version_text,
+            "commit_sha": sha, "replicas_matched": 3, "replicas_total": 3, "http_status": 200})],
+        "2.3" => vec![json!({"kind": "migration_run", "environment": "staging", "tool": "sqlx",
+            "expected": migrations, "applied": migrations, "pending": 0, "failed": 0,
+            "backward_compatible": true, "migration_set_digest": sha256('a')})],
+        "2.4" => {
+            vec![json!({"kind": "config_snapshot", "environment": "staging", "required": 14, "present": 14,
+            "missing": [], "digest": sha256('d'), "config_schema_digest": sha256('b')})]
+        }
+        "2.5" => vec![health("staging", None, 3, story)],
+        "3.1" => vec![tests("e2e", story)],
+        "3.2" => vec![tests("integration", story)],
+        "3.3" => vec![json!({"kind": "journey_check", "environment": "staging", "cases": [
+            {"name": "pay by card", "result": "pass", "executor": "carol", "at": story.now},
+            {"name": "pay by invoice", "result": "pass", "executor": "carol", "at": story.now}]})],
+        "3.4" => vec![
+            json!({"kind": "commit", "repository": "acme/checkout", "commit_sha": sha, "features": ["PAY-5"]}),
+            json!({"kind": "ticket", "key": "PAY-5", "status": "accepted", "done": true, "criteria_total": 4,
+                "criteria_passed": 4, "tester": "carol", "implementer": "bob"}),
+        ],
+        "3.5" => {
+            vec![json!({"kind": "test_report", "suite": "edge cases", "total": 5, "passed": 5, "failed": 0,
+            "errored": 0, "skipped": 0, "covers": ["PAY-5", "tax"]})]
+        }
+        "3.6" => {
+            vec![json!({"kind": "perf_comparison", "profile_digest": sha256('7'), "baseline_run": "perf-77",
+            "baseline_profile_digest": sha256('7'), "environment_digest": sha256('8'),
+            "baseline_environment_digest": sha256('8'), "head_sha": sha, "samples": 60, "duration_s": 900,
+            "p95_ratio": 1.02, "p99_ratio": 1.05, "throughput_ratio": 0.99, "error_rate_delta": 0.0})]
+        }
+        "3.7" => vec![
+            json!({"kind": "defect_set", "threshold": "major", "defects": [{"key": "BUG-1", "severity": "major",
+                "status": "fixed", "fix_sha": sha, "found_in": 0, "fixed_in": 1, "contained": true}]}),
+            json!({"kind": "commit", "repository": "acme/checkout", "commit_sha": sha, "code_commits_after": 0}),
+        ],
+        "4.1" => vec![json!({"kind": "backup", "database": "checkout", "started_at": story.now,
+            "completed_at": story.now, "bytes": 73_400_320u64, "verified": true, "checksum": "9f2c",
+            "location": "vault/backups/42", "retained_until": window().to + SignedDuration::from_hours(48)})],
+        "4.2" => vec![
+            json!({"kind": "document", "title": "Rollback of checkout"}),
+            json!({"kind": "drill", "environment": "staging", "from_version": version_text, "to_version": "2.3.1",
+                "started_at": story.now - SignedDuration::from_mins(5), "finished_at": story.now,
+                "succeeded": true, "pipeline_digest": sha256('c'), "recovery_time_objective_s": 600,
+                "schema_path": "expand_only", "previous_healthy": true}),
+        ],
+        "4.3" => vec![json!({"kind": "notification", "channel": "#on-call", "message_id": "m-1",
+            "recipients": ["erin", "mallory"], "sent_at": story.now, "mentions": [tag_name, window().from.to_string()],
+            "runbook": "https://wiki.example/checkout", "on_call": ["erin", "mallory"],
+            "acknowledgements": [{"person": "erin", "at": story.now}]})],
+        "4.5" => vec![
+            json!({"kind": "dashboard", "name": "checkout overview", "watcher": "erin",
+                "last_sample_at": story.now, "scrape_interval_s": 15}),
+            json!({"kind": "metric_baseline", "source": "prometheus",
+                "from": story.now - SignedDuration::from_hours(1), "to": story.now,
+                "metrics": [{"name": "error_rate", "value": 0.002}], "coverage": 0.99}),
+        ],
+        "4.6" => ["release_manager", "operator", "on_call", "qa", "dba"]
+            .iter()
+            .map(|role| {
+                let (from, to) = (window().from, window().to + SignedDuration::from_hours(1));
+                json!({"kind": "availability", "person": format!("the {role}"), "role": role, "from": from,
+                    "to": to, "confirmed": true})
+            })
+            .collect(),
+        "4.7" => vec![json!({"kind": "flag_snapshot", "environment": "production", "digest": sha256('d'),
+            "referenced": ["new-basket"], "flags": [{"key": "new-basket", "planned": "off", "actual": "off",
+            "owner": "bob", "kill_switch": "https://flags.example/new-basket", "added": true}]})],
+        "5.1" => vec![json!({"kind": "notification", "channel": "#releases", "message_id": "m-2",
+            "recipients": ["team"], "sent_at": story.now})],
+        "5.2" => vec![
+            json!({"kind": "migration_run", "environment": "production", "tool": "sqlx", "applied": migrations,
+                "pending": 0, "failed": 0}),
+            health("production", Some("2.3.1"), 13, story),
+        ],
+        "5.5" => vec![
+            json!({"kind": "version_probe", "environment": "production", "version": "2.3.1",
+                "commit_sha": commit('0'), "replicas_matched": 3, "replicas_total": 3}),
+            health("production", Some("2.3.1"), 3, story),
+        ],
+        "5.6" => vec![
+            json!({"kind": "version_probe", "environment": "production", "version": version_text,
+                "commit_sha": sha, "replicas_matched": 9, "replicas_total": 9}),
+            health("production", None, 3, story),
+        ],
+        "5.7" => vec![json!({"kind": "notification", "channel": "#releases", "message_id": "m-3",
+            "recipients": ["team"], "sent_at": story.now,
+            "mentions": ["2.4.0", story.state.timers.last().map(|timer| timer.elapses_at.to_string()).unwrap_or_default()]})],
+        "6.1" => vec![journey(&["login", "wrong password refused", "logout"], &version_text, story)],
+        "6.2" => vec![journey(&["pay by card", "pay by invoice"], &version_text, story)],
+        "6.3" => vec![journey(&["PAY-5"], &version_text, story)],
+        "6.8" => {
+            let from = story.state.timers.last().map_or(story.now, |timer| timer.started_at);
+            vec![json!({"kind": "timer", "from": from, "to": story.now, "planned_s": 2700, "coverage": 0.99,
+                "watcher": "erin"})]
+        }
+        "6.9" => {
+            vec![json!({"kind": "declaration", "statement": "Nothing calls for a rollback.", "count": 0})]
+        }
+        "7.1" => vec![
+            json!({"kind": "git_ref", "repository": "acme/checkout", "ref_name": "main", "head_sha": commit('e'),
+                "contains_candidate": true, "unmerged": 0, "pull_request": "https://git.example/pull/9",
+                "reviewed": true}),
+            json!({"kind": "ci_run", "provider": "github", "run_id": "990", "attempt": 1, "workflow": "ci",
+                "head_sha": commit('e'), "conclusion": "success", "completed_at": story.now}),
+        ],
+        "7.2" => vec![json!({"kind": "semver_tag", "name": "v2.4.0", "tag_object_sha": commit('a'),
+            "commit_sha": sha, "annotated": true, "signature": "valid"})],
+        "7.3" => vec![json!({"kind": "publication", "version": "2.4.0", "status": "published",
+            "published_at": story.now, "http_status": 200})],
+        "7.4" => ["support", "sales"]
+            .iter()
+            .map(|group| {
+                json!({"kind": "notification", "channel": "mail", "message_id": format!("m-{group}"),
+                    "recipients": [group], "sent_at": story.now, "audience": group})
+            })
+            .collect(),
+        "7.5" => vec![json!({"kind": "ticket", "key": "REL-12", "status": "done", "done": true,
+            "release": "checkout-2.4.0", "open_children": 0, "at": story.now})],
+        "7.6" => Vec::new(),
+        "7.7" => vec![json!({"kind": "document", "title": "Lessons",
+            "sections": ["went well", "went wrong", "actions"]})],
         _ => Vec::new(),
     }
+}
+
+fn health(environment: &str, version: Option<&str>, probes: u32, story: &Spec<Release>) -> Value {
+    let last_at = story.now + SignedDuration::from_secs(i64::from(probes) * 10);
+    let mut facts = json!({"kind": "health_probe", "environment": environment, "probes": probes, "healthy": probes,
+        "first_at": story.now, "last_at": last_at, "http_status": 200, "failing_dependencies": [],
+        "replicas_healthy": 3, "replicas_total": 3});
+    if let Some(version) = version {
+        merge(&mut facts, &json!({"version": version}));
+    }
+    facts
+}
+
+fn tests(suite: &str, story: &Spec<Release>) -> Value {
+    let candidate = story.state.current_candidate();
+    let version = candidate.map(|c| c.tag.as_str().trim_start_matches('v').to_owned());
+    json!({"kind": "test_report", "suite": suite, "total": 120, "passed": 118, "failed": 0, "errored": 0,
+        "skipped": 2, "previous_total": 120, "version_at_start": version, "version_at_end": version,
+        "head_sha": candidate.map(|c| c.commit_sha.clone()), "started_at": story.now, "attempts": 1})
+}
+
+fn journey(cases: &[&str], version: &str, story: &Spec<Release>) -> Value {
+    let cases: Vec<_> =
+        cases.iter().map(|case| json!({"name": case, "result": "pass", "at": story.now})).collect();
+    json!({"kind": "journey_check", "environment": "production", "version": version, "cases": cases})
 }
 
 /// Replaces members of the facts; `null` takes one away.
@@ -216,7 +369,9 @@ impl Spec<Release> {
         let procedure = procedure();
         for signer in procedure.item(item(number)).map(signers).unwrap_or_default() {
             if !story.state.status(item(number)).is_closed() {
-                story = story.when(signer, sign(number), &around()).accepted();
+                let judged = procedure.item(item(number)).is_some_and(Item::is_judged);
+                let command = if judged { sign(number) } else { super::release::attest(number) };
+                story = story.when(signer, command, &around()).accepted();
             }
         }
         story
@@ -234,12 +389,72 @@ impl Spec<Release> {
         story
     }
 
-    /// What people do besides reporting, so that the item can become true.
+    /// What is done besides reporting, so that the item can become true.
     #[track_caller]
-    fn before_item(self, _number: &str) -> Self {
-        let _ = deploy;
-        let _ = version;
-        self
+    pub fn before_item(self, number: &str) -> Self {
+        let around = &around();
+        match number {
+            "4.1" => self.when(alice(), Command::SetWindow(window()), around).accepted(),
+            "4.4" => {
+                let asked = Command::RequestApproval(RequestApproval { note: None });
+                let story = self.made_true("4.7").when(alice(), asked, around).accepted();
+                let grant = super::release::grant(&story);
+                story.when(grace(), grant, around).accepted()
+            }
+            "5.1" => self.deployment_started(),
+            "5.5" => {
+                let body = FinishDeployment { outcome: DeploymentOutcome::Succeeded, note: None };
+                let deployment = self.deployment();
+                self.when(dave(), Command::FinishDeployment { deployment, body }, around).accepted()
+            }
+            "6.8" => {
+                let timer = self.state.timers.last().map(|timer| timer.timer).unwrap_or_default();
+                self.minutes_later(45).when(system(), Command::ElapseTimer { timer }, around).accepted()
+            }
+            "7.6" => {
+                let lease = self.lease();
+                let mut story = self;
+                for _ in 0..4 {
+                    let body = ProbeLease { at: None, healthy: true, version: None, url: None };
+                    story = story
+                        .hours_later(6)
+                        .when(robot(), Command::ProbeLease { lease, body }, around)
+                        .accepted();
+                }
+                let body = ReleaseLease { note: None };
+                story.when(dave(), Command::ReleaseLease { lease, body }, around).accepted()
+            }
+            _ => self,
+        }
+    }
+
+    /// The window is open, staging was seen again, everybody said go.
+    #[track_caller]
+    pub fn ready(self) -> Self {
+        let mut story = self.at(window().from + SignedDuration::from_mins(1));
+        for number in ["2.2", "2.5"] {
+            for facts in honest(number, &story) {
+                story = story.reported(number, facts);
+            }
+        }
+        for role in procedure().roll_call.clone() {
+            story = story.when(who_is(role), go(role), &around()).accepted();
+        }
+        story
+    }
+
+    #[track_caller]
+    pub fn deployment_started(self) -> Self {
+        let story = self.ready().when(alice(), authorize(), &around()).accepted();
+        let start = deploy("production", Some(story.authorization()));
+        story.when(dave(), start, &around()).accepted()
+    }
+
+    /// The staging deployment of the candidate is repeated.
+    #[track_caller]
+    pub fn staging_redeployed(self) -> Self {
+        let facts = honest("2.1", &self).remove(0);
+        self.reported("2.1", facts)
     }
 }
 
@@ -252,7 +467,18 @@ pub struct Case {
 /// The item, after everything of the steps before it.
 pub fn case(number: &'static str) -> Case {
     let step = item(number).step();
-    Case { number, story: if step == 1 { tagged() } else { through(step - 1) } }
+    let mut story = if step == 1 { tagged() } else { through(step - 1) };
+    let before: Vec<_> =
+        procedure().step(step).into_iter().flat_map(|step| &step.items).map(|i| i.number).collect();
+    // Steps of the first half are independent item by item, but for the deployment that they look at.
+    for earlier in before.into_iter().take_while(|earlier| *earlier != item(number)) {
+        let earlier = earlier.to_string();
+        story = story.before_item(&earlier);
+        if earlier == "2.1" || step > 4 || (step == 4 && earlier == "4.2") {
+            story = story.made_true(&earlier).minutes_later(1);
+        }
+    }
+    Case { number, story: story.before_item(number) }
 }
 
 #[expect(clippy::panic, reason = "a case that is otherwise fails its test here")]

@@ -2,3 +2,4 @@
 
 mod policy;
 mod step1;
+mod walk;
