@@ -24,7 +24,7 @@ pub fn follow(
     if !procedure.is_judged() {
         return None;
     }
-    let touched = Touched::by(release, decided);
+    let mut touched = Touched::by(release, decided);
     if touched.reads.is_empty() && touched.items.is_empty() {
         return None;
     }
@@ -51,6 +51,7 @@ pub fn follow(
                 && let Some(judged) = changed(&reading(&after, item, ctx))
             {
                 then(&mut after, decided, judged, ctx);
+                touched.reads = touched.reads.and(Reads::ITEMS);
             }
         }
         if let Some(evaluated) = gate(&after, step, ctx) {

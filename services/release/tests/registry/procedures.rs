@@ -4,7 +4,7 @@ use release::directory::People;
 use release::event::{ProcedureActivated, ProcedurePublished, ProcedureRetired};
 use release::procedure::{CandidateEffect, PRODUCT_RELEASE_V1, Procedure, hash};
 use release::procedures::{
-    ActivateProcedure, BUILT_IN, LintCode, MAX_VERSIONS, ProcedureCommand as Command, ProcedureDifference,
+    ActivateProcedure, BUILT_IN, BUILT_IN_FORCE, LintCode, MAX_VERSIONS, ProcedureCommand as Command, ProcedureDifference,
     ProcedureJson, PublishProcedure, RetireProcedure, built_in, lint,
 };
 use release::refusal::RefusalCode as No;
@@ -262,8 +262,10 @@ fn given_the_built_in_procedure_its_versions_come_with_the_program() {
     let built_in_name = Name::product_release();
     let none = Procedures::default();
     let pin = none.pin(&built_in_name, None).unwrap();
-    let (newest, bytes) = BUILT_IN.last().unwrap();
-    assert_eq!((pin.version, pin.hash), (*newest, hash(bytes)));
+    let bytes = built_in(BUILT_IN_FORCE).unwrap();
+    assert_eq!((pin.version, pin.hash), (BUILT_IN_FORCE, hash(bytes)));
+    assert_eq!(BUILT_IN.iter().map(|(version, _)| *version).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(none.pin(&built_in_name, Some(2)).unwrap().version, 2);
     assert_eq!(none.pin(&built_in_name, Some(1)).unwrap().hash, hash(PRODUCT_RELEASE_V1));
     assert_eq!(none.pin(&built_in_name, Some(99)).unwrap_err().code, No::ProcedureUnknown);
     assert_eq!(built_in(99), None);

@@ -2,4 +2,31 @@
 
 mod policy;
 mod step1;
+mod step2;
+mod step3;
+mod step4;
+mod step5;
+mod step6;
+mod step7;
 mod walk;
+
+use release::spec::Spec;
+use release::spec::judged::{around, honest, patched, report};
+use release::spec::release::{item, name};
+use release::spec::robot;
+use release::{Command, Release};
+use serde_json::Value;
+
+/// The first report of the item again, changed in this way.
+fn later(story: Spec<Release>, number: &str, patch: &Value) -> Spec<Release> {
+    let facts = honest(number, &story).remove(0);
+    story.reported(number, patched(facts, patch))
+}
+
+/// A report about one target.
+fn at(target: &str, number: &str, facts: Value, story: Spec<Release>) -> Spec<Release> {
+    let mut body = report(facts);
+    body.target = Some(name(target));
+    let command = Command::RecordEvidence { items: vec![item(number)], body };
+    story.when(robot(), command, &around()).accepted()
+}

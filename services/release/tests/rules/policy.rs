@@ -7,7 +7,7 @@ use release::event::{Assurance, ManualFallback};
 use release::release::ItemStatus;
 use release::spec::judged::{around, honest, patched, record, report, sign, strict, tagged, unconfigured};
 use release::spec::release::{item, link, list, prose};
-use release::spec::{Asked, Spec, bob, dave, robot};
+use release::spec::{Asked, Spec, alice, bob, robot};
 use release::verdict::Cause;
 use release::{Actor, Release};
 use serde_json::{Value, json};
@@ -107,7 +107,7 @@ fn given_strict_a_person_closes_a_machines_item_only_with_a_second_person() {
     // Two people say what they saw.
     let one = by_hand(tagged(), bob(), &strict()).accepted();
     assert_eq!(assurance(&one, "1.1"), None);
-    let two = by_hand(one.clone(), release::spec::alice(), &strict()).accepted();
+    let two = by_hand(one.clone(), alice(), &strict()).accepted();
     assert_eq!(assurance(&two, "1.1"), Some(Assurance::Attested));
     by_hand(one, bob(), &strict()).then_refused(No::AlreadySigned);
     // A machine needs nobody.
@@ -127,5 +127,4 @@ fn given_a_product_that_says_nothing_what_is_reported_is_judged() {
         .accepted();
     assert_eq!(assurance(&story, "1.6"), Some(Assurance::Verified));
     assert_eq!(assurance(&story, "1.2"), Some(Assurance::Verified));
-    let _ = dave;
 }

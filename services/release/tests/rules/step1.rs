@@ -4,9 +4,11 @@ use release::Command;
 use release::command::AmendRelease;
 use release::spec::judged::{case, honest, patched, report, tagged};
 use release::spec::release::{commit, item, prose, version};
-use release::spec::{alice, bob, robot};
+use release::spec::{alice, robot};
 use release::verdict::Cause::{Absent, Empty, Mismatch, Value};
 use serde_json::json;
+
+use crate::later;
 
 #[test]
 fn item_1_1_the_branch_is_there_and_protected() {
@@ -27,16 +29,6 @@ fn item_1_1_the_branch_is_there_and_protected() {
             if gone.get("deleted").is_some() { ("deleted", Value) } else { ("contains_candidate", Mismatch) };
         case("1.1").reopens(|s| later(s, "1.1", &gone), &[end]);
     }
-}
-
-/// The same report again, changed in this way.
-fn later(
-    story: release::spec::Spec<release::Release>,
-    number: &str,
-    patch: &serde_json::Value,
-) -> release::spec::Spec<release::Release> {
-    let facts = honest(number, &story).remove(0);
-    story.reported(number, patched(facts, patch))
 }
 
 #[test]
@@ -182,5 +174,4 @@ fn item_1_7_the_notes_name_the_version_and_what_breaks() {
     let record = Command::RecordEvidence { items: vec![item("1.7")], body: draft };
     let around = release::spec::judged::around();
     story.when(robot(), record, &around).accepted().fails("1.7", &[("/url", Absent)]);
-    let _ = bob;
 }

@@ -1,0 +1,116 @@
+//! Deployment to staging, its version, migrations, configuration and health.
+
+use release::spec::judged::{case, honest, patched};
+use release::spec::release::{commit, item, sha256};
+use release::verdict::Cause::{Absent, Empty, Mismatch, Stale, Value};
+use serde_json::json;
+
+use crate::{at, later};
+
+#[test]
+fn item_2_1_the_candidate_is_deployed_by_its_digests() {
+    let other = json!([{"name": "checkout", "digest": format!("sha256:{}", "9".repeat(64))}]);
+    case("2.1")
+        .holds()
+        .absent(&[("item/2.1/evidence/deployment", Absent)])
+        .fails(json!({"environment": "production"}), &[("item/2.1/evidence/deployment", Absent)])
+        .fails(json!({"status": "failed"}), &[("status", Value)])
+        .fails(json!({"status": "started"}), &[("status", Value)])
+        .fails(json!({"artifacts": other.clone()}), &[("artifacts", Mismatch)])
+        .fails(json!({"artifacts": []}), &[("artifacts", Empty)])
+        .fails(json!({"artifacts": null}), &[("artifacts", Absent)])
+        .fails(json!({"commit_sha": commit('9')}), &[("commit_sha", Mismatch)])
+        .fails(json!({"started_at": "2026-06-01T07:00:00Z"}), &[("started_at", Stale)])
+        .fails(json!({"pipeline_digest": sha256('9')}), &[("pipeline_digest", Mismatch)])
+        .fails(json!({"pipeline_digest": null}), &[("pipeline_digest", Absent)])
+        // Somebody deployed something else afterwards.
+        .reopens(|s| later(s, "2.1", &json!({"artifacts": other})), &[("artifacts", Mismatch)]);
+}
+
+#[test]
+fn item_2_2_every_replica_answers_with_the_candidate() {
+    case("2.2")
+        .holds()
+        .holds_with(json!({"version": "v2.4.0-rc.1"}))
+        .holds_with(json!({"version": "2.4.0"}))
+        .absent(&[("item/2.2/evidence/version_probe", Absent)])
+        .fails(json!({"version": "2.3.1"}), &[("version", Mismatch)])
+        .fails(json!({"version": "2.4.0-rc.2"}), &[("version", Mismatch)])
+        .fails(json!({"commit_sha": commit('9')}), &[("commit_sha", Mismatch)])
+        .fails(json!({"replicas_matched": 2}), &[("replicas_matched", Mismatch)])
+        .fails(json!({"replicas_matched": 0, "replicas_total": 0}), &[("replicas_matched", Empty)])
+        .fails(json!({"http_status": 503}), &[("http_status", Value)])
+        .fails(json!({"environment": "production"}), &[("item/2.2/evidence/version_probe", Absent)])
+        .reopens(|s| later(s, "2.2", &json!({"version": "2.3.1"})), &[("version", Mismatch)])
+        // A later deployment makes the probe old, be it of the same candidate.
+        .reopens(|s| s.staging_redeployed(), &[("occurred_at", Stale)]);
+}
+
+#[test]
+fn item_2_3_the_migrations_are_applied_by_checksum() {
+    let other = json!([{"id": "20260601_add_basket", "checksum": "0000"}]);
+    case("2.3")
+        .holds()
+        .absent(&[("item/2.3/evidence/migration_run", Absent)])
+        .fails(json!({"pending": 1}), &[("pending", Value)])
+        .fails(json!({"failed": 1}), &[("failed", Value)])
+        .fails(json!({"applied": []}), &[("applied/20260601_add_basket", Value)])
+        .fails(json!({"applied": other}), &[("applied/20260601_add_basket", Mismatch)])
+        .fails(json!({"expected": null}), &[("expected", Absent)])
+        .fails(json!({"backward_compatible": null}), &[("backward_compatible", Absent)])
+        .fails(json!({"migration_set_digest": sha256('9')}), &[("migration_set_digest", Mismatch)])
+        .fails(json!({"migration_set_digest": null}), &[("migration_set_digest", Absent)])
+        .reopens(|s| later(s, "2.3", &json!({"pending": 2})), &[("pending", Value)]);
+}
+
+#[test]
+fn item_2_4_every_configuration_key_is_there() {
+    case("2.4")
+        .holds()
+        .holds_with(json!({"extra": ["NEW_FLAG"], "explained": ["NEW_FLAG"]}))
+        .absent(&[("item/2.4/evidence/config_snapshot", Absent)])
+        .fails(json!({"present": 13, "missing": ["SECRET_KEY"]}), &[("present", Value), ("missing", Value)])
+        .fails(json!({"missing": null}), &[("missing", Absent)])
+        .fails(json!({"extra": ["NEW_FLAG"]}), &[("explained/NEW_FLAG", Absent)])
+        .fails(json!({"config_schema_digest": sha256('9')}), &[("config_schema_digest", Mismatch)])
+        .fails(json!({"config_schema_digest": null}), &[("config_schema_digest", Absent)])
+        .fails(json!({"environment": "production"}), &[("item/2.4/evidence/config_snapshot", Absent)])
+        .reopens(|s| later(s, "2.4", &json!({"present": 13, "missing": ["A"]})), &[("present", Value), ("missing", Value)]);
+}
+
+#[test]
+fn item_2_5_the_health_endpoint_passes_in_a_row() {
+    case("2.5")
+        .holds()
+        .absent(&[("item/2.5/evidence/health_probe", Absent)])
+        .fails(json!({"probes": 2, "healthy": 2}), &[("probes", Value)])
+        .fails(json!({"probes": 0, "healthy": 0}), &[("probes", Empty), ("healthy", Value)])
+        .fails(json!({"healthy": 2}), &[("healthy", Value)])
+        .fails(json!({"probes": 30, "healthy": 30}), &[("last_at", Value)])
+        .fails(json!({"http_status": 500}), &[("http_status", Value)])
+        .fails(json!({"failing_dependencies": ["postgres"]}), &[("failing_dependencies", Value)])
+        .fails(json!({"failing_dependencies": null}), &[("failing_dependencies", Absent)])
+        .fails(json!({"replicas_healthy": 2}), &[("replicas_healthy", Value)])
+        .fails(json!({"replicas_total": null}), &[("replicas_healthy", Absent)])
+        .fails(json!({"first_at": "2026-06-01T07:00:00Z"}), &[("first_at", Stale)])
+        .reopens(|s| later(s, "2.5", &json!({"healthy": 0})), &[("healthy", Value)]);
+}
+
+#[test]
+fn given_several_targets_each_of_them_has_to_be_so() {
+    let story = case("2.2").story();
+    let mut regions = story.clone();
+    if let Some(opened) = &mut regions.state.opened {
+        opened.targets = vec![release::spec::release::name("eu"), release::spec::release::name("us")];
+    }
+    // What names no target is about all of them.
+    let all = regions.clone().reported("2.2", honest("2.2", &regions).remove(0));
+    assert!(all.state.status(item("2.2")).is_closed());
+    let wrong = patched(honest("2.2", &regions).remove(0), &json!({"version": "2.3.1"}));
+    let one = at("eu", "2.2", honest("2.2", &regions).remove(0), regions);
+    let failing = one.failing("2.2");
+    assert_eq!(failing.iter().map(|row| (row.target.as_str(), row.cause)).collect::<Vec<_>>(), [("us", Some(Absent))]);
+    let both = at("us", "2.2", wrong, one);
+    let failing = both.failing("2.2");
+    assert_eq!(failing.iter().map(|row| (row.target.as_str(), row.cause)).collect::<Vec<_>>(), [("us", Some(Mismatch))]);
+}
