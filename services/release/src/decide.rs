@@ -14,6 +14,7 @@ pub mod judge;
 pub mod judgement;
 mod life;
 mod monitoring;
+pub mod preview;
 mod rollback;
 mod waiver;
 mod window;
@@ -39,6 +40,7 @@ use crate::verdict::{Cause, Row};
 
 pub use crate::aggregate::Decided;
 pub use batch::BATCH_MAX;
+pub use preview::{PreviewRow, preview};
 
 /// The context of a command on a release.
 pub type Context<'a> = crate::aggregate::Context<'a, Around>;

@@ -7,6 +7,7 @@
 mod finding;
 mod reading;
 mod signature;
+mod why;
 
 mod backed_up;
 mod branch_merged;
@@ -55,6 +56,7 @@ use crate::verdict::{Cause, Verdict};
 
 pub use finding::Findings;
 pub use reading::Reading;
+pub use why::{Missing, Question, why};
 
 /// The version of the rules that recorded verdicts name; one more when a rule says something else than
 /// before about the same facts.

@@ -14,9 +14,15 @@ use crate::verdict::{Cause, Row};
 const MAY_TAG: [Role; 3] = [Role::Engineer, Role::ReleaseManager, Role::Machine];
 
 pub fn tag(release: &Release, body: &TagCandidate, ctx: &Context<'_>) -> Decision {
-    let opened = moving(release)?;
+    moving(release)?;
     has_room(release)?;
     role(ctx, &MAY_TAG)?;
+    tagged(release, body, ctx)
+}
+
+/// The tag as it would be recorded, whoever asks.
+pub fn tagged(release: &Release, body: &TagCandidate, ctx: &Context<'_>) -> Decision {
+    let opened = moving(release)?;
     if matches!(release.life, Life::Completed { .. }) {
         return refuse(RefusalCode::ReleaseCompleted, "a completed release takes no new candidate");
     }

@@ -4,6 +4,7 @@ use super::{Findings, Reading};
 use crate::actor::{ActorKind, Role};
 use crate::procedure::Policy;
 use crate::release::Attestation;
+use crate::value::Name;
 use crate::verdict::Cause;
 
 pub struct Signed {
@@ -44,7 +45,9 @@ pub fn judge(reading: &Reading<'_>, findings: &mut Findings) -> Signed {
         format!("signatures of {} and, by another person, {}", names(&item.roles), names(&item.second))
     };
     let input = format!("item/{}/attestations", item.number);
-    findings.row(input, complete, Cause::Absent, expected, format!("{} signatures", signed.len()));
+    let mut row = Findings::about("signature", Name::default_target());
+    row.row(input, complete, Cause::Absent, expected, format!("{} signatures", signed.len()));
+    findings.take(row);
     Signed { complete, by_fallback }
 }
 

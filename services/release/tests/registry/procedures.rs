@@ -4,8 +4,8 @@ use release::directory::People;
 use release::event::{ProcedureActivated, ProcedurePublished, ProcedureRetired};
 use release::procedure::{CandidateEffect, PRODUCT_RELEASE_V1, Procedure, hash};
 use release::procedures::{
-    ActivateProcedure, BUILT_IN, BUILT_IN_FORCE, LintCode, MAX_VERSIONS, ProcedureCommand as Command, ProcedureDifference,
-    ProcedureJson, PublishProcedure, RetireProcedure, built_in, lint,
+    ActivateProcedure, BUILT_IN, BUILT_IN_FORCE, LintCode, MAX_VERSIONS, ProcedureCommand as Command,
+    ProcedureDifference, ProcedureJson, PublishProcedure, RetireProcedure, built_in, lint,
 };
 use release::refusal::RefusalCode as No;
 use release::spec::{Spec, actor, alice, grace, heidi, nothing, peggy};

@@ -1,5 +1,7 @@
 //! What makes each item of version 2 true, and every way in which it is not.
 
+mod candidates;
+mod duties;
 mod policy;
 mod step1;
 mod step2;
@@ -9,6 +11,7 @@ mod step5;
 mod step6;
 mod step7;
 mod walk;
+mod why;
 
 use release::spec::Spec;
 use release::spec::judged::{around, honest, patched, report};

@@ -75,7 +75,10 @@ fn item_2_4_every_configuration_key_is_there() {
         .fails(json!({"config_schema_digest": sha256('9')}), &[("config_schema_digest", Mismatch)])
         .fails(json!({"config_schema_digest": null}), &[("config_schema_digest", Absent)])
         .fails(json!({"environment": "production"}), &[("item/2.4/evidence/config_snapshot", Absent)])
-        .reopens(|s| later(s, "2.4", &json!({"present": 13, "missing": ["A"]})), &[("present", Value), ("missing", Value)]);
+        .reopens(
+            |s| later(s, "2.4", &json!({"present": 13, "missing": ["A"]})),
+            &[("present", Value), ("missing", Value)],
+        );
 }
 
 #[test]
@@ -109,8 +112,14 @@ fn given_several_targets_each_of_them_has_to_be_so() {
     let wrong = patched(honest("2.2", &regions).remove(0), &json!({"version": "2.3.1"}));
     let one = at("eu", "2.2", honest("2.2", &regions).remove(0), regions);
     let failing = one.failing("2.2");
-    assert_eq!(failing.iter().map(|row| (row.target.as_str(), row.cause)).collect::<Vec<_>>(), [("us", Some(Absent))]);
+    assert_eq!(
+        failing.iter().map(|row| (row.target.as_str(), row.cause)).collect::<Vec<_>>(),
+        [("us", Some(Absent))]
+    );
     let both = at("us", "2.2", wrong, one);
     let failing = both.failing("2.2");
-    assert_eq!(failing.iter().map(|row| (row.target.as_str(), row.cause)).collect::<Vec<_>>(), [("us", Some(Mismatch))]);
+    assert_eq!(
+        failing.iter().map(|row| (row.target.as_str(), row.cause)).collect::<Vec<_>>(),
+        [("us", Some(Mismatch))]
+    );
 }

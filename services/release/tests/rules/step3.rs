@@ -149,7 +149,10 @@ fn item_3_7_every_defect_is_fixed_or_deferred() {
         .fails(defect(json!({"found_in": 1, "fixed_in": 1})), &[("fixed_in", Value)])
         .fails(defect(json!({"fixed_in": 2})), &[("fixed_in", Value)])
         .fails(deferred(json!(["release_manager"])), &[("deferred_by/product_owner", Value)])
-        .fails(deferred(json!(null)), &[("deferred_by/release_manager", Absent), ("deferred_by/product_owner", Absent)])
+        .fails(
+            deferred(json!(null)),
+            &[("deferred_by/release_manager", Absent), ("deferred_by/product_owner", Absent)],
+        )
         .fails(json!({"defects": []}), &[("item/3.7/evidence/declaration", Absent)])
         .nth_fails(1, json!({"code_commits_after": 2}), &[("code_commits_after", Value)])
         .nth_fails(1, json!({"commit_sha": commit('9')}), &[("commit_sha", Mismatch)])
@@ -164,7 +167,11 @@ fn item_3_7_every_defect_is_fixed_or_deferred() {
     let story = reports.into_iter().fold(story, |story, facts| story.reported("3.7", facts));
     let none = json!({"kind": "declaration", "statement": "We found none.", "count": 0});
     let one = patched(none.clone(), &json!({"count": 1}));
-    story.clone().when(carol(), record("3.7", one), &around()).accepted().fails("3.7", &[("count", Mismatch)]);
+    story
+        .clone()
+        .when(carol(), record("3.7", one), &around())
+        .accepted()
+        .fails("3.7", &[("count", Mismatch)]);
     let word = Command::RecordEvidence { items: vec![item("3.7")], body: report(none) };
     let story = story.when(carol(), word, &around()).accepted();
     assert!(story.state.status(item("3.7")).is_closed());

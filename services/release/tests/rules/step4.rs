@@ -2,12 +2,12 @@
 
 use jiff::SignedDuration;
 use release::Command;
+use release::Release;
 use release::command::SetWindow;
 use release::spec::judged::{Case, around, case, honest, patched, record, strict};
 use release::spec::release::{item, sha256, window};
 use release::spec::{Spec, alice, dave, robot, system};
 use release::verdict::Cause::{Absent, Empty, Mismatch, Stale, Value};
-use release::Release;
 use serde_json::json;
 
 use crate::later;
@@ -45,8 +45,10 @@ fn item_4_1_every_database_has_a_fresh_backup() {
     let due = release::due::schedule(&story.state, &around().procedure, &around().snapshots);
     assert!(due.iter().any(|due| due.rule == "evidence_expiry" && due.at == until), "{due:#?}");
     let expire = Command::ExpireEvidence { item: item("4.1") };
-    let story = story.when(system(), expire.clone(), &around()).then_refused(release::RefusalCode::NotDue).story;
-    let story = story.at(until).when(system(), expire, &around()).then_types(&["evidence.expired", "item.judged"]);
+    let story =
+        story.when(system(), expire.clone(), &around()).then_refused(release::RefusalCode::NotDue).story;
+    let story =
+        story.at(until).when(system(), expire, &around()).then_types(&["evidence.expired", "item.judged"]);
     story.fails("4.1", &[("completed_at", Stale)]);
     assert_eq!(story.state.status(item("4.1")).as_str(), "stale");
 }
@@ -87,14 +89,20 @@ fn item_4_3_everybody_on_call_knows() {
     Case::given("4.3", story.clone())
         .holds()
         .absent(&[("item/4.3/evidence/notification", Absent)])
-        .fails(json!({"recipients": []}), &[("recipients", Empty), ("recipients/erin", Value), ("recipients/mallory", Value)])
+        .fails(
+            json!({"recipients": []}),
+            &[("recipients", Empty), ("recipients/erin", Value), ("recipients/mallory", Value)],
+        )
         .fails(json!({"recipients": ["erin"]}), &[("recipients/mallory", Value)])
         .fails(json!({"runbook": null}), &[("runbook", Absent)])
         .fails(json!({"mentions": ["v2.4.0-rc.1"]}), &[("mentions", Value)])
         .fails(json!({"mentions": null}), &[("mentions", Absent), ("mentions", Absent)])
         .fails(json!({"on_call": null}), &[("on_call", Absent)])
         .fails(json!({"acknowledgements": []}), &[("acknowledgements/erin", Absent)])
-        .fails(json!({"acknowledgements": [{"person": "mallory", "at": story.now}]}), &[("acknowledgements/erin", Absent)])
+        .fails(
+            json!({"acknowledgements": [{"person": "mallory", "at": story.now}]}),
+            &[("acknowledgements/erin", Absent)],
+        )
         .fails(json!({"sent_at": window().to}), &[("sent_at", Value)])
         // A window that moves is news to them.
         .reopens(|s| moved(s, 1), &[("sent_at", Stale), ("mentions", Value)]);
@@ -133,7 +141,10 @@ fn item_4_5_the_dashboards_are_watched_and_the_baseline_is_captured() {
     assert!(!unsigned.state.status(item("4.5")).is_closed());
     let signed = unsigned.signed("4.5");
     assert!(signed.state.status(item("4.5")).is_closed());
-    assert_eq!(signed.state.items[&item("4.5")].valid_until, Some(signed.now + SignedDuration::from_hours(1)));
+    assert_eq!(
+        signed.state.items[&item("4.5")].valid_until,
+        Some(signed.now + SignedDuration::from_hours(1))
+    );
 }
 
 #[test]

@@ -36,13 +36,15 @@ fn item_5_1_the_start_was_authorized_and_told() {
     other.state.deployments.last_mut().unwrap().artifacts[0].digest =
         release::value::Digest::new(&format!("sha256:{}", "9".repeat(64))).unwrap();
     let mut pipeline = story.clone();
-    pipeline.state.deployments.last_mut().unwrap().pipeline_digest = Some(release::spec::release::sha256('9'));
+    pipeline.state.deployments.last_mut().unwrap().pipeline_digest =
+        Some(release::spec::release::sha256('9'));
     let mut late = story;
     late.state.deployments.last_mut().unwrap().started_at += SignedDuration::from_hours(24);
     for (story, end, causes) in
         [(other, "artifacts", 1), (pipeline, "pipeline_digest", 1), (late, "started_at", 1)]
     {
-        let rows: Vec<_> = story.failing("5.1").into_iter().filter(|row| row.input.starts_with("deployment/")).collect();
+        let rows: Vec<_> =
+            story.failing("5.1").into_iter().filter(|row| row.input.starts_with("deployment/")).collect();
         assert_eq!(rows.len(), causes, "{rows:#?}");
         assert!(rows[0].input.ends_with(end), "{rows:#?}");
     }
@@ -51,7 +53,8 @@ fn item_5_1_the_start_was_authorized_and_told() {
 #[test]
 fn item_5_2_the_migrations_are_those_that_staging_proved() {
     let other = json!([{"id": "20260601_add_basket", "checksum": "0000"}]);
-    let more = json!([{"id": "20260601_add_basket", "checksum": "9f2c"}, {"id": "20260602_drop", "checksum": "77"}]);
+    let more =
+        json!([{"id": "20260601_add_basket", "checksum": "9f2c"}, {"id": "20260602_drop", "checksum": "77"}]);
     case("5.2")
         .holds()
         .absent(&[("item/5.2/evidence/migration_run", Absent)])
@@ -65,7 +68,11 @@ fn item_5_2_the_migrations_are_those_that_staging_proved() {
         )
         .nth_fails(1, json!({"healthy": 12}), &[("healthy", Value)])
         .nth_fails(1, json!({"version": null}), &[("item/5.2/evidence/health_probe", Absent)])
-        .nth_fails(1, json!({"last_at": case("5.2").story().now + SignedDuration::from_secs(119)}), &[("last_at", Value)]);
+        .nth_fails(
+            1,
+            json!({"last_at": case("5.2").story().now + SignedDuration::from_secs(119)}),
+            &[("last_at", Value)],
+        );
 }
 
 #[test]
@@ -97,7 +104,10 @@ fn item_5_6_everything_that_serves_is_the_candidate() {
         .nth_fails(0, json!({"replicas_matched": 8}), &[("replicas_matched", Mismatch)])
         .nth_fails(1, json!({"healthy": 2}), &[("healthy", Value)])
         .nth_fails(1, json!({"first_at": "2026-06-01T07:00:00Z"}), &[("first_at", Stale)])
-        .reopens(|s| later(s, "5.6", &json!({"version": "2.3.1", "commit_sha": commit('0')})), &[("version", Mismatch), ("commit_sha", Mismatch)]);
+        .reopens(
+            |s| later(s, "5.6", &json!({"version": "2.3.1", "commit_sha": commit('0')})),
+            &[("version", Mismatch), ("commit_sha", Mismatch)],
+        );
     // The old version still receives traffic.
     let story = case("5.6").story();
     let deployment = story.deployment();

@@ -89,7 +89,8 @@ fn item_6_9_nothing_calls_for_going_back() {
         // What production shows later reopens the decision too.
         .reopens(|s| later(s, "6.2", &json!({"version": "2.3.1"})), &[("item/6.2", Value)]);
     let story = case("6.9").story();
-    let story = honest("6.9", &story).into_iter().fold(fired(story), |story, facts| story.reported("6.9", facts));
+    let story =
+        honest("6.9", &story).into_iter().fold(fired(story), |story, facts| story.reported("6.9", facts));
     story
         .when(release::spec::alice(), release::spec::judged::sign("6.9"), &around())
         .then_refused(release::RefusalCode::RuleNotSatisfied)

@@ -23,7 +23,10 @@ fn item_7_1_the_branch_is_merged() {
         .fails(json!({"reviewed": false}), &[("reviewed", Mismatch)])
         .nth_fails(1, json!({"conclusion": "failure"}), &[("conclusion", Value)])
         .nth_fails(1, json!({"head_sha": commit('9')}), &[("item/7.1/evidence/ci_run", Absent)])
-        .reopens(|s| later(s, "7.1", &json!({"contains_candidate": false})), &[("contains_candidate", Mismatch)]);
+        .reopens(
+            |s| later(s, "7.1", &json!({"contains_candidate": false})),
+            &[("contains_candidate", Mismatch)],
+        );
 }
 
 #[test]
@@ -35,7 +38,10 @@ fn item_7_2_the_final_tag_is_on_what_was_deployed() {
         .fails(json!({"annotated": false}), &[("annotated", Mismatch)])
         .fails(json!({"signature": "invalid"}), &[("signature", Value)])
         .fails(json!({"commit_sha": commit('e')}), &[("commit_sha", Mismatch)])
-        .reopens(|s| later(s, "7.2", &json!({"tag_object_sha": commit('b')})), &[("tag_object_sha", Mismatch)]);
+        .reopens(
+            |s| later(s, "7.2", &json!({"tag_object_sha": commit('b')})),
+            &[("tag_object_sha", Mismatch)],
+        );
 }
 
 #[test]
@@ -55,7 +61,11 @@ fn item_7_4_every_group_is_told_after_the_notes() {
     case("7.4")
         .holds()
         .absent(&[("notification/support", Absent), ("notification/sales", Absent)])
-        .nth_fails(1, json!({"audience": "legal", "recipients": ["legal"]}), &[("notification/sales", Absent)])
+        .nth_fails(
+            1,
+            json!({"audience": "legal", "recipients": ["legal"]}),
+            &[("notification/sales", Absent)],
+        )
         .fails(json!({"sent_at": "2026-06-01T09:00:00Z"}), &[("sent_at", Stale)]);
     case("7.3").story().fails("7.4", &[("publication", Absent)]);
 }
@@ -83,7 +93,8 @@ fn item_7_6_the_previous_version_was_kept() {
     let mut story = story;
     for healthy in [true, false] {
         let body = ProbeLease { at: None, healthy, version: None, url: None };
-        story = story.hours_later(12).when(robot(), Command::ProbeLease { lease, body }, &around()).accepted();
+        story =
+            story.hours_later(12).when(robot(), Command::ProbeLease { lease, body }, &around()).accepted();
     }
     let body = ReleaseLease { note: None };
     let story = story.when(dave(), Command::ReleaseLease { lease, body }, &around()).accepted();

@@ -1,0 +1,94 @@
+//! Why not? What is missing, what would show it, and who can supply it.
+
+use release::Role;
+use release::evidence::EvidenceKind;
+use release::rule::{Missing, Question, why};
+use release::spec::judged::{around, case, honest, patched, strict, tagged, through};
+use release::spec::release::item;
+use release::verdict::Cause;
+use serde_json::json;
+
+fn facts(missing: &[Missing]) -> Vec<(&str, Option<EvidenceKind>)> {
+    missing.iter().map(|one| (one.fact.as_str(), one.evidence)).collect()
+}
+
+#[test]
+fn given_an_item_without_facts_it_names_the_evidence_and_who_reports_it() {
+    let story = tagged();
+    let missing = why(&story.state, &around(), story.now, Question::Item(item("1.1")));
+    assert_eq!(facts(&missing), [("item/1.1/evidence/git_ref", Some(EvidenceKind::GitRef))]);
+    assert_eq!(missing[0].roles, [Role::Engineer, Role::ReleaseManager, Role::Machine]);
+    assert_eq!((missing[0].expected.as_str(), missing[0].cause), ("release/2.4.0", Some(Cause::Absent)));
+    let strictly = why(&story.state, &strict(), story.now, Question::Item(item("1.1")));
+    assert_eq!(strictly[0].roles, [Role::Machine]);
+}
+
+#[test]
+fn given_a_fact_that_says_otherwise_it_names_that_fact_alone() {
+    let story = tagged();
+    let wrong = patched(honest("1.1", &story).remove(0), &json!({"protected": false}));
+    let story = story.reported("1.1", wrong);
+    let missing = why(&story.state, &around(), story.now, Question::Item(item("1.1")));
+    assert_eq!(missing.len(), 1);
+    assert!(missing[0].fact.ends_with("facts/protected"));
+    assert_eq!(missing[0].evidence, Some(EvidenceKind::GitRef));
+}
+
+#[test]
+fn given_facts_without_signatures_it_names_the_people() {
+    let story = case("4.2").story();
+    let story = honest("4.2", &story).into_iter().fold(story, |story, facts| story.reported("4.2", facts));
+    let missing = why(&story.state, &around(), story.now, Question::Item(item("4.2")));
+    assert_eq!(facts(&missing), [("item/4.2/attestations", None)]);
+    assert_eq!(missing[0].roles, [Role::Operator, Role::ReleaseManager]);
+}
+
+#[test]
+fn given_an_item_of_a_later_step_what_is_ahead_of_it_comes_first() {
+    let story = through(1);
+    let missing = why(&story.state, &around(), story.now, Question::Item(item("3.2")));
+    let items: Vec<_> = missing.iter().filter_map(|one| one.item).collect();
+    assert_eq!(items.first(), Some(&item("2.1")));
+    assert_eq!(items.last(), Some(&item("3.2")));
+}
+
+#[test]
+fn given_a_gate_it_names_each_open_item_and_what_is_too_old() {
+    let story = tagged();
+    let missing = why(&story.state, &around(), story.now, Question::Gate(1));
+    let mut items: Vec<_> = missing.iter().filter_map(|one| one.item).collect();
+    items.dedup();
+    assert_eq!(items.len(), 7);
+    let old = through(2).hours_later(1).step_reported(3);
+    let missing = why(&old.state, &around(), old.now, Question::Gate(3));
+    assert_eq!(
+        facts(&missing),
+        [
+            ("item/2.2/evidence/occurred_at", Some(EvidenceKind::VersionProbe)),
+            ("item/2.5/evidence/occurred_at", Some(EvidenceKind::HealthProbe)),
+        ]
+    );
+    let done = through(1);
+    assert_eq!(why(&done.state, &around(), done.now, Question::Gate(1)), []);
+}
+
+#[test]
+fn given_the_decision_to_deploy_it_names_what_else_it_takes() {
+    let story = through(4);
+    let missing = why(&story.state, &around(), story.now, Question::Authorize);
+    let named: Vec<_> = missing.iter().map(|one| one.fact.as_str()).collect();
+    assert!(named.contains(&"window"), "{named:?}");
+    assert!(named.contains(&"roll_call/on_call"), "{named:?}");
+    let on_call = missing.iter().find(|one| one.fact == "roll_call/on_call").unwrap();
+    assert_eq!(on_call.roles, [Role::OnCall]);
+    let ready = through(4).ready();
+    assert_eq!(why(&ready.state, &around(), ready.now, Question::Authorize), []);
+    // An hour later staging has not been seen for too long.
+    let later = ready.minutes_later(20);
+    let missing = why(&later.state, &around(), later.now, Question::Authorize);
+    assert_eq!(missing.len(), 2, "{missing:#?}");
+    later
+        .when(release::spec::alice(), release::spec::release::authorize(), &around())
+        .then_refused(release::RefusalCode::GateClosed)
+        .naming(&["item/2.2/evidence/occurred_at", "item/2.5/evidence/occurred_at"]);
+}
