@@ -176,9 +176,8 @@ impl Release {
     /// a deployment ends; it used up the approval.
     fn is_open(&self, item: &Item, procedure: &Procedure) -> bool {
         let ended = || item.rule == Rule::Approval || procedure.is_about_deployment(item.number);
-        !item.outlives_step
-            && !self.status(item.number).is_closed()
-            && !(self.outcome == Some(Outcome::RolledBack) && ended())
+        let done = item.outlives_step || self.status(item.number).is_closed();
+        !done && (self.outcome != Some(Outcome::RolledBack) || !ended())
     }
 
     /// The gates before the step that were evaluated and do not hold.

@@ -6,7 +6,7 @@ use release::actor::Role;
 use release::evidence::EvidenceKind;
 use release::procedure::{
     CandidateDigest, CandidateEffect, EqualEffect, Item, NotApplicableProof, Order, PRODUCT_RELEASE_V1,
-    Policy, Procedure, Rule, WaiverCode, hash,
+    PRODUCT_RELEASE_V2, Policy, Procedure, Rule, WaiverCode, hash,
 };
 
 const SOURCE: &str = include_str!("../procedures/product-release.txt");
@@ -39,6 +39,38 @@ fn given_the_source_every_word_of_it_is_in_the_procedure() {
     let counts: Vec<usize> = source.steps.iter().map(|step| step.items.len()).collect();
     assert_eq!(counts, [7, 5, 7, 7, 7, 9, 7]);
     assert_eq!(procedure.items().count(), 49);
+}
+
+#[test]
+fn given_version_2_it_says_the_same_and_judges_facts() {
+    let (one, two) = (procedure(), version_2());
+    assert_eq!((two.version, &two.thresholds, &two.roll_call), (2, &one.thresholds, &one.roll_call));
+    assert_eq!((two.policy, two.order), (one.policy, one.order));
+    for (one, two) in one.steps.iter().zip(&two.steps) {
+        assert_eq!((&one.name, &one.instructions), (&two.name, &two.instructions));
+        assert_eq!((&one.expected_output, &one.owners), (&two.expected_output, &two.owners));
+    }
+    for (one, two) in one.items().zip(two.items()) {
+        assert_eq!((one.number, &one.key, &one.name), (two.number, &two.key, &two.name));
+        assert_eq!(
+            (&one.true_when, one.machine, one.waiver),
+            (&two.true_when, two.machine, two.waiver),
+            "{}",
+            one.number
+        );
+        assert_eq!((&one.roles, &one.second), (&two.roles, &two.second), "{}", one.number);
+    }
+    // What canary and metric windows judge is attested until they do.
+    let attested: Vec<_> =
+        two.items().filter(|item| !item.is_judged()).map(|i| i.number.to_string()).collect();
+    assert_eq!(attested, ["4.4", "5.3", "5.4", "6.4", "6.5", "6.6", "6.7"]);
+    assert!(!one.is_judged());
+    assert_eq!(release::procedures::lint(&two), []);
+}
+
+#[expect(clippy::expect_used, reason = "the clippy exception for tests covers only test functions")]
+fn version_2() -> Procedure {
+    serde_json::from_slice(PRODUCT_RELEASE_V2).expect("the built-in procedure is a procedure")
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub fn why(release: &Release, around: &Around, now: jiff::Timestamp, question: Q
             let other = go
                 .rows
                 .into_iter()
-                .filter(|row| !row.ok && !(row.input.starts_with("item/") && row.rule == "gate_closed"));
+                .filter(|row| !row.ok && (row.rule != "gate_closed" || !row.input.starts_with("item/")));
             missing.extend(other.map(|row| of_row(release, around, None, row)));
             missing
         }

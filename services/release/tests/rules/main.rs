@@ -1,5 +1,7 @@
 //! What makes each item of version 2 true, and every way in which it is not.
 
+#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
+
 mod candidates;
 mod duties;
 mod policy;
