@@ -13,14 +13,12 @@ mod backed_up;
 mod branch_merged;
 mod branch_protected;
 mod breaking_changes_documented;
-mod candidate_tagged;
 mod changelog_covers;
 mod configuration_present;
 mod dashboards_watched;
 mod defects_resolved;
 mod deployed;
 mod deployment_authorized;
-mod deployment_succeeded;
 mod edge_cases_tested;
 mod features_accepted;
 mod final_tag;
@@ -38,6 +36,8 @@ mod performance_kept;
 mod previous_kept;
 mod rollback_not_needed;
 mod rollback_rehearsed;
+mod rollout_completed;
+mod tag_intact;
 mod team_available;
 mod tests_passed;
 mod ticket_closed;
@@ -56,7 +56,7 @@ use crate::verdict::{Cause, Verdict};
 
 pub use finding::Findings;
 pub use reading::Reading;
-pub use why::{Missing, Question, why};
+pub use why::{MissingFact, Question, why};
 
 /// The version of the rules that recorded verdicts name; one more when a rule says something else than
 /// before about the same facts.
@@ -171,7 +171,7 @@ rules! {
     /// Every breaking change is documented, or there is none.
     BreakingChangesDocumented in breaking_changes_documented,
     /// The tag of the candidate is what it was when it was tagged.
-    CandidateTagged in candidate_tagged,
+    TagIntact in tag_intact,
     /// Every required workflow succeeded on the candidate's commit.
     WorkflowsPassed in workflows_passed,
     /// A draft of the release notes names what it has to.
@@ -215,7 +215,7 @@ rules! {
     /// The previous version is kept ready.
     PreviousKept in previous_kept,
     /// The deployment to production succeeded.
-    DeploymentSucceeded in deployment_succeeded,
+    RolloutCompleted in rollout_completed,
     /// The time of monitoring has passed.
     MonitoringElapsed in monitoring_elapsed,
     /// Nothing calls for a rollback.

@@ -43,7 +43,7 @@ impl Judge for FinalTag {
             findings.row(tag.at("signature"), false, Cause::Value, "valid or none", "invalid");
         }
         // Another commit with the very same files is the same thing.
-        let is_tag = |rule: &super::Rule| matches!(rule, super::Rule::CandidateTagged(_));
+        let is_tag = |rule: &super::Rule| matches!(rule, super::Rule::TagIntact(_));
         let tags =
             reading.item_of(is_tag).map(|item| reading.of_item(item).all(of::SemverTag)).unwrap_or_default();
         let tree = tags

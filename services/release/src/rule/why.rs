@@ -25,7 +25,7 @@ pub enum Question {
 /// One fact that stands in the way.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Missing {
+pub struct MissingFact {
     /// The item that needs it; absent when no item does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item: Option<ItemNumber>,
@@ -47,7 +47,7 @@ pub struct Missing {
 }
 
 /// The smallest set of facts without which it does not hold; nothing when it does.
-pub fn why(release: &Release, around: &Around, now: jiff::Timestamp, question: Question) -> Vec<Missing> {
+pub fn why(release: &Release, around: &Around, now: jiff::Timestamp, question: Question) -> Vec<MissingFact> {
     let procedure = &around.procedure;
     let of_step = |step: u32| procedure.step(step).into_iter().flat_map(|step| &step.items);
     let mut missing = match question {
@@ -93,7 +93,7 @@ pub fn why(release: &Release, around: &Around, now: jiff::Timestamp, question: Q
     missing
 }
 
-fn of_item(release: &Release, around: &Around, now: jiff::Timestamp, item: &Item) -> Vec<Missing> {
+fn of_item(release: &Release, around: &Around, now: jiff::Timestamp, item: &Item) -> Vec<MissingFact> {
     if release.status(item.number).is_closed() {
         return Vec::new();
     }
@@ -138,7 +138,7 @@ fn of_item(release: &Release, around: &Around, now: jiff::Timestamp, item: &Item
     rows.into_iter().map(|row| of_row(release, around, Some(item), row)).collect()
 }
 
-fn of_row(release: &Release, around: &Around, item: Option<&Item>, row: Row) -> Missing {
+fn of_row(release: &Release, around: &Around, item: Option<&Item>, row: Row) -> MissingFact {
     let number = row.input.strip_prefix("item/").and_then(|rest| rest.split('/').next());
     let item = item.or_else(|| around.procedure.item(ItemNumber::new(number?).ok()?));
     let evidence = kind_of(release, item, &row.input);
@@ -168,7 +168,7 @@ fn of_row(release: &Release, around: &Around, item: Option<&Item>, row: Row) -> 
         }
         (None, _) => vec![Role::ReleaseManager],
     };
-    Missing {
+    MissingFact {
         item: item.map(|item| item.number),
         target: row.target,
         fact: row.input,

@@ -2,13 +2,13 @@
 
 use release::Role;
 use release::evidence::EvidenceKind;
-use release::rule::{Missing, Question, why};
+use release::rule::{MissingFact, Question, why};
 use release::spec::judged::{around, case, honest, patched, strict, tagged, through};
 use release::spec::release::item;
 use release::verdict::Cause;
 use serde_json::json;
 
-fn facts(missing: &[Missing]) -> Vec<(&str, Option<EvidenceKind>)> {
+fn facts(missing: &[MissingFact]) -> Vec<(&str, Option<EvidenceKind>)> {
     missing.iter().map(|one| (one.fact.as_str(), one.evidence)).collect()
 }
 

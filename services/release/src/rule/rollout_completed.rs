@@ -9,9 +9,9 @@ use crate::verdict::Cause;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub struct DeploymentSucceeded {}
+pub struct RolloutCompleted {}
 
-impl Judge for DeploymentSucceeded {
+impl Judge for RolloutCompleted {
     fn reads(&self) -> Reads {
         Reads::DEPLOYMENT.and(Reads::ROLLBACK).and(Reads::TRAFFIC)
     }

@@ -9,12 +9,12 @@ use crate::verdict::Cause;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub struct CandidateTagged {
+pub struct TagIntact {
     /// The tag has to carry a valid signature.
     pub signed: bool,
 }
 
-impl Judge for CandidateTagged {
+impl Judge for TagIntact {
     fn reads(&self) -> Reads {
         Reads::of(&[EvidenceKind::SemverTag]).and(Reads::CANDIDATE)
     }
