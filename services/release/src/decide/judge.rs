@@ -216,6 +216,8 @@ fn changed(reading: &Reading<'_>) -> Option<ItemJudged> {
             None
         }
         ItemStatus::Satisfied { .. } => Some(reopening(&outcome)),
+        // What awaits a person's word for the new candidate takes facts about that one in its place.
+        ItemStatus::Stale { reaffirmable: true, .. } if !reading.has_news(&outcome.rests_on) => return None,
         _ if satisfied => None,
         _ => {
             let nothing_read = recorded.is_none()

@@ -98,8 +98,11 @@ fn on_call(reading: &Reading<'_>, findings: &mut Findings) {
     let runbook = message.runbook.as_ref();
     findings.checked(message.at("runbook"), runbook, Cause::Value, "the runbook", |_| true);
     let mentions = message.mentions.as_deref();
-    let candidate = reading.candidate().map(|candidate| candidate.tag.as_str()).unwrap_or_default();
-    names(findings, &message.at("mentions"), mentions, candidate);
+    // Whoever reaffirms it for a later candidate need not send it again.
+    let tags = reading.release.candidates.iter().map(|candidate| candidate.tag.as_str());
+    let named = tags.rev().find(|tag| mentions.is_some_and(|mentions| mentions.iter().any(|m| m.as_str() == *tag)));
+    let current = reading.candidate().map(|candidate| candidate.tag.as_str()).unwrap_or_default();
+    names(findings, &message.at("mentions"), mentions, named.unwrap_or(current));
     names(findings, &message.at("mentions"), mentions, &window.from.to_string());
     let acknowledged = message.acknowledgements.as_deref().unwrap_or_default();
     let Some(on_call) = message.on_call.as_deref().filter(|on_call| !on_call.is_empty()) else {

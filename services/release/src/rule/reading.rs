@@ -207,6 +207,17 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// Some of the evidence came after the candidate was tagged, or is about its commit.
+    pub fn has_news(&self, rests_on: &[uuid::Uuid]) -> bool {
+        let Some(candidate) = self.candidate() else { return true };
+        let signed = self.state().is_some_and(|state| !state.attestations.is_empty());
+        signed
+            || rests_on.iter().filter_map(|id| self.release.evidence.get(id)).any(|evidence| {
+                evidence.revision > candidate.tagged_at_revision
+                    || commit_of(&evidence.recorded.facts) == Some(&candidate.commit_sha)
+            })
+    }
+
     /// The item of the procedure that a rule of this name closes.
     pub fn item_of(&self, is: impl Fn(&crate::rule::Rule) -> bool) -> Option<&'a Item> {
         self.procedure.items().find(|item| item.rules().any(&is))
