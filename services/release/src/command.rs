@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::event::{ChangeClass, ManualFallback};
+use crate::event::{ChangeClass, Disposition, ManualFallback};
 use crate::evidence::{Artifact, NewEvidence};
+use crate::release::ExceptionRef;
 use crate::value::{
     ActorId, CandidateTag, GitSha, ItemNumber, Line, Link, List, Name, Prose, Sha256Hex, Version,
 };
@@ -211,6 +212,14 @@ pub enum Command {
         rollback: Uuid,
         body: CompleteRollback,
     },
+    AssignException {
+        exception: ExceptionRef,
+        body: AssignException,
+    },
+    DisposeException {
+        exception: ExceptionRef,
+        body: DisposeException,
+    },
     /// All or nothing, in this order.
     Batch {
         commands: Vec<Command>,
@@ -306,6 +315,13 @@ commands! {
     MarkNotApplicable {} optional { justification: Prose, } defaulted {
         #[cfg_attr(feature = "openapi", schema(value_type = Vec<Uuid>, max_items = 50))]
         evidence: List<Uuid, 50>,
+    };
+
+    AssignException { to: ActorId, } optional { due_at: Timestamp, };
+    /// By an approver who did nothing else on the release.
+    DisposeException { disposition: Disposition, reason: Prose, } optional {
+        /// What shows that it was put right; required for `remediated`.
+        link: Link,
     };
 
     AddComment { text: Prose, } optional {

@@ -9,6 +9,7 @@ mod comment;
 mod consequence;
 pub mod deployment;
 mod evidence;
+mod exception;
 mod item;
 pub mod judge;
 pub mod judgement;
@@ -216,6 +217,8 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
         Command::VerifyRollback { rollback, body } => rollback::verify(release, *rollback, body, ctx),
         Command::FailRollback { rollback, body } => rollback::fail(release, *rollback, body, ctx),
         Command::CompleteRollback { rollback, body } => rollback::complete(release, *rollback, body, ctx),
+        Command::AssignException { exception, body } => exception::assign(release, *exception, body, ctx),
+        Command::DisposeException { exception, body } => exception::dispose(release, *exception, body, ctx),
         Command::Batch { commands } => batch::decide_all(release, commands, ctx),
     }
 }

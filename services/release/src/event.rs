@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::actor::Role;
 use crate::evidence::{Artifact, Facts, Source, Subject};
 use crate::procedure::{NotApplicableProof, ProcedureRef};
+use crate::release::ExceptionRef;
 use crate::value::{ActorId, CandidateTag, GitSha, ItemNumber, Link, Name, Prose, Sha256Hex, Version};
 use crate::verdict::Verdict;
 
@@ -197,6 +198,8 @@ events! {
         RollbackFailed = "rollback.failed" / 1;
         RollbackCompleted = "rollback.completed" / 1;
         ReleaseOutcomeSet = "release.outcome_set" / 1;
+        ExceptionAssigned = "exception.assigned" / 1;
+        ExceptionDisposed = "exception.disposed" / 1;
     }
 }
 
@@ -457,6 +460,11 @@ data! {
         evidence: Vec<Uuid>,
     } optional { justification: Prose, proposed_by: ActorId, inputs: Vec<Input>, };
 
+    /// Somebody takes charge of what went another way.
+    ExceptionAssigned { exception: ExceptionRef, to: ActorId, } optional { due_at: Timestamp, };
+    /// What became of it.
+    ExceptionDisposed { exception: ExceptionRef, disposition: Disposition, reason: Prose, } optional { link: Link, };
+
     CommentAdded { comment: Uuid, text: Prose, mentions: Vec<ActorId>, } optional { item: ItemNumber, };
 }
 
@@ -467,6 +475,15 @@ data! {
 pub enum Assurance {
     Verified,
     Attested,
+}
+
+words! {
+    Disposition {
+        Accepted = "accepted",
+        /// Put right; a link shows how.
+        Remediated = "remediated",
+        FalsePositive = "false_positive",
+    }
 }
 
 /// What a person saw with their own eyes where a strict procedure asks for a machine.

@@ -66,6 +66,10 @@ refusals! {
         "No evidence with this id was recorded on this release.";
     WaiverUnknown = "waiver_unknown", Unknown, "No such waiver",
         "No waiver with this id was requested for this item.";
+    ExceptionUnknown = "exception_unknown", Unknown, "No such exception",
+        "Nothing that was recorded on this release shows an exception of this kind at this revision.";
+    ExceptionDecided = "exception_decided", State, "Exception was disposed",
+        "Somebody has said what became of it.";
     CommentUnknown = "comment_unknown", Unknown, "No such comment",
         "No comment with this id was added to this release.";
     RoleMissing = "role_missing", Forbidden, "Role missing",

@@ -5,6 +5,7 @@ mod approval;
 mod candidate;
 mod deployment;
 mod evidence;
+mod exception;
 mod item;
 mod monitoring;
 mod rollback;
@@ -25,6 +26,7 @@ pub use approval::*;
 pub use candidate::*;
 pub use deployment::*;
 pub use evidence::*;
+pub use exception::*;
 pub use item::*;
 pub use monitoring::*;
 pub use rollback::*;
@@ -69,6 +71,8 @@ pub struct Release {
     pub triggers: Shared<Vec<Trigger>>,
     pub proposals: Shared<Vec<Proposal>>,
     pub rollbacks: Shared<Vec<Rollback>>,
+    /// What went another way than the procedure says, oldest first.
+    pub exceptions: Shared<Vec<Exception>>,
     /// When it was completed and by whom, so that a hold after that ends there again.
     completed: Option<Life>,
 }
@@ -212,7 +216,10 @@ impl Release {
             self.decision_revision = fact.revision;
         }
         self.updated_at = Some(fact.recorded_at);
+        self.derive_exceptions(fact);
         match &fact.event {
+            ReleaseEvent::ExceptionAssigned(assigned) => self.exception_assigned(assigned),
+            ReleaseEvent::ExceptionDisposed(disposed) => self.exception_disposed(fact, disposed),
             ReleaseEvent::ReleaseOpened(_)
             | ReleaseEvent::ReleaseAmended(_)
             | ReleaseEvent::ReleaseHeld(_)

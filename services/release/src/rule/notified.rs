@@ -100,7 +100,8 @@ fn on_call(reading: &Reading<'_>, findings: &mut Findings) {
     let mentions = message.mentions.as_deref();
     // Whoever reaffirms it for a later candidate need not send it again.
     let tags = reading.release.candidates.iter().map(|candidate| candidate.tag.as_str());
-    let named = tags.rev().find(|tag| mentions.is_some_and(|mentions| mentions.iter().any(|m| m.as_str() == *tag)));
+    let named =
+        tags.rev().find(|tag| mentions.is_some_and(|mentions| mentions.iter().any(|m| m.as_str() == *tag)));
     let current = reading.candidate().map(|candidate| candidate.tag.as_str()).unwrap_or_default();
     names(findings, &message.at("mentions"), mentions, named.unwrap_or(current));
     names(findings, &message.at("mentions"), mentions, &window.from.to_string());

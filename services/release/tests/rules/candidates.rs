@@ -190,7 +190,8 @@ fn when_a_person_reaffirms_the_facts_have_to_hold_still() {
 fn given_a_message_that_a_machine_sent_a_person_confirms_it_for_the_new_candidate() {
     // Everything is in place for the second candidate but the word that it is still the same plan.
     let story = through(4).when(bob(), Command::TagCandidate(tag(2)), &around()).accepted();
-    let story = story.when(robot(), Command::BindCandidate { number: 2, body: bind('1') }, &around()).accepted();
+    let story =
+        story.when(robot(), Command::BindCandidate { number: 2, body: bind('1') }, &around()).accepted();
     let story = (1..=3).fold(story.minutes_later(1), |story, step| story.step_reported(step));
     assert!(matches!(story.state.status(item("4.3")), ItemStatus::Stale { reaffirmable: true, .. }));
     let body = release::command::ReaffirmItem { statement: None };

@@ -4,6 +4,7 @@
 
 mod candidates;
 mod duties;
+mod exceptions;
 mod policy;
 mod step1;
 mod step2;
