@@ -36,7 +36,7 @@ async fn main() -> Result<(), Failure> {
         let dir = tempfile::tempdir()?;
         let store = Arc::new(open(dir.path()).await?);
         let begin = Instant::now();
-        let mut latencies = append(&store, writers, begin + Duration::from_secs(seconds)).await?;
+        let mut latencies = append(&store, 0, writers, begin + Duration::from_secs(seconds)).await?;
         let rate = latencies.len() as f64 / begin.elapsed().as_secs_f64();
         store.close().await;
         latencies.sort_unstable();
@@ -50,9 +50,30 @@ async fn main() -> Result<(), Failure> {
     let store = open(dir.path()).await?;
     fill(&store, to_scan).await?;
     store.close().await;
-    let begin = Instant::now();
+    println!("\nstart with {to_scan} events in the log (page cache warm)");
+    for (from, verify) in [("the snapshot", false), ("a scan of the log", true)] {
+        let begin = Instant::now();
+        let store = open_with(dir.path(), EmbeddedOptions { verify, ..EmbeddedOptions::default() }).await?;
+        println!("from {from}: {:.1?}", begin.elapsed());
+        store.close().await;
+    }
+    let snapshot = std::fs::metadata(dir.path().join("events.index"))?.len();
+    println!("size of the snapshot: {:.2} bytes an event", snapshot as f64 / to_scan as f64);
+    for (round, what, snapshot_events) in [(1, "none", u64::MAX), (2, "one after the other", 1)] {
+        let options = EmbeddedOptions { snapshot_events, ..EmbeddedOptions::default() };
+        let store = Arc::new(open_with(dir.path(), options).await?);
+        let begin = Instant::now();
+        let mut latencies = append(&store, round, 64, begin + Duration::from_secs(seconds)).await?;
+        store.close().await;
+        latencies.sort_unstable();
+        let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+        let (half, most, longest) = (at(0.5), at(0.99), at(1.0));
+        println!(
+            "64 writers, snapshots written meanwhile: {what}: p50 {half:.2} p99 {most:.2} max {longest:.1} ms"
+        );
+    }
+
     let store = open(dir.path()).await?;
-    println!("\nstart-up scan of {to_scan} events (page cache warm): {:.0?}", begin.elapsed());
     let begin = Instant::now();
     let mut after: Option<Position> = None;
     while after < store.head() {
@@ -65,12 +86,21 @@ async fn main() -> Result<(), Failure> {
 }
 
 async fn open(dir: &Path) -> Result<Embedded, Failure> {
+    open_with(dir, EmbeddedOptions::default()).await
+}
+
+async fn open_with(dir: &Path, options: EmbeddedOptions) -> Result<Embedded, Failure> {
     let dir = dir.to_owned();
-    Ok(tokio::task::spawn_blocking(move || Embedded::open(&dir, EmbeddedOptions::default())).await??)
+    Ok(tokio::task::spawn_blocking(move || Embedded::open(&dir, options)).await??)
 }
 
 /// Lets so many writers append until the deadline and returns how long each append took.
-async fn append(store: &Arc<Embedded>, writers: u128, deadline: Instant) -> Result<Vec<Duration>, Failure> {
+async fn append(
+    store: &Arc<Embedded>,
+    round: u128,
+    writers: u128,
+    deadline: Instant,
+) -> Result<Vec<Duration>, Failure> {
     let mut tasks = JoinSet::new();
     for writer in 0..writers {
         let store = Arc::clone(store);
@@ -82,9 +112,10 @@ async fn append(store: &Arc<Embedded>, writers: u128, deadline: Instant) -> Resu
                 if begin > deadline {
                     break;
                 }
-                let stream = StreamId::new(&format!("release-default.w{writer}-{}", count / STREAM_EVENTS))?;
+                let stream =
+                    StreamId::new(&format!("release-default.r{round}-w{writer}-{}", count / STREAM_EVENTS))?;
                 let expected = ExpectedRevision::of((count % STREAM_EVENTS).checked_sub(1).map(Revision));
-                let id = Uuid::from_u128(writer << 64 | u128::from(count));
+                let id = Uuid::from_u128(round << 96 | writer << 64 | u128::from(count));
                 let event = NewEvent { id, header: header.clone(), data: data.clone() };
                 store.append(&stream, expected, vec![event]).await?;
                 latencies.push(begin.elapsed());

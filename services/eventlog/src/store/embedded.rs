@@ -10,13 +10,15 @@
 //!
 //! After a crash, the next [`Embedded::open`] recovers the write-ahead log, syncs it into the
 //! database, and rebuilds the index from a scan that refuses a log with holes. There is no other
-//! recovery code.
+//! recovery code. The scan begins behind the last snapshot of the index (`embedded/snapshot.rs`), and
+//! what the snapshot stands for is scanned while the store already serves.
 
 mod index;
 mod queue;
 mod reader;
 mod recent;
 mod schema;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -27,20 +29,21 @@ use std::fs::{self, File, TryLockError};
 use std::future;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
+use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
-use tracing::info;
+use tracing::{info, warn};
 
 use self::index::Index;
 use self::queue::{Queue, Refused};
 use self::reader::{Read, Wanted};
 use self::recent::Recent;
-use self::writer::{Append, Owned, Wal};
+use self::writer::{Append, Owned, Snapshots, Wal};
 use super::{AppendError, Appended, EventStore, MAX_READ_EVENTS, ReadError, check_limits};
 use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision, StreamId};
 
@@ -67,6 +70,11 @@ pub struct EmbeddedOptions {
     /// How long another program, such as a backup or an auditor's tool, may keep the database locked
     /// before the store counts as failed.
     pub lock_wait: Duration,
+    /// After so many events a snapshot of the index is written, as at every close; a start reads the log
+    /// behind it.
+    pub snapshot_events: u64,
+    /// Reads the whole log before it is served, whatever a snapshot says.
+    pub verify: bool,
     /// Told of each transaction.
     pub observer: Option<Arc<dyn Observer>>,
 }
@@ -93,6 +101,8 @@ impl Default for EmbeddedOptions {
             readers: 2,
             wal_bytes: 64 * 1024 * 1024,
             lock_wait: Duration::from_secs(5),
+            snapshot_events: 1_000_000,
+            verify: false,
             observer: None,
         }
     }
@@ -135,6 +145,8 @@ struct Shared {
     failure: watch::Sender<Option<String>>,
     lock_wait: Duration,
     observer: Option<Arc<dyn Observer>>,
+    /// How many events this start took from a snapshot instead of reading them.
+    from_snapshot: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -145,8 +157,9 @@ struct Tail {
 }
 
 impl Embedded {
-    /// Opens the log in `dir`, creating both when they do not exist. Blocks for the start-up scan,
-    /// which reads every event once; call it off the async threads.
+    /// Opens the log in `dir`, creating both when they do not exist. Blocks for the start-up scan of what
+    /// is behind the last snapshot; call it off the async threads. What the snapshot stands for is read
+    /// after that, and the store fails if it does not hold.
     ///
     /// Holds an operating system lock on `dir/LOCK` until the store is closed or the process ends in
     /// any way. Refuses to open a log with missing positions or revisions, a changed layout, or a
@@ -156,8 +169,9 @@ impl Embedded {
         let lock = lock(dir)?;
         let db = schema::open_writer(dir, &options)?;
         sync_dir(dir)?;
-        let (index, next_position) = Index::rebuild(&db)?;
-        info!(events = next_position, streams = index.streams(), "the event log is open");
+        let (index, from_snapshot) = read_index(dir, &db, options.verify)?;
+        let (next_position, streams) = (index.events(), index.streams());
+        info!(events = next_position, streams, from_snapshot, "the event log is open");
 
         let head = next_position.checked_sub(1).map(Position);
         let shared = Arc::new(Shared {
@@ -170,6 +184,7 @@ impl Embedded {
             failure: watch::Sender::new(None),
             lock_wait: options.lock_wait,
             observer: options.observer.clone(),
+            from_snapshot,
         });
         // From here on threads run; dropping the store is what ends them if a later one cannot start.
         let store = Self { shared: Arc::clone(&shared) };
@@ -178,12 +193,19 @@ impl Embedded {
             let (shared, db) = (Arc::clone(&shared), schema::open_reader(dir, &options)?);
             readers.push(spawn(dir, "eventlog-reader", move || reader::run(&shared, &db))?);
         }
+        if from_snapshot > 0 {
+            let (shared, db, path) =
+                (Arc::clone(&shared), schema::open_reader(dir, &options)?, dir.to_owned());
+            let check = move || snapshot::check(&shared, &db, &path, from_snapshot, streams);
+            readers.push(spawn(dir, "eventlog-check", check)?);
+        }
         let owned = Owned {
             db,
             next_position,
             group_size: options.group_size.max(1),
             wal: Wal { path: dir.join("events.db-wal"), max_bytes: options.wal_bytes },
             readers,
+            snapshots: snapshots(&shared, dir, &options)?,
             lock,
         };
         spawn(dir, "eventlog-writer", move || writer::run(&shared, owned))?;
@@ -194,6 +216,29 @@ impl Embedded {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move { shared.read(what, limit).await })
     }
+}
+
+/// The index of the whole log, and how many events of it came from a snapshot. A snapshot that does not
+/// fit what follows it is given up, because only the log can say what is wrong with the log.
+fn read_index(dir: &Path, db: &Connection, verify: bool) -> Result<(Index, u64), OpenError> {
+    if !verify && let Some(beginning) = snapshot::load(dir, db)? {
+        let covered = beginning.events();
+        match beginning.extend(db) {
+            Ok(index) => return Ok((index, covered)),
+            Err(cause) => warn!(%cause, "the log does not follow its snapshot; the whole log is read"),
+        }
+    }
+    Ok((Index::default().extend(db)?, 0))
+}
+
+fn snapshots(shared: &Arc<Shared>, dir: &Path, options: &EmbeddedOptions) -> Result<Snapshots, OpenError> {
+    let (shared, db) = (Arc::clone(shared), schema::open_reader(dir, options)?);
+    let (covered, every) = (shared.from_snapshot, options.snapshot_events.max(1));
+    let (ask, asked) = mpsc::sync_channel(1);
+    let path = dir.to_owned();
+    let thread =
+        spawn(dir, "eventlog-snapshot", move || snapshot::run(&shared, &db, &path, covered, &asked))?;
+    Ok(Snapshots { ask, every, next: covered.saturating_add(every), thread })
 }
 
 impl Drop for Embedded {

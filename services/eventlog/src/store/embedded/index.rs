@@ -1,5 +1,5 @@
 //! Where each stream's events are, in memory instead of in a second B-tree: the head revision and
-//! the delta-coded positions, rebuilt from the events themselves at start-up.
+//! the delta-coded positions, rebuilt at start-up from a snapshot and the events behind it.
 
 use std::collections::HashMap;
 
@@ -15,9 +15,16 @@ pub(super) struct Index {
     numbers: HashMap<StreamId, usize>,
     /// By number, which is the row id in `streams`; dense from 0.
     streams: Vec<(StreamId, Positions)>,
+    /// How many events there are in all streams together.
+    events: u64,
 }
 
 impl Index {
+    /// How many events there are, which is the next free position.
+    pub(super) fn events(&self) -> u64 {
+        self.events
+    }
+
     pub(super) fn number(&self, stream: &StreamId) -> Option<usize> {
         self.numbers.get(stream).copied()
     }
@@ -51,35 +58,75 @@ impl Index {
     pub(super) fn add_event(&mut self, number: usize, position: u64) {
         if let Some((_, positions)) = self.streams.get_mut(number) {
             positions.push(position);
+            self.events += 1;
         }
     }
 
-    /// Reads the whole log once and refuses it unless positions are dense from 0, revisions are
-    /// dense from 0 in each stream, and every stream has a name and an event. This is what makes an
-    /// index without a database index trustworthy. Returns the next free position too.
-    pub(super) fn rebuild(db: &Connection) -> Result<(Self, u64), OpenError> {
-        let mut index = Self::default();
-        let mut streams = db.prepare("SELECT id, name FROM streams ORDER BY id")?;
-        let mut rows = streams.query(())?;
+    /// The coded positions below `end` of the stream with this number. A stream only grows, so this is
+    /// what it was when the log ended there.
+    pub(super) fn coded(&self, number: usize, end: u64) -> &[u8] {
+        self.streams.get(number).map_or(&[], |(_, positions)| positions.coded(end))
+    }
+
+    /// Takes over what [`Index::coded`] gave for the next stream that has no events yet; `false` when
+    /// that cannot have come from a log of `end` events.
+    pub(super) fn take_coded(&mut self, number: usize, coded: &[u8], end: u64) -> bool {
+        let Some((_, positions)) = self.streams.get_mut(number) else { return false };
+        let Some(decoded) = Positions::decoded(coded, end) else { return false };
+        self.events += decoded.count;
+        *positions = decoded;
+        true
+    }
+
+    /// Reads the log behind what the index holds, all of it for an empty one, and refuses it unless
+    /// positions are dense from 0, revisions are dense from 0 in each stream, and every stream has a name
+    /// and an event. This is what makes an index without a database index trustworthy.
+    pub(super) fn extend(mut self, db: &Connection) -> Result<Self, OpenError> {
+        self.extend_streams(db, usize::MAX)?;
+        self.extend_events(db, u64::MAX)?;
+        if let Some((name, _)) = self.streams.iter().find(|(_, positions)| positions.count == 0) {
+            return Err(OpenError::Damaged {
+                position: Position(self.events),
+                what: format!("the log ends here, but stream {name} should have an event"),
+            });
+        }
+        Ok(self)
+    }
+
+    /// Reads the names of streams up to number `end`.
+    pub(super) fn extend_streams(&mut self, db: &Connection, end: usize) -> Result<(), OpenError> {
+        let mut streams =
+            db.prepare("SELECT id, name FROM streams WHERE id >= ?1 AND id < ?2 ORDER BY id")?;
+        // The first range begins below 0, where a row would be damage too.
+        let first = if self.streams.is_empty() { i64::MIN } else { super::column(self.streams() as u64) };
+        let mut rows = streams.query((first, super::column(end as u64)))?;
         while let Some(row) = rows.next()? {
             let (id, name): (i64, String) = (row.get(0)?, row.get(1)?);
-            if u64::try_from(id) != Ok(index.streams.len() as u64) {
-                return Err(OpenError::Foreign(format!("stream number {} is missing", index.streams.len())));
+            if u64::try_from(id) != Ok(self.streams.len() as u64) {
+                return Err(OpenError::Foreign(format!("stream number {} is missing", self.streams.len())));
             }
             let name = StreamId::new(&name).map_err(|e| OpenError::Foreign(format!("stream {id}: {e}")))?;
-            index.add_stream(name);
+            self.add_stream(name);
         }
+        Ok(())
+    }
 
-        let mut next: u64 = 0;
-        let mut events = db.prepare("SELECT position, stream, revision FROM events ORDER BY position")?;
-        let mut rows = events.query(())?;
+    /// Reads the places of events up to position `end`.
+    pub(super) fn extend_events(&mut self, db: &Connection, end: u64) -> Result<(), OpenError> {
+        let mut events = db.prepare_cached(
+            "SELECT position, stream, revision FROM events WHERE position >= ?1 AND position < ?2
+             ORDER BY position",
+        )?;
+        let first = if self.events == 0 { i64::MIN } else { super::column(self.events) };
+        let mut rows = events.query((first, super::column(end)))?;
         while let Some(row) = rows.next()? {
+            let next = self.events;
             let damaged = |what| Err(OpenError::Damaged { position: Position(next), what });
             let (position, stream, revision): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             if u64::try_from(position) != Ok(next) {
                 return damaged(format!("the event is missing, the next one stored is at {position}"));
             }
-            let known = usize::try_from(stream).ok().and_then(|number| index.streams.get_mut(number));
+            let known = usize::try_from(stream).ok().and_then(|number| self.streams.get_mut(number));
             let Some((name, positions)) = known else {
                 return damaged(format!("its stream has the unknown number {stream}"));
             };
@@ -90,15 +137,9 @@ impl Index {
                 ));
             }
             positions.push(next);
-            next += 1;
+            self.events += 1;
         }
-        if let Some((name, _)) = index.streams.iter().find(|(_, positions)| positions.count == 0) {
-            return Err(OpenError::Damaged {
-                position: Position(next),
-                what: format!("the log ends here, but stream {name} should have an event"),
-            });
-        }
-        Ok((index, next))
+        Ok(())
     }
 
     /// The last revision of a stream of this length.
@@ -142,6 +183,42 @@ impl Positions {
         self.count += 1;
     }
 
+    /// What was pushed before `end`, as it is coded.
+    fn coded(&self, end: u64) -> &[u8] {
+        if self.last < end {
+            return &self.deltas;
+        }
+        let behind = self.marks.partition_point(|mark| mark.base < end);
+        let mark = behind.checked_sub(1).and_then(|last| self.marks.get(last));
+        let (position, offset) = mark.map_or((0, 0), |mark| (mark.base, mark.offset));
+        let mut decoder = Decoder { position, deltas: self.deltas.get(offset..).unwrap_or_default() };
+        let mut length = offset;
+        while decoder.next().is_some_and(|position| position < end) {
+            length = self.deltas.len() - decoder.deltas.len();
+        }
+        self.deltas.get(..length).unwrap_or_default()
+    }
+
+    /// From the bytes of [`Positions::coded`]; `None` unless they are growing positions below `end`.
+    fn decoded(coded: &[u8], end: u64) -> Option<Self> {
+        let mut positions = Self { deltas: coded.to_vec(), ..Self::default() };
+        let mut offset = 0;
+        while offset < coded.len() {
+            if positions.count > 0 && positions.count.is_multiple_of(STRIDE) {
+                positions.marks.push(Mark { base: positions.last, offset });
+            }
+            let (delta, length) = varint(coded.get(offset..)?)?;
+            let position = positions.last.checked_add(delta).filter(|position| *position < end)?;
+            if delta == 0 && positions.count > 0 {
+                return None;
+            }
+            positions.last = position;
+            positions.count += 1;
+            offset += length;
+        }
+        Some(positions)
+    }
+
     fn from(&self, revision: u64) -> impl Iterator<Item = u64> {
         let (begin, base, offset) = if revision >= self.count {
             (revision, 0, self.deltas.len())
@@ -164,19 +241,27 @@ impl Iterator for Decoder<'_> {
     type Item = u64;
 
     fn next(&mut self) -> Option<u64> {
-        let (mut delta, mut shift) = (0, 0);
-        loop {
-            let (&byte, rest) = self.deltas.split_first()?;
-            self.deltas = rest;
-            delta |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                self.position += delta;
-                return Some(self.position);
-            }
-            shift += 7;
-        }
+        let (delta, length) = varint(self.deltas)?;
+        self.deltas = self.deltas.get(length..)?;
+        self.position += delta;
+        Some(self.position)
     }
 }
+
+/// The number that the bytes begin with, and how many of them it takes.
+fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
+    let mut number = 0;
+    for (place, byte) in bytes.iter().enumerate().take(MAX_VARINT) {
+        number |= u64::from(byte & 0x7f) << (7 * place);
+        if *byte < 0x80 {
+            return Some((number, place + 1));
+        }
+    }
+    None
+}
+
+/// Bytes of the largest number that is coded: 63 bits, more than the database has for a position.
+const MAX_VARINT: usize = 9;
 
 #[cfg(test)]
 mod tests {
@@ -212,7 +297,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn bytes_that_are_no_growing_positions_are_refused() {
+        for (coded, end) in [(&[0x80][..], 1000), (&[1, 0], 1000), (&[5, 5], 10), (&[0xff; 12], u64::MAX)] {
+            assert!(Positions::decoded(coded, end).is_none(), "{coded:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_was_coded_up_to_an_end_is_what_was_pushed_before_it(
+            deltas in vec(prop_oneof![1u64..3, 100u64..200], 1..900),
+            end in 0u64..60_000,
+        ) {
+            let mut last = 0;
+            let all: Vec<u64> = deltas.iter().map(|delta| { last += delta; last }).collect();
+            let coded = positions(all.iter().copied());
+            let decoded = Positions::decoded(coded.coded(end), end).unwrap();
+            let expected = positions(all.into_iter().filter(|position| *position < end));
+            prop_assert_eq!((decoded.count, decoded.last), (expected.count, expected.last));
+            prop_assert_eq!(&decoded.deltas, &expected.deltas);
+            for from in [0, expected.count / 2, expected.count.saturating_sub(1)] {
+                prop_assert!(decoded.from(from).eq(expected.from(from)));
+            }
+        }
+
         #[test]
         fn positions_come_back_from_any_revision(
             deltas in vec(prop_oneof![1u64..3, 100u64..200, 1u64..1 << 40], 1..900),

@@ -67,6 +67,11 @@ impl<T> Queue<T> {
         self.lock().items.len()
     }
 
+    /// Whether items are still let in.
+    pub(super) fn is_open(&self) -> bool {
+        self.lock().phase == Phase::Open
+    }
+
     /// Waits until there is something, then moves up to `max_items` of together about `max_weight`
     /// into `taken`, at least one. `false` when the queue is closed and everything was taken.
     pub(super) fn take(&self, taken: &mut Vec<T>, max_items: usize, max_weight: usize) -> bool {

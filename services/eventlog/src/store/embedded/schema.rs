@@ -9,7 +9,7 @@ use super::{EmbeddedOptions, OpenError};
 /// Marks the file as an event log of this service: "SHLG".
 const APPLICATION_ID: i64 = 0x5348_4c47;
 /// The layout below. A file of another number is not opened.
-const FORMAT: i64 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// There is no index on `events` apart from its primary key, because a random (stream, revision)
 /// index more than halves the writer's throughput; see [`super::index`] for what stands in for it.
@@ -107,7 +107,7 @@ fn create_or_check(db: &mut Connection) -> Result<(), OpenError> {
     if found.0 != APPLICATION_ID {
         return Err(OpenError::Foreign("events.db belongs to another application".to_owned()));
     }
-    if found.1 != FORMAT {
+    if found.1 != i64::from(FORMAT) {
         return Err(OpenError::Foreign(format!("its format is {}, this program knows {FORMAT}", found.1)));
     }
     let model = Connection::open_in_memory()?;

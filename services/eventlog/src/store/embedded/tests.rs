@@ -1,5 +1,7 @@
 //! What only this engine can get wrong; the contract is tested by the conformance suite.
 
+mod snapshots;
+
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -108,7 +110,8 @@ fn damage(dir: &TempDir, sql: &str) {
 
 /// The single place that says how a refused start is checked.
 fn refuses_to_open(dir: &TempDir, because: &str) {
-    let error = Embedded::open(dir.path(), EmbeddedOptions::default()).map(|_| ()).unwrap_err().to_string();
+    let options = EmbeddedOptions { verify: true, ..EmbeddedOptions::default() };
+    let error = Embedded::open(dir.path(), options).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains(because), "expected {because:?} in {error:?}");
 }
 

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::PoisonError;
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,7 @@ pub(super) struct Owned {
     pub(super) group_size: usize,
     pub(super) wal: Wal,
     pub(super) readers: Vec<JoinHandle<()>>,
+    pub(super) snapshots: Snapshots,
     /// Held until everything else is released.
     pub(super) lock: File,
 }
@@ -52,13 +54,24 @@ pub(super) struct Wal {
     pub(super) max_bytes: u64,
 }
 
+/// Who writes snapshots of the index, and when it is next asked to.
+pub(super) struct Snapshots {
+    pub(super) ask: SyncSender<()>,
+    pub(super) every: u64,
+    /// The position at which the next one is due.
+    pub(super) next: u64,
+    pub(super) thread: JoinHandle<()>,
+}
+
 /// Serves appends until the queue is closed and empty, then releases the engine and its lock.
 pub(super) fn run(shared: &Shared, owned: Owned) {
-    let Owned { db, next_position, group_size, wal, readers, lock } = owned;
-    let served =
-        catch_unwind(AssertUnwindSafe(|| Writer::new(&db, shared, next_position)?.serve(group_size, &wal)));
+    let Owned { db, next_position, group_size, wal, readers, mut snapshots, lock } = owned;
+    let served = catch_unwind(AssertUnwindSafe(|| {
+        Writer::new(&db, shared, next_position)?.serve(group_size, &wal, &mut snapshots)
+    }));
     let healthy = match served {
-        Ok(Ok(())) => true,
+        // Whoever checks the log in the background may have failed the store.
+        Ok(Ok(())) => shared.failure.borrow().is_none(),
         Ok(Err(cause)) => {
             fail(shared, &cause.to_string(), Vec::new());
             false
@@ -75,6 +88,15 @@ pub(super) fn run(shared: &Shared, owned: Owned) {
         if reader.join().is_err() {
             error!("a reader of the event log panicked");
         }
+    }
+    let Snapshots { ask, thread, .. } = snapshots;
+    // After a failure the next start reads what the disk really holds.
+    if healthy && ask.send(()).is_err() {
+        warn!("the snapshot of the index is not written, because its thread is gone");
+    }
+    drop(ask);
+    if thread.join().is_err() {
+        error!("writing a snapshot of the index panicked");
     }
     release(db, healthy);
     // Others may open the directory from here on, so it comes last but for saying so.
@@ -104,7 +126,7 @@ fn release(db: Connection, healthy: bool) {
 /// Makes the failure known before anyone is answered, so that whoever sees [`AppendError::Unknown`]
 /// finds the store failed. `group` and what is queued get no other answer: a failed commit may have
 /// reached the disk.
-fn fail(shared: &Shared, reason: &str, mut group: Vec<Append>) {
+pub(super) fn fail(shared: &Shared, reason: &str, mut group: Vec<Append>) {
     let first = shared.failure.send_if_modified(|failure| {
         let first = failure.is_none();
         failure.get_or_insert_with(|| reason.to_owned());
@@ -181,7 +203,7 @@ impl<'db> Writer<'db> {
 
     /// Returns at the first engine error, with every caller answered: the transaction is rolled back
     /// by closing the connection, and nothing is tried again.
-    fn serve(&mut self, group_size: usize, wal: &Wal) -> rusqlite::Result<()> {
+    fn serve(&mut self, group_size: usize, wal: &Wal, snapshots: &mut Snapshots) -> rusqlite::Result<()> {
         let (mut appends, mut verdicts) = (Vec::new(), Vec::new());
         let (mut look_every, mut until_look) = (LOOK_EVERY, LOOK_EVERY);
         while self.shared.writes.take(&mut appends, group_size, GROUP_BYTES) {
@@ -192,6 +214,11 @@ impl<'db> Writer<'db> {
             for (append, verdict) in appends.drain(..).zip(verdicts.drain(..)) {
                 // A caller that went away has its events stored all the same.
                 let _ = append.reply.send(verdict);
+            }
+            if self.next_position >= snapshots.next {
+                // One that is still being written is soon followed by the next.
+                let _ = snapshots.ask.try_send(());
+                snapshots.next = self.next_position.saturating_add(snapshots.every);
             }
             until_look -= 1;
             if until_look == 0 {
