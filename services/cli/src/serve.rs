@@ -23,6 +23,9 @@ pub struct Serve {
     /// Where the log lives; created when missing.
     #[arg(long, env = "SHIPLOG_DATA")]
     data: Option<PathBuf>,
+    /// Read the whole log before serving it, whatever the snapshot of its index says.
+    #[arg(long, env = "SHIPLOG_VERIFY")]
+    verify: bool,
     /// Development: trust the local issuer in DATA/issuer, whose tokens `shiplog token` prints.
     #[arg(long, env = "SHIPLOG_DEV")]
     dev: bool,
@@ -56,6 +59,7 @@ impl Serve {
         };
         config.listen = self.listen.unwrap_or(config.listen);
         config.data = self.data.unwrap_or(config.data);
+        config.verify |= self.verify;
         config.dev |= self.dev;
         config.simulated_clock |= self.simulated_clock;
         let telemetry = &mut config.telemetry;

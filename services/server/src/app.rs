@@ -81,7 +81,12 @@ impl App {
             limits: Limits::new(&config.limits, MonotonicClock),
             causes: Causes::new(&config.telemetry),
             stopping: CancellationToken::new(),
-            reactor: watch::Sender::new(Progress { position: None, time: Timestamp::MIN, waiting: 0 }),
+            reactor: watch::Sender::new(Progress {
+                position: None,
+                time: Timestamp::MIN,
+                waiting: 0,
+                pending: 0,
+            }),
             config,
             store,
             clock,

@@ -18,6 +18,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the log lives; created when missing.
     pub data: PathBuf,
+    /// Reads the whole log before it is served, instead of after it.
+    pub verify: bool,
     /// Memory for releases kept folded, in MiB.
     pub cache_mib: u64,
     /// HTTP worker threads; one per core when 0.
@@ -45,6 +47,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             data: PathBuf::from("data"),
+            verify: false,
             cache_mib: 64,
             workers: 0,
             max_connections: 10_000,

@@ -114,6 +114,7 @@ struct Seen {
     views_lag: Gauge,
     reactor_lag: Gauge,
     waiting: Gauge,
+    pending: Gauge,
     cache_entries: Family<CacheLabel, Gauge>,
     cache_bytes: Family<CacheLabel, Gauge>,
     cache_hits: Family<CacheLabel, Counter>,
@@ -255,6 +256,7 @@ impl Seen {
             ("views_lag_events", "Events that the views have not taken in", &self.views_lag),
             ("reactor_lag_events", "Events that the reactor has not seen", &self.reactor_lag),
             ("reactor_waiting_streams", "Streams with an instant at which something is due", &self.waiting),
+            ("reactor_pending_events", "Events for which something is still to be done", &self.pending),
         ];
         for (name, help, gauge) in gauges {
             shiplog.register(name, help, gauge.clone());
@@ -274,6 +276,7 @@ impl Seen {
         let reactor = *app.reactor.borrow();
         set(&self.reactor_lag, events.saturating_sub(length(reactor.position)));
         set(&self.waiting, reactor.waiting as u64);
+        set(&self.pending, reactor.pending as u64);
         self.cache("releases", &app.releases);
         self.cache("products", &app.products);
         self.cache("environments", &app.environments);

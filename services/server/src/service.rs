@@ -65,7 +65,8 @@ pub async fn start(config: Config) -> Result<Service, StartError> {
     let data = config.data.clone();
     let metrics = Arc::new(Metrics::new(clock.real()));
     let observer: Arc<dyn Observer> = Arc::new(Appends(Arc::clone(&metrics)));
-    let options = EmbeddedOptions { observer: Some(observer), ..EmbeddedOptions::default() };
+    let options =
+        EmbeddedOptions { observer: Some(observer), verify: config.verify, ..EmbeddedOptions::default() };
     let store = tokio::task::spawn_blocking(move || Embedded::open(&data, options))
         .await
         .map_err(|error| StartError::Store(error.to_string()))?

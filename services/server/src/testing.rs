@@ -1,8 +1,15 @@
 //! An `App` over any store, for tests of what lies behind the edge.
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use eventlog::EventStore;
+use eventlog::store::memory::Memory;
+use eventlog::{
+    AppendError, Appended, EventStore, ExpectedRevision, NewEvent, Position, ReadError, Recorded, Revision,
+    StreamId,
+};
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use release::value::ActorId;
 use release::{Actor, ActorKind, Role};
 use serde_json::json;
@@ -16,13 +23,18 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::procedures::Catalogue;
 
-/// A service without its edge: a standing clock, one local issuer, `cache_mib` for releases.
+/// A service without its edge: a standing clock, one local issuer, `cache_mib` for releases. Its data
+/// directory is gone, so it keeps nothing but its log.
 pub fn app(store: Arc<dyn EventStore>, cache_mib: u64) -> Arc<App> {
-    let dir = tempfile::tempdir().unwrap();
+    app_in(tempfile::tempdir().unwrap().path(), store, cache_mib)
+}
+
+/// The same, with a data directory.
+pub fn app_in(data: &Path, store: Arc<dyn EventStore>, cache_mib: u64) -> Arc<App> {
     let issuer = "https://issuer.test";
-    LocalIssuer::load_or_generate(dir.path(), issuer).unwrap();
-    let mut config = Config { cache_mib, data: dir.path().to_owned(), ..Config::default() };
-    let trusted = json!({"issuer": issuer, "audience": "shiplog", "jwks": dir.path().join(JWKS_FILE),
+    LocalIssuer::load_or_generate(data, issuer).unwrap();
+    let mut config = Config { cache_mib, data: data.to_owned(), ..Config::default() };
+    let trusted = json!({"issuer": issuer, "audience": "shiplog", "jwks": data.join(JWKS_FILE),
                          "algorithms": ["EdDSA"], "kind": "claim"});
     config.auth.issuers.push(serde_json::from_value(trusted).unwrap());
     let clock = Clock::simulated("2026-11-22T12:00:00Z".parse().unwrap());
@@ -50,5 +62,89 @@ pub fn by(subject: &str, roles: &[Role], key: Option<&str>) -> Envelope {
         causation: None,
         correlation: None,
         trace: None,
+    }
+}
+
+/// A log that notes which parts of it are read by position.
+pub struct Observed {
+    log: Memory,
+    reads: Mutex<Vec<Read>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Read {
+    /// One event, at a place that is known.
+    At(Option<Position>),
+    /// Whatever follows.
+    After(Option<Position>),
+}
+
+impl Observed {
+    pub fn new(log: &Memory) -> Arc<Self> {
+        Arc::new(Self { log: log.clone(), reads: Mutex::default() })
+    }
+
+    /// The smallest position that was read behind, if anything but single events was read.
+    pub fn read_behind(&self) -> Option<Option<Position>> {
+        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let after = |read: &Read| match read {
+            Read::At(_) => None,
+            Read::After(position) => Some(*position),
+        };
+        reads.iter().filter_map(after).min()
+    }
+
+    fn note(&self, read: Read) {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner).push(read);
+    }
+}
+
+impl EventStore for Observed {
+    fn append(
+        &self,
+        stream: &StreamId,
+        expected: ExpectedRevision,
+        events: Vec<NewEvent>,
+    ) -> BoxFuture<'static, Result<Appended, AppendError>> {
+        self.log.append(stream, expected, events)
+    }
+
+    fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: Revision,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Recorded>, ReadError>> {
+        self.log.read_stream(stream, from, limit)
+    }
+
+    fn read_all(
+        &self,
+        after: Option<Position>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Recorded>, ReadError>> {
+        self.note(if limit == 1 { Read::At(after) } else { Read::After(after) });
+        self.log.read_all(after, limit)
+    }
+
+    fn subscribe(&self, after: Option<Position>) -> BoxStream<'static, Result<Recorded, ReadError>> {
+        self.note(Read::After(after));
+        self.log.subscribe(after)
+    }
+
+    fn head(&self) -> Option<Position> {
+        self.log.head()
+    }
+
+    fn queued(&self) -> usize {
+        self.log.queued()
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        self.log.close()
+    }
+
+    fn failed(&self) -> BoxFuture<'static, String> {
+        self.log.failed()
     }
 }

@@ -1,6 +1,6 @@
 //! Which streams are to be looked at when.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use eventlog::StreamId;
 use jiff::{SignedDuration, Timestamp};
@@ -12,11 +12,36 @@ const AGAIN: SignedDuration = SignedDuration::from_secs(60);
 pub struct Agenda {
     by_time: BTreeSet<(Timestamp, StreamId)>,
     by_stream: HashMap<StreamId, Timestamp>,
+    /// Streams whose instant may be another than when this was last asked for.
+    changed: HashSet<StreamId>,
 }
 
 impl Agenda {
+    /// As it was written down.
+    pub fn of(kept: Vec<(StreamId, Timestamp)>) -> Self {
+        Self {
+            by_time: kept.iter().map(|(stream, at)| (*at, stream.clone())).collect(),
+            by_stream: kept.into_iter().collect(),
+            changed: HashSet::new(),
+        }
+    }
+
+    /// What is another than the last time this was asked: streams with their instant, or none.
+    pub fn changes(&mut self) -> Vec<(StreamId, Option<Timestamp>)> {
+        let now = |stream: StreamId| {
+            let at = self.by_stream.get(&stream).copied();
+            (stream, at)
+        };
+        std::mem::take(&mut self.changed).into_iter().map(now).collect()
+    }
+
+    pub fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
     pub fn put(&mut self, stream: &StreamId, at: Timestamp) {
         self.remove(stream);
+        self.changed.insert(stream.clone());
         self.by_time.insert((at, stream.clone()));
         self.by_stream.insert(stream.clone(), at);
     }
@@ -24,6 +49,7 @@ impl Agenda {
     pub fn remove(&mut self, stream: &StreamId) {
         if let Some(at) = self.by_stream.remove(stream) {
             self.by_time.remove(&(at, stream.clone()));
+            self.changed.insert(stream.clone());
         }
     }
 
@@ -82,6 +108,19 @@ mod tests {
         assert_eq!(agenda.take_due(at(20)), Some(stream(2)));
         assert_eq!(agenda.take_due(at(20)), Some(stream(1)));
         assert_eq!(agenda.take_due(at(99)), None);
+    }
+
+    #[test]
+    fn what_is_written_down_of_every_change_makes_the_same_agenda() {
+        let mut agenda = Agenda::of(vec![(stream(1), at(30)), (stream(2), at(10))]);
+        assert_eq!(agenda.take_due(at(10)), Some(stream(2)));
+        agenda.put(&stream(3), at(40));
+        agenda.put(&stream(1), at(50));
+        let mut changes = agenda.changes();
+        changes.sort();
+        assert_eq!(changes, [(stream(1), Some(at(50))), (stream(2), None), (stream(3), Some(at(40)))]);
+        assert!(agenda.changes().is_empty());
+        assert_eq!((agenda.len(), agenda.next()), (2, Some(at(40))));
     }
 
     #[test]
