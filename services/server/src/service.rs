@@ -129,13 +129,15 @@ async fn serve(app: Arc<App>) -> Result<Service, StartError> {
     }
     let server = server.bind(app.config.listen).map_err(listen)?;
     let addr = server.addrs().first().copied().unwrap_or(app.config.listen);
+    let background = tokio_util::sync::CancellationToken::new();
+    let views = tokio::spawn(views::run(Arc::clone(&app), background.clone()));
+    // Whoever sees that it serves gets lists too, unless they have to be built.
+    app.views.opened().await;
     let server = server.run();
     let handle = server.handle();
-    let background = tokio_util::sync::CancellationToken::new();
     tokio::spawn(keep_keys_fresh(Arc::clone(&app), background.clone()));
     let reactor = tokio::spawn(reactor::run(Arc::clone(&app), background.clone()));
     let denials = tokio::spawn(access::record(Arc::clone(&app), background.clone()));
-    let views = tokio::spawn(views::run(Arc::clone(&app), background.clone()));
     let finished = tokio::spawn(server);
     tracing::info!(%addr, "Shiplog serves on http://{addr}");
     Ok(Service { app, addr, server: handle, background, reactor, denials, views, finished })

@@ -57,6 +57,8 @@ impl View {
 pub struct Progress {
     /// Every event up to here is in every view that has not stopped.
     pub position: Option<Position>,
+    /// It is known what the file holds.
+    pub opened: bool,
     /// Everything that was in the log at the start has been read.
     pub caught_up: bool,
     pub stopped: Vec<Stopped>,
@@ -111,6 +113,12 @@ impl Views {
             progress: watch::Sender::default(),
             hurry: Notify::new(),
         }
+    }
+
+    /// Waits until it is known whether the file of the last run can be continued.
+    pub async fn opened(&self) {
+        // The sender lives as long as this, so the wait ends with the opening.
+        let _ = self.progress.subscribe().wait_for(|progress| progress.opened).await;
     }
 
     pub fn progress(&self) -> Progress {

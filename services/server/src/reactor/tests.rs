@@ -213,7 +213,7 @@ async fn what_happened_while_nobody_reacted_is_done_after_the_start() {
     let node = Node::start(&data, Arc::new(store.clone()));
     settled(&node.app).await;
     assert_eq!(holder(&node.app).await, None);
-    assert_eq!(recorded(&store, "environment.reservation_released").await, 1);
+    assert_eq!(recorded(&store, "environment.released").await, 1);
     node.stop().await;
 }
 
@@ -229,14 +229,14 @@ async fn killed_between_an_effect_and_its_cursor_the_effect_is_not_repeated() {
     let node = Node::start(&data, Arc::new(store.clone()));
     aborted_with_a_reservation(&node.app, "checkout").await;
     settled(&node.app).await;
-    assert_eq!(recorded(&store, "environment.reservation_released").await, 1);
+    assert_eq!(recorded(&store, "environment.released").await, 1);
     node.stop().await;
     // What a kill leaves: the effect is in the log, and the file says nothing of it.
     std::fs::write(File::path(data.path()), before).unwrap();
 
     let node = Node::start(&data, Arc::new(store.clone()));
     settled(&node.app).await;
-    assert_eq!(recorded(&store, "environment.reservation_released").await, 1);
+    assert_eq!(recorded(&store, "environment.released").await, 1);
     node.app.clock.advance(121).unwrap();
     settled(&node.app).await;
     assert_eq!(holder_of(&node.app, "search").await, None);
@@ -271,7 +271,7 @@ async fn a_file_that_cannot_be_trusted_is_made_again_from_the_log() {
         let node = Node::start(&data, Arc::clone(&observed) as Arc<dyn EventStore>);
         settled(&node.app).await;
         assert_eq!(observed.read_behind(), Some(None), "{what}");
-        assert_eq!(recorded(&store, "environment.reservation_released").await, 1, "{what}");
+        assert_eq!(recorded(&store, "environment.released").await, 1, "{what}");
         node.app.clock.advance(121).unwrap();
         settled(&node.app).await;
         assert_eq!(holder_of(&node.app, "search").await, None, "{what}");
@@ -304,7 +304,7 @@ async fn what_fails_for_long_is_pending_across_restarts_while_other_products_go_
     node.reaches(|seen| seen.position >= head && seen.pending == 0).await;
     assert!(observed.read_behind() >= Some(head));
     assert_eq!(holder(&node.app).await, None);
-    assert_eq!(recorded(&store, "environment.reservation_released").await, 2);
+    assert_eq!(recorded(&store, "environment.released").await, 2);
     node.stop().await;
     assert_eq!(kept(&data).unwrap().2, []);
 }
@@ -341,7 +341,7 @@ async fn two_reactors_with_files_of_their_own_do_everything_once_also_after_a_re
         settled(&node.app).await;
         node.stop().await;
     }
-    assert_eq!(recorded(&store, "environment.reservation_released").await, 1);
+    assert_eq!(recorded(&store, "environment.released").await, 1);
     assert_eq!(recorded(&store, "environment.reservation_expired").await, 1);
 }
 

@@ -94,12 +94,15 @@ struct Tail {
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let mut tail = match Tail::open(Arc::clone(&app)).await {
         Ok(tail) => tail,
-        Err(Failure::Closed) => return,
+        Err(Failure::Closed) => {
+            app.views.progress.send_modify(|progress| progress.opened = true);
+            return;
+        }
         Err(Failure::Passing(error) | Failure::File(error) | Failure::Poison { error, .. }) => {
             tracing::error!(%error, "the views could not be opened; lists are not served");
             let stopped = |view| Stopped { view, position: None, error: error.clone() };
             let stopped = View::ALL.map(stopped).to_vec();
-            app.views.progress.send_replace(Progress { stopped, ..Progress::default() });
+            app.views.progress.send_replace(Progress { opened: true, stopped, ..Progress::default() });
             return;
         }
     };
@@ -427,6 +430,7 @@ impl Tail {
     fn publish(&self) {
         self.app.views.progress.send_replace(Progress {
             position: self.position,
+            opened: true,
             caught_up: self.caught_up,
             stopped: self.stopped.clone(),
         });

@@ -24,6 +24,7 @@ use crate::auth::{AuthConfig, PrincipalKind, Verifier};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::procedures::Catalogue;
+use crate::testing::Observed;
 use crate::{App, Config, http};
 
 const ISSUER: &str = "https://local.shiplog.example";
@@ -66,7 +67,7 @@ impl World {
         let data = TempDir::new().unwrap();
         let issuer = LocalIssuer::load_or_generate(data.path(), ISSUER).unwrap();
         let store = Memory::new();
-        let app = app(data.path(), &store);
+        let app = app(data.path(), Arc::new(store.clone()));
         let serve = serve(&app).await;
         Self { data, store, issuer, app, serve, tail: None }
     }
@@ -87,8 +88,13 @@ impl World {
 
     /// Ends the views and starts a new process over the same log.
     async fn restart(&mut self) {
+        let store = Arc::new(self.store.clone());
+        self.restart_over(store).await;
+    }
+
+    async fn restart_over(&mut self, store: Arc<dyn EventStore>) {
         self.end().await;
-        self.app = app(self.data.path(), &self.store);
+        self.app = app(self.data.path(), store);
         self.serve = serve(&self.app).await;
         self.run().await;
     }
@@ -183,7 +189,7 @@ async fn serve(app: &Arc<App>) -> Serve {
     })
 }
 
-fn app(data: &Path, store: &Memory) -> Arc<App> {
+fn app(data: &Path, store: Arc<dyn EventStore>) -> Arc<App> {
     let trusted = serde_json::from_value(json!({
         "issuer": ISSUER, "audience": "shiplog", "jwks": data.join(JWKS_FILE), "algorithms": ["EdDSA"],
         "typ": "JWT", "kind": "claim", "max_lifetime": 86_400, "tenants": ["*"],
@@ -191,7 +197,6 @@ fn app(data: &Path, store: &Memory) -> Arc<App> {
     let auth = AuthConfig { issuers: vec![trusted.unwrap()], cached_tokens: 100 };
     let verifier = Verifier::new(&auth, Clock::System.now()).unwrap();
     let config = Config { data: data.to_owned(), ..Config::default() };
-    let store = Arc::new(store.clone());
     let metrics = Arc::new(Metrics::new(Clock::System.real()));
     Arc::new(App::new(config, store, Clock::System, verifier, Catalogue::new().unwrap(), metrics))
 }
@@ -257,6 +262,20 @@ async fn given_a_file_that_can_be_trusted_when_started_then_it_is_continued() {
     assert!(world.dump().iter().any(|row| row.contains("only-in-this-file")));
     let listed = world.get("/v1/releases", &["viewer"]).await.ok();
     assert_eq!(names(&listed, "releases", "release")[0], "search-1.1.0");
+}
+
+#[actix_web::test]
+async fn given_a_current_file_when_started_then_nothing_is_read_again_and_lists_are_served() {
+    let mut world = World::running().await;
+    some_work(&world).await;
+    world.settled().await;
+    let observed = Observed::new(&world.store);
+    world.restart_over(Arc::clone(&observed) as Arc<dyn EventStore>).await;
+    let listed = world.get("/v1/releases", &["viewer"]).await.ok();
+    assert_eq!(names(&listed, "releases", "release").len(), 3);
+    world.end().await;
+    let head = world.store.head();
+    assert!(observed.read_behind().is_none_or(|read| read == head), "{:?}", observed.read_behind());
 }
 
 #[actix_web::test]
