@@ -153,6 +153,7 @@ async fn aborted_with_a_reservation(app: &App, product: &str) {
     let pinned = pinned.unwrap();
     let around = Around {
         procedure: pinned.procedure,
+        settings: Arc::clone(&settings.settings),
         opening: Some(Opening {
             procedure: pinned.reference,
             settings: settings.reference(),
