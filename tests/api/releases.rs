@@ -21,4 +21,5 @@ mod roll_call;
 mod rollback;
 mod waivers;
 mod walk;
+mod why;
 mod window;

@@ -72,6 +72,8 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{release}/events")).get(releases::events::handler));
 
     add(at(&format!("{release}/candidates")).post(candidates::tag::handler).get(candidates::list::handler));
+    // Before the numbers, which would take its name for one.
+    add(at(&format!("{release}/candidates/preview")).get(candidates::preview::handler));
     add(at(&format!("{release}/candidates/{{number}}")).get(candidates::get::handler));
     add(at(&format!("{release}/candidates/{{number}}/bind")).post(candidates::bind::handler));
     add(at(&format!("{release}/candidates/{{number}}/reject")).post(candidates::reject::handler));
@@ -96,6 +98,7 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{release}/comments/{{comment}}")).get(comments::get::handler));
 
     add(at(&format!("{release}/gates/{{step}}")).get(gates::get::handler));
+    add(at(&format!("{release}/why")).get(releases::why::handler));
     let request = format!("{release}/approvals/requests");
     add(at(&format!("{release}/window")).post(window::set::handler).get(window::get::handler));
     add(at(&request).post(approvals::request::handler).get(approvals::list::handler));

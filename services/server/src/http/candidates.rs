@@ -3,6 +3,7 @@
 pub mod bind;
 pub mod get;
 pub mod list;
+pub mod preview;
 pub mod reject;
 pub mod tag;
 

@@ -38,6 +38,7 @@ use super::{
         candidates::tag::handler,
         candidates::list::handler,
         candidates::get::handler,
+        candidates::preview::handler,
         candidates::bind::handler,
         candidates::reject::handler,
         evidence::record::handler,
@@ -46,6 +47,7 @@ use super::{
         evidence::retract::handler,
         evidence::record_for_item::handler,
         gates::get::handler,
+        releases::why::handler,
         items::get::handler,
         items::attest::handler,
         items::reaffirm::handler,
@@ -330,8 +332,10 @@ fn shared_headers() -> Value {
 /// Reads that are not of one state at one revision.
 const WITHOUT_REVISION: &[&str] = &[
     "/v1/procedures/schema",
+    "/v1/releases/{release}/candidates/preview",
     "/v1/releases/{release}/events",
     "/v1/releases/{release}/gates/{step}",
+    "/v1/releases/{release}/why",
     "/v1/whoami",
 ];
 

@@ -13,6 +13,7 @@ pub mod list;
 pub mod open;
 pub mod reopen;
 pub mod resume;
+pub mod why;
 
 use std::sync::Arc;
 

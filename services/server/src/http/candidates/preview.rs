@@ -1,0 +1,96 @@
+//! `GET /v1/releases/{release}/candidates/preview`
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::Data;
+use release::Context;
+use release::command::TagCandidate;
+use release::decide::{PreviewRow, preview};
+use release::value::{CandidateTag, GitSha, List, ReleaseId, Sha256Hex};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::http::answer::{Answer, json};
+use crate::http::call::{Call, Caller, FromQuery, NoBody};
+use crate::http::problem::Problem;
+use crate::http::releases::{AsOf, read, unknown};
+use crate::surroundings;
+
+/// The candidate that is not tagged yet.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct NextCandidate {
+    /// The commit that would be tagged.
+    #[param(value_type = String, example = "5d1c2f0a8e4b6973c1d0e9f8a7b6c5d4e3f2a1b0")]
+    commit: GitSha,
+    /// Its migrations, configuration schema and pipeline; what is not given counts as unknown.
+    #[param(value_type = Option<String>)]
+    migration_set_digest: Option<Sha256Hex>,
+    #[param(value_type = Option<String>)]
+    config_schema_digest: Option<Sha256Hex>,
+    #[param(value_type = Option<String>)]
+    pipeline_digest: Option<Sha256Hex>,
+}
+
+impl FromQuery for NextCandidate {}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CandidatePreview {
+    /// The tag it would get: the next number of the release.
+    pub tag: CandidateTag,
+    /// One row per item of the procedure, in its order.
+    #[schema(max_items = 1000)]
+    pub items: Vec<PreviewRow>,
+}
+
+/// Preview a candidate
+///
+/// What tagging a commit would do to every item, with the facts that are known of that commit today: which stay, are judged
+/// again, wait for a person's word, or go stale. Nothing is recorded. It is refused where tagging would be. It is
+/// about the present, so the answer has no ETag.
+#[utoipa::path(
+    get,
+    path = "/v1/releases/{release}/candidates/preview",
+    operation_id = "previewCandidate",
+    tag = "Candidates",
+    params(NextCandidate),
+    responses((status = 200, description = "One row per item", body = CandidatePreview)),
+)]
+pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, NextCandidate>) -> Answer {
+    answer(&app, &call.caller, &call.path, call.query).await.map_err(|problem| problem.on(&call.caller))
+}
+
+async fn answer(app: &App, caller: &Caller, id: &ReleaseId, next: NextCandidate) -> Answer {
+    let snapshot = read(app, caller, id, &AsOf::default()).await?;
+    let release = &snapshot.release.state;
+    let opened = release.opened.as_ref().ok_or_else(|| unknown(id))?;
+    let around = surroundings::whole(app, caller.tenant(), opened).await?;
+    let highest = release.candidates.iter().map(|candidate| candidate.number).max().unwrap_or(0);
+    let tag = CandidateTag::of(&opened.version, highest + 1);
+    let body = TagCandidate {
+        tag: tag.clone(),
+        // No tag object exists yet; nothing here reads it.
+        tag_object_sha: next.commit.clone(),
+        commit_sha: next.commit,
+        artifacts: List::default(),
+        authors: List::default(),
+        changed_paths: List::default(),
+        migration_set_digest: next.migration_set_digest,
+        config_schema_digest: next.config_schema_digest,
+        pipeline_digest: next.pipeline_digest,
+    };
+    let actor = caller.actor(Some(id.product()))?;
+    let ctx = Context { now: app.clock.now(), actor: &actor, event_id: &|_| Uuid::nil(), around: &around };
+    let items = preview(release, &body, &ctx).map_err(Problem::from)?;
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((header::CONTENT_TYPE, "application/json"))
+        .insert_header((header::CACHE_CONTROL, "private, no-cache"));
+    if let Some(position) = snapshot.position {
+        response.insert_header(("Shiplog-Position", position.to_string()));
+    }
+    Ok(response.body(json(&CandidatePreview { tag, items })?))
+}
