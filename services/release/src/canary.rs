@@ -45,7 +45,7 @@ impl<'t> Limits<'t> {
 }
 
 /// As people read it: more than four significant digits would say more than was measured.
-fn rounded(value: f64) -> String {
+pub fn rounded(value: f64) -> String {
     let places = match value.abs() {
         large if large >= 1_000.0 => 0,
         large if large >= 100.0 => 1,

@@ -328,6 +328,8 @@ optional_facts! {
         controller: Link,
         error_rate: f64,
         control_error_rate: f64,
+        /// The longest time without telemetry in it.
+        longest_gap_s: u64,
     }
     Timer { from: Timestamp, to: Timestamp, planned_s: u64, } optional { coverage: f64, watcher: Line, }
     JourneyCheck { cases: List<JourneyCase, 200>, } optional { version: Line, environment: Name, commit_sha: GitSha, }

@@ -13,6 +13,7 @@ mod backed_up;
 mod branch_merged;
 mod branch_protected;
 mod breaking_changes_documented;
+mod canary_monitored;
 mod changelog_covers;
 mod configuration_present;
 mod dashboards_watched;
@@ -34,6 +35,7 @@ mod notes_published;
 mod notified;
 mod performance_kept;
 mod previous_kept;
+mod proceed_decided;
 mod rollback_not_needed;
 mod rollback_rehearsed;
 mod rollout_completed;
@@ -43,6 +45,7 @@ mod tests_passed;
 mod ticket_closed;
 mod version_matches;
 mod version_numbers;
+mod within_baseline;
 mod workflows_passed;
 
 use jiff::Timestamp;
@@ -55,7 +58,7 @@ use crate::procedure::Policy;
 use crate::verdict::{Cause, Verdict};
 
 pub use finding::Findings;
-pub use reading::Reading;
+pub use reading::{Read, Reading};
 pub use why::{MissingFact, Question, why};
 
 /// The version of the rules that recorded verdicts name; one more when a rule says something else than
@@ -100,6 +103,11 @@ impl Reads {
     /// The status of other items.
     pub const ITEMS: Self = Self(1 << 51);
     pub const APPROVAL: Self = Self(1 << 52);
+    /// What judges the canary: a look, or the end of its clock.
+    pub const CANARY: Self = Self(1 << 53);
+    /// A decision to go on, hold or abort in the middle of a deployment.
+    pub const PROCEED: Self = Self(1 << 54);
+    pub const TELEMETRY: Self = Self(1 << 55);
     pub const EVERYTHING: Self = Self(u64::MAX);
 
     pub const fn of(kinds: &[EvidenceKind]) -> Self {
@@ -212,10 +220,16 @@ rules! {
     FlagsAsPlanned in flags_as_planned,
     /// The deployment to production was authorized and is of what was authorized.
     DeploymentAuthorized in deployment_authorized,
+    /// The canary had its time in the band, with enough telemetry and requests.
+    CanaryMonitored in canary_monitored,
+    /// The canary passed, and it was decided to proceed.
+    ProceedDecided in proceed_decided,
     /// The previous version is kept ready.
     PreviousKept in previous_kept,
     /// The deployment to production succeeded.
     RolloutCompleted in rollout_completed,
+    /// The item's metrics stayed within their baseline for the time of monitoring.
+    WithinBaseline in within_baseline,
     /// The time of monitoring has passed.
     MonitoringElapsed in monitoring_elapsed,
     /// Nothing calls for a rollback.

@@ -5,9 +5,10 @@
 use jiff::{SignedDuration, Timestamp};
 use release::canary::{
     CanaryThresholds, Clock, ClockPhase, Direction, JudgedMetric, Judgement, Limits, MetricTest,
-    MonitoringThresholds, NanPolicy, PRODUCT_RELEASE_JUDGEMENT, Telemetry, judge,
+    MonitoringThresholds, NanPolicy, Telemetry, judge,
 };
 use release::event::{CanaryVerdict, Interval, Sample, SampleSeries};
+use release::procedure::PRODUCT_RELEASE_V2;
 use release::procedures::{LintCode, lint};
 use release::spec::monday;
 use release::spec::release::{judged_procedure, line};
@@ -202,10 +203,15 @@ fn finds(member: &str, value: Value) {
 fn given_the_thresholds_of_the_procedure_they_are_its_rules_and_come_back_as_they_were() {
     let procedure = judged_procedure();
     assert_eq!(lint(&procedure), []);
-    let written: Value = serde_json::from_slice(PRODUCT_RELEASE_JUDGEMENT).unwrap();
+    let written: Value = serde_json::from_slice(PRODUCT_RELEASE_V2).unwrap();
+    let written = &written["thresholds"];
     let canary: CanaryThresholds = serde_json::from_value(written["canary"].clone()).unwrap();
     let after: MonitoringThresholds = serde_json::from_value(written["monitoring"].clone()).unwrap();
-    assert_eq!(json!({"canary": canary, "monitoring": after}), written);
+    assert_eq!(
+        json!({"canary": canary, "monitoring": after}),
+        json!({"canary": written["canary"],
+        "monitoring": written["monitoring"]})
+    );
 
     let looks: Vec<_> = canary.looks.iter().map(|look| (look.at_s, look.alpha)).collect();
     assert_eq!(looks, [(300, 0.01), (600, 0.02), (900, 0.02)]);

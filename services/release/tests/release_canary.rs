@@ -120,6 +120,8 @@ fn points(load: Load, at: Timestamp) -> Vec<Sample> {
     let mut points = pair("error_rate", errors.0, errors.1, true).to_vec();
     points.extend(pair("latency_p50_ms", load.p50 + noise, 100.0 + noise, false));
     points.extend(pair("latency_p95_ms", load.p95 + noise, 250.0 + noise, false));
+    // Too few requests reach a canary to say so of it.
+    points.push(sample(load.series, "latency_p99_ms", at, 400.0 + noise, None));
     points
 }
 
@@ -544,8 +546,12 @@ fn given_a_schema_that_cannot_go_back_the_proposal_says_what_to_do_instead() {
 fn baseline(story: Story, days_before: i64, errors: f64, p95: f64) -> Story {
     let from = story.now - SignedDuration::from_hours(24 * days_before + 1);
     let metric = |name: &str, value| Metric { name: line(name), value, unit: None, baseline: None };
-    let metrics =
-        vec![metric("error_rate", errors), metric("latency_p50_ms", 100.0), metric("latency_p95_ms", p95)];
+    let metrics = vec![
+        metric("error_rate", errors),
+        metric("latency_p50_ms", 100.0),
+        metric("latency_p95_ms", p95),
+        metric("latency_p99_ms", 400.0),
+    ];
     let body = CaptureBaseline {
         source: line("prometheus"),
         from,
@@ -570,12 +576,8 @@ fn rolled_out() -> Story {
 }
 
 fn after(story: &Story) -> release::canary::monitoring::MonitoringVerdict {
-    use release::canary::{Limits, monitoring};
-    let judging = judging();
     let deployment = story.state.deployments.last().unwrap();
-    let baselines = monitoring::Baselines::of(&story.state.baselines, deployment.started_at);
-    let limits = Limits::of(&judging.procedure.thresholds).unwrap();
-    monitoring::judge(deployment, baselines, &limits, story.state.class(), story.now).unwrap()
+    release::canary::monitoring::of(&story.state, deployment, &judging().procedure, story.now).unwrap()
 }
 
 #[test]

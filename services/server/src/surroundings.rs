@@ -91,6 +91,7 @@ fn compares_people(command: &Command) -> bool {
         | Command::GrantWaiver { .. }
         | Command::DenyWaiver { .. }
         | Command::ConfirmNotApplicable { .. }
+        | Command::DecideProceed { .. }
         | Command::DecideRollback { .. } => true,
         Command::Batch { commands } => commands.iter().any(compares_people),
         _ => false,

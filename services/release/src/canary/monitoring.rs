@@ -9,38 +9,66 @@ use super::statistics::{count, mean};
 use super::thresholds::{Direction, MonitoredMetric, MonitoringLimit, NanPolicy};
 use super::{Limits, Telemetry, rounded};
 use crate::event::{ChangeClass, Interval, SampleSeries};
-use crate::procedure::MONITORING_COMPLETED;
-use crate::release::{Baseline, Deployment, DeploymentState};
+use crate::evidence::{Facts, Metric};
+use crate::procedure::{MONITORING_COMPLETED, Procedure};
+use crate::release::{Deployment, DeploymentState, Release, TimerStatus};
 use crate::value::{Line, Name};
 use crate::verdict::{Cause, Row};
 
 const DAY_S: i64 = 24 * 3_600;
 
 /// What a deployment is compared with after the rollout: the hour before it and the same hour a week
-/// before, both as they were captured.
+/// before, both as they were captured here or reported as evidence.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Baselines<'r> {
-    pub recent: Option<&'r Baseline>,
-    pub weekly: Option<&'r Baseline>,
+    pub recent: Option<Before<'r>>,
+    pub weekly: Option<Before<'r>>,
+}
+
+/// Metrics of a time before the deployment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Before<'r> {
+    pub from: Timestamp,
+    pub to: Timestamp,
+    pub metrics: &'r [Metric],
+}
+
+impl Before<'_> {
+    pub fn value(&self, metric: &Line) -> Option<f64> {
+        self.metrics.iter().find(|known| known.name == *metric).map(|known| known.value)
+    }
 }
 
 impl<'r> Baselines<'r> {
-    pub fn of(captured: &'r [Baseline], started_at: Timestamp) -> Self {
+    pub fn of(release: &'r Release, started_at: Timestamp) -> Self {
+        let captured = release
+            .baselines
+            .iter()
+            .map(|known| (known.at, Before { from: known.from, to: known.to, metrics: &known.metrics }));
+        let standing = release.evidence.values().filter(|evidence| evidence.retracted.is_none());
+        let reported = standing.filter_map(|evidence| match &evidence.recorded.facts {
+            Facts::MetricBaseline(known) => {
+                let before = Before { from: known.from, to: known.to, metrics: &known.metrics };
+                Some((evidence.recorded_at, before))
+            }
+            _ => None,
+        });
+        let mut all: Vec<_> = captured.chain(reported).collect();
+        all.sort_by_key(|(at, before)| (*at, before.to, before.from));
+        let captured: Vec<Before<'r>> = all.into_iter().map(|(_, before)| before).collect();
         let hours = SignedDuration::from_hours;
         let a_week_ago = started_at - SignedDuration::from_secs(7 * DAY_S);
-        let weekly = |baseline: &&Baseline| {
+        let weekly = |baseline: &&Before<'r>| {
             baseline.from <= a_week_ago + hours(1) && baseline.to >= a_week_ago - hours(1)
         };
         let recent = captured.iter().rev().find(|baseline| !weekly(baseline) && baseline.to <= started_at);
         // A baseline that was captured late is better than none.
         let late = || captured.iter().rev().find(|baseline| !weekly(baseline));
-        Self { recent: recent.or_else(late), weekly: captured.iter().rev().find(weekly) }
+        Self { recent: recent.or_else(late).copied(), weekly: captured.iter().rev().find(weekly).copied() }
     }
 
-    fn values(&self, metric: &Line) -> Vec<(&'static str, f64)> {
-        let value = |baseline: Option<&Baseline>| {
-            baseline?.metrics.iter().find(|known| known.name == *metric).map(|known| known.value)
-        };
+    pub fn values(&self, metric: &Line) -> Vec<(&'static str, f64)> {
+        let value = |baseline: Option<Before<'r>>| baseline?.value(metric);
         let both = [("the hour before", value(self.recent)), ("the week before", value(self.weekly))];
         both.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
@@ -77,6 +105,14 @@ pub struct Breach {
     pub detail: String,
 }
 
+/// Whether a sample of any of the item's metrics came since T0.
+pub fn is_sampled(deployment: &Deployment, metrics: &[&MonitoredMetric]) -> bool {
+    let Some((canary, from)) = deployment.canary.as_ref().zip(began(deployment)) else { return false };
+    metrics
+        .iter()
+        .any(|metric| canary.telemetry.times(SampleSeries::Production, &metric.metric).any(|at| at >= from))
+}
+
 /// T0: when the deployment had succeeded.
 pub fn began(deployment: &Deployment) -> Option<Timestamp> {
     match deployment.status {
@@ -111,24 +147,46 @@ pub fn time(
     })
 }
 
+/// What the release shows of a deployment after its rollout. Once the time of 6.8 has elapsed its interval
+/// is fixed; only buckets that come later can still change what holds.
+pub fn of(
+    release: &Release,
+    deployment: &Deployment,
+    procedure: &Procedure,
+    now: Timestamp,
+) -> Option<MonitoringVerdict> {
+    let limits = Limits::of(&procedure.thresholds)?;
+    let item = procedure.item_by_key(MONITORING_COMPLETED).map(|item| item.number);
+    let mut timers = release.timers.iter().filter(|timer| timer.deployment == deployment.deployment);
+    let elapsed = timers
+        .rfind(|timer| Some(timer.item) == item)
+        .filter(|timer| matches!(timer.status, TimerStatus::Elapsed { .. }))
+        .map(|timer| timer.elapses_at);
+    let baselines = Baselines::of(release, deployment.started_at);
+    judge(deployment, baselines, &limits, release.class(), elapsed, now)
+}
+
 /// None before T0, and for a procedure that judges nothing after it.
 pub fn judge(
     deployment: &Deployment,
     baselines: Baselines<'_>,
     limits: &Limits<'_>,
     class: ChangeClass,
+    elapsed: Option<Timestamp>,
     now: Timestamp,
 ) -> Option<MonitoringVerdict> {
     let telemetry = &deployment.canary.as_ref()?.telemetry;
     let (rules, from) = (limits.monitoring?, began(deployment)?);
-    let heard = Heard::of(telemetry, limits, from, now);
+    let last_sample = Heard::of(telemetry, limits, from, now).last;
+    let over = elapsed.unwrap_or(now);
+    let heard = Heard::of(telemetry, limits, from, over);
     let planned_s = limits.thresholds.monitoring_min_s.of(class);
-    let counted_s = whole_seconds(heard.counted(from, now));
+    let counted_s = whole_seconds(heard.counted(from, over));
     let until = from + duration(planned_s) + heard.gaps;
     let came = heard.coverage.unwrap_or(0.0);
     let complete = counted_s >= planned_s && came >= rules.coverage_min;
     let end = from + duration(limits.thresholds.monitoring_max_s) + heard.gaps;
-    let buckets = buckets(from, heard.last.unwrap_or(from).min(end), rules.bucket_s);
+    let buckets = buckets(from, last_sample.unwrap_or(from).min(end), rules.bucket_s);
     let mut verdict = MonitoringVerdict {
         rows: Vec::new(),
         items: BTreeMap::new(),
@@ -139,12 +197,13 @@ pub fn judge(
         coverage: came,
         complete,
         overrun: now > from + duration(limits.thresholds.monitoring_max_s) + seconds(rules.overrun_s),
-        last_sample: heard.last,
+        last_sample,
     };
     let mut held: BTreeMap<Name, Option<bool>> = BTreeMap::new();
     for metric in &rules.metrics {
-        let judged = Monitored { telemetry, metric, base: baselines.values(&metric.metric) };
-        let whole = (counted_s >= planned_s).then_some(Interval { from, to: until.min(now) });
+        let held_to = HeldTo { metric, base: baselines.values(&metric.metric) };
+        let judged = Monitored { telemetry, metric, held_to };
+        let whole = (counted_s >= planned_s).then_some(Interval { from, to: until.min(over) });
         let (rows, breaches) = judged.rows(&buckets, whole, rules.consecutive, rules.breached, rules.window);
         if !metric.muted {
             let seen = (!rows.is_empty()).then(|| rows.iter().all(|row| row.ok));
@@ -238,7 +297,57 @@ fn buckets(from: Timestamp, last: Timestamp, length_s: u32) -> Vec<Interval> {
 struct Monitored<'t> {
     telemetry: &'t Telemetry,
     metric: &'t MonitoredMetric,
-    base: Vec<(&'static str, f64)>,
+    held_to: HeldTo<'t>,
+}
+
+/// What a metric is held to: its rules, and what it was before.
+pub struct HeldTo<'t> {
+    pub metric: &'t MonitoredMetric,
+    /// Each baseline with what it is called.
+    pub base: Vec<(&'static str, f64)>,
+}
+
+impl HeldTo<'_> {
+    /// Of two baselines the stricter for a critical metric, the looser for the others; none when there is
+    /// nothing to hold it to.
+    pub fn limit(&self, rule: &MonitoringLimit) -> Option<f64> {
+        let decreases = self.metric.direction == Direction::Decrease;
+        let lenient = |values: &mut dyn Iterator<Item = f64>| {
+            values.reduce(if decreases { f64::min } else { f64::max })
+        };
+        let strict = |values: &mut dyn Iterator<Item = f64>| {
+            values.reduce(if decreases { f64::max } else { f64::min })
+        };
+        let sign = if decreases { -1.0 } else { 1.0 };
+        let allowed = |base: f64| {
+            let ways = [rule.ratio.map(|ratio| ratio * base), rule.difference.map(|more| base + sign * more)];
+            lenient(&mut ways.into_iter().flatten())
+        };
+        let mut by_base = self.base.iter().filter_map(|(_, base)| allowed(*base));
+        let compared = if self.metric.critical { strict(&mut by_base) } else { lenient(&mut by_base) };
+        let allowed = lenient(&mut [compared, rule.objective].into_iter().flatten());
+        strict(&mut [allowed, rule.maximum].into_iter().flatten())
+    }
+
+    pub fn says(&self, rule: &MonitoringLimit, limit: Option<f64>) -> String {
+        let compares = rule.ratio.is_some() || rule.difference.is_some();
+        let Some(limit) = limit else {
+            return if compares { "a baseline to compare with".into() } else { "recorded".into() };
+        };
+        let side = if self.metric.direction == Direction::Decrease { "at least" } else { "at most" };
+        let base: Vec<_> =
+            self.base.iter().map(|(name, value)| format!("{name} {}", rounded(*value))).collect();
+        let from = if base.is_empty() { String::new() } else { format!(" ({})", base.join(", ")) };
+        let muted = if self.metric.muted { " (muted: not counted)" } else { "" };
+        format!("{side} {}{from}{muted}", rounded(limit))
+    }
+
+    pub fn is_beyond(&self, value: f64, limit: f64) -> bool {
+        match self.metric.direction {
+            Direction::Decrease => value < limit,
+            Direction::Increase | Direction::Either => value > limit,
+        }
+    }
 }
 
 /// What one stretch of time shows: a value, nothing, or something that is no number where one had to be.
@@ -260,7 +369,7 @@ impl Monitored<'_> {
         let size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX).max(1);
         let mut rows = Vec::new();
         let mut breaches = Vec::new();
-        let limit = self.limit(&self.metric.bucket);
+        let limit = self.held_to.limit(&self.metric.bucket);
         let failed: Vec<Option<f64>> = buckets.iter().map(|bucket| self.breach(*bucket, limit)).collect();
         let places: Vec<usize> =
             (0..failed.len()).filter(|place| failed.get(*place).is_some_and(Option::is_some)).collect();
@@ -288,7 +397,7 @@ impl Monitored<'_> {
         if let Some([first, .., last] | [first @ last]) = close {
             fire("P2", *first, *last, format!("{breached} of {window} buckets are beyond the limit"));
         }
-        let expected = self.says(&self.metric.bucket, limit);
+        let expected = self.held_to.says(&self.metric.bucket, limit);
         let input = format!("production/{}", self.metric.metric);
         let absent = |expected: String, observed: &str| {
             let target = Name::default_target();
@@ -316,7 +425,7 @@ impl Monitored<'_> {
     fn whole(&self, whole: Interval, input: &str, breaches: &mut Vec<Breach>) -> Vec<Row> {
         let mut rows = Vec::new();
         if let Some(rule) = &self.metric.whole {
-            let limit = self.limit(rule);
+            let limit = self.held_to.limit(rule);
             let breach = self.breach(whole, limit);
             let observed = match self.seen(whole) {
                 Seen::Value(value) => rounded(value),
@@ -325,7 +434,7 @@ impl Monitored<'_> {
             rows.push(super::judge::row(
                 self.item(),
                 &format!("{input}/whole"),
-                self.says(rule, limit),
+                self.held_to.says(rule, limit),
                 observed,
                 breach.is_none(),
             ));
@@ -356,40 +465,6 @@ impl Monitored<'_> {
         self.metric.item.as_str()
     }
 
-    /// Of two baselines the stricter for a critical metric, the looser for the others; none when there is
-    /// nothing to hold it to.
-    fn limit(&self, rule: &MonitoringLimit) -> Option<f64> {
-        let decreases = self.metric.direction == Direction::Decrease;
-        let lenient = |values: &mut dyn Iterator<Item = f64>| {
-            values.reduce(if decreases { f64::min } else { f64::max })
-        };
-        let strict = |values: &mut dyn Iterator<Item = f64>| {
-            values.reduce(if decreases { f64::max } else { f64::min })
-        };
-        let sign = if decreases { -1.0 } else { 1.0 };
-        let allowed = |base: f64| {
-            let ways = [rule.ratio.map(|ratio| ratio * base), rule.difference.map(|more| base + sign * more)];
-            lenient(&mut ways.into_iter().flatten())
-        };
-        let mut by_base = self.base.iter().filter_map(|(_, base)| allowed(*base));
-        let compared = if self.metric.critical { strict(&mut by_base) } else { lenient(&mut by_base) };
-        let allowed = lenient(&mut [compared, rule.objective].into_iter().flatten());
-        strict(&mut [allowed, rule.maximum].into_iter().flatten())
-    }
-
-    fn says(&self, rule: &MonitoringLimit, limit: Option<f64>) -> String {
-        let compares = rule.ratio.is_some() || rule.difference.is_some();
-        let Some(limit) = limit else {
-            return if compares { "a baseline to compare with".into() } else { "recorded".into() };
-        };
-        let side = if self.metric.direction == Direction::Decrease { "at least" } else { "at most" };
-        let base: Vec<_> =
-            self.base.iter().map(|(name, value)| format!("{name} {}", rounded(*value))).collect();
-        let from = if base.is_empty() { String::new() } else { format!(" ({})", base.join(", ")) };
-        let muted = if self.metric.muted { " (muted: not counted)" } else { "" };
-        format!("{side} {}{from}{muted}", rounded(limit))
-    }
-
     /// The value where it lies beyond the limit. What is no number lies beyond every limit where the
     /// policy says that it fails.
     fn breach(&self, span: Interval, limit: Option<f64>) -> Option<f64> {
@@ -398,12 +473,7 @@ impl Monitored<'_> {
             Seen::Nothing => return None,
             Seen::NoNumber => return Some(0.0),
         };
-        let limit = limit?;
-        let beyond = match self.metric.direction {
-            Direction::Decrease => value < limit,
-            Direction::Increase | Direction::Either => value > limit,
-        };
-        beyond.then_some(value)
+        self.held_to.is_beyond(value, limit?).then_some(value)
     }
 
     fn values(&self, span: Interval) -> (Vec<(f64, f64)>, bool) {

@@ -270,6 +270,3 @@ impl CanaryThresholds {
         u32::try_from(self.looks.len()).unwrap_or(u32::MAX)
     }
 }
-
-/// The members `canary` and `monitoring` of a procedure's thresholds, as the procedure gives them.
-pub const PRODUCT_RELEASE_JUDGEMENT: &[u8] = include_bytes!("../../procedures/judgement.json");

@@ -182,9 +182,8 @@ impl<'r> Seen<'r> {
             let control = series(control(self.telemetry));
             return self.telemetry.errors(control, metric, window.from, window.to).rate();
         }
-        let baselines = Baselines::of(&self.release.baselines, self.deployment.started_at);
-        let recent = baselines.recent.or(baselines.weekly)?;
-        recent.metrics.iter().find(|known| known.name == *metric).map(|known| known.value)
+        let baselines = Baselines::of(self.release, self.deployment.started_at);
+        baselines.recent.or(baselines.weekly)?.value(metric)
     }
 
     /// C3: neither the candidate nor, during the rollout, what it replaces.
@@ -317,12 +316,8 @@ impl<'r> Seen<'r> {
 
     /// P1 and P2; the stronger of the two where both hold for a metric.
     fn breaches(&self) -> Vec<Firing> {
-        let baselines = Baselines::of(&self.release.baselines, self.deployment.started_at);
-        let class = self.release.class();
-        let Some(verdict) = monitoring::judge(self.deployment, baselines, &self.limits, class, self.now)
-        else {
-            return Vec::new();
-        };
+        let verdict = monitoring::of(self.release, self.deployment, self.procedure, self.now);
+        let Some(verdict) = verdict else { return Vec::new() };
         let also = |metric: &Line| verdict.breaches.iter().any(|b| b.rule == "P2" && b.metric == *metric);
         let first =
             |place: usize| {

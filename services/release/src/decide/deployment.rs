@@ -234,7 +234,14 @@ pub fn proceed(release: &Release, id: Uuid, body: &DecideProceed, ctx: &Context<
     if body.basis.as_ref().is_some_and(|seen| *seen != basis) {
         return Err(Refusal::new(RefusalCode::BasisChanged, format!("the basis is {basis}")).with_rows(rows));
     }
+    let going_on = body.decision == ProceedDecision::Proceed;
+    let in_a_row =
+        deployment.decisions.iter().rev().take_while(|d| d.decision == ProceedDecision::Proceed && going_on);
+    let also_by = in_a_row.map(|d| &d.by).find(|by| !ctx.around.people.same(by, &ctx.actor.id)).cloned();
+    let inputs = ctx.around.people.inputs().filter(|_| also_by.is_some());
     Ok(vec![Decided::now(ProceedDecided {
+        also_by,
+        inputs,
         deployment: id,
         decision: body.decision,
         reason: body.reason.clone(),

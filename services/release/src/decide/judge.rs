@@ -28,8 +28,7 @@ pub fn follow(
     if touched.reads.is_empty() && touched.items.is_empty() {
         return None;
     }
-    if touched.evidence_only && !procedure.steps.iter().any(|step| touched.reaches(release, procedure, step))
-    {
+    if touched.facts_only && !procedure.steps.iter().any(|step| touched.reaches(release, procedure, step)) {
         return None;
     }
     let mutated = mutated_tag(release, decided);
@@ -102,16 +101,21 @@ pub fn reading<'a>(release: &'a Release, item: &'a Item, ctx: &'a Context<'_>) -
 struct Touched {
     reads: Reads,
     items: Vec<ItemNumber>,
-    evidence_only: bool,
+    /// Nothing but evidence and samples came, which come often.
+    facts_only: bool,
 }
 
 impl Touched {
     fn by(release: &Release, decided: &[Decided<ReleaseEvent>]) -> Self {
-        let mut touched = Self { reads: Reads::default(), items: Vec::new(), evidence_only: true };
+        let mut touched = Self { reads: Reads::default(), items: Vec::new(), facts_only: true };
         for Decided { event, .. } in decided {
             let reads = match event {
                 ReleaseEvent::EvidenceRecorded(recorded) => {
                     touched.reads = touched.reads.and(Reads::of(&[recorded.facts.kind()]));
+                    continue;
+                }
+                ReleaseEvent::MetricsSampled(_) => {
+                    touched.reads = touched.reads.and(Reads::TELEMETRY);
                     continue;
                 }
                 ReleaseEvent::EvidenceRetracted(retracted) => {
@@ -141,7 +145,10 @@ impl Touched {
                 ReleaseEvent::BaselineCaptured(_) => Reads::BASELINE,
                 ReleaseEvent::TimerStarted(_)
                 | ReleaseEvent::TimerElapsed(_)
+                | ReleaseEvent::TimerReset(_)
                 | ReleaseEvent::TimerCancelled(_) => Reads::TIMER,
+                ReleaseEvent::CanaryEvaluated(_) => Reads::CANARY,
+                ReleaseEvent::ProceedDecided(_) => Reads::PROCEED,
                 ReleaseEvent::LeaseOpened(_)
                 | ReleaseEvent::LeaseProbed(_)
                 | ReleaseEvent::LeaseExtended(_)
@@ -166,7 +173,7 @@ impl Touched {
                 ReleaseEvent::ReleaseAmended(_) | ReleaseEvent::ReleaseReopened(_) => Reads::EVERYTHING,
                 _ => continue,
             };
-            touched.evidence_only = false;
+            touched.facts_only = false;
             touched.reads = touched.reads.and(reads);
         }
         touched

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Effect, Input};
 use crate::canary::MetricGroup;
 use crate::evidence::{Artifact, Metric, Migration};
-use crate::value::{GitSha, ItemNumber, Line, Link, Name, Prose, Sha256Hex, Version};
+use crate::value::{ActorId, GitSha, ItemNumber, Line, Link, Name, Prose, Sha256Hex, Version};
 use crate::verdict::Row;
 
 data! {
@@ -108,7 +108,13 @@ data! {
         /// The hash of the rows that were decided on, and the rows.
         basis: Sha256Hex,
         rows: Vec<Row>,
-    } optional { weight_percent: f64, };
+    } optional {
+        weight_percent: f64,
+        /// Somebody else who decided to proceed before, with nothing else decided in between.
+        also_by: ActorId,
+        /// The directory of people as it was read, where `also_by` rests on it.
+        inputs: Vec<Input>,
+    };
 
     TimerStarted {
         timer: Uuid,

@@ -74,6 +74,9 @@ pub struct Canary {
     pub evaluations: Vec<Evaluation>,
     #[serde(skip)]
     pub telemetry: Telemetry,
+    /// Whether machines alone reported what it is judged by, or a person too.
+    #[serde(skip)]
+    pub origin: DeploymentOrigin,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -184,6 +187,17 @@ pub struct ProceedRecord {
     pub by: ActorId,
     pub reason: Prose,
     pub basis: Sha256Hex,
+    /// Somebody else who decided to proceed before, with nothing else decided in between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub also_by: Option<ActorId>,
+}
+
+impl Canary {
+    fn reported(&mut self, fact: &Fact<ReleaseEvent>) {
+        if DeploymentOrigin::of(fact) == DeploymentOrigin::Person {
+            self.origin = DeploymentOrigin::Person;
+        }
+    }
 }
 
 impl Deployment {
@@ -330,7 +344,8 @@ impl Release {
             ReleaseEvent::CanaryPlanned(planned) => {
                 if let Some(deployment) = self.deployment_mut(planned.deployment) {
                     let telemetry = Telemetry::new(deployment.started_at, &planned.metrics);
-                    deployment.canary = Some(Canary { evaluations: Vec::new(), telemetry });
+                    let origin = DeploymentOrigin::Machine;
+                    deployment.canary = Some(Canary { evaluations: Vec::new(), telemetry, origin });
                 }
             }
             ReleaseEvent::CanaryEvaluated(evaluated) => {
@@ -359,6 +374,7 @@ impl Release {
                 let at = fact.occurred_at;
                 let Some(deployment) = self.deployment_mut(observed.deployment) else { return };
                 if let Some(canary) = &mut deployment.canary {
+                    canary.reported(fact);
                     canary.telemetry.weighed(at, observed.weight_percent);
                 }
                 if deployment.weight.as_ref().is_none_or(|weight| weight.at <= at) {
@@ -367,11 +383,13 @@ impl Release {
             }
             ReleaseEvent::MetricsSampled(sampled) => {
                 if let Some(deployment) = self.deployment_mut(sampled.deployment) {
+                    deployment.canary.iter_mut().for_each(|canary| canary.reported(fact));
                     sampled.samples.iter().for_each(|sample| deployment.sampled(sample));
                 }
             }
             ReleaseEvent::ProbeRecorded(recorded) => {
                 if let Some(deployment) = self.deployment_mut(recorded.deployment) {
+                    deployment.canary.iter_mut().for_each(|canary| canary.reported(fact));
                     recorded.probes.iter().for_each(|probe| deployment.probed(probe));
                 }
             }
@@ -395,6 +413,7 @@ impl Release {
                         by: fact.by.id.clone(),
                         reason: decided.reason.clone(),
                         basis: decided.basis.clone(),
+                        also_by: decided.also_by.clone(),
                     });
                 }
             }

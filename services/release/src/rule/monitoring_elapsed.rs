@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Findings, Judge, Reading, Reads};
+use super::canary_monitored::seen_by;
+use super::{Findings, Judge, Reading, Reads, Rule};
+use crate::canary::monitoring::{self, MonitoringVerdict};
+use crate::canary::rounded;
 use crate::evidence::{EvidenceKind, of};
 use crate::release::{Timer, TimerStatus};
 use crate::verdict::Cause;
@@ -17,7 +20,11 @@ pub struct MonitoringElapsed {
 
 impl Judge for MonitoringElapsed {
     fn reads(&self) -> Reads {
-        Reads::of(&[EvidenceKind::Timer]).and(Reads::TIMER).and(Reads::DEPLOYMENT).and(Reads::ROLLBACK)
+        Reads::of(&[EvidenceKind::Timer, EvidenceKind::Dashboard])
+            .and(Reads::TIMER)
+            .and(Reads::TELEMETRY)
+            .and(Reads::DEPLOYMENT)
+            .and(Reads::ROLLBACK)
     }
 
     fn judge(&self, reading: &Reading<'_>, findings: &mut Findings) {
@@ -46,6 +53,11 @@ impl Judge for MonitoringElapsed {
                 }
             }
             None => findings.absent("timer", "a timer from the full rollout on"),
+        }
+        let verdict = monitoring::of(reading.release, deployment, reading.procedure, reading.now);
+        if let Some(verdict) = verdict.filter(|verdict| verdict.last_sample.is_some()) {
+            seen_by(deployment, findings);
+            return self.sampled(reading, &verdict, findings);
         }
         let Some(watch) = reading.latest(of::Timer) else {
             return findings.no_evidence(
@@ -84,5 +96,36 @@ impl Judge for MonitoringElapsed {
             "a named watcher",
             |_| true,
         );
+    }
+}
+
+impl MonitoringElapsed {
+    /// How much was seen is known from the samples; who watched, from a report or the dashboard's.
+    fn sampled(&self, reading: &Reading<'_>, verdict: &MonitoringVerdict, findings: &mut Findings) {
+        let least = f64::from(self.coverage_min_percent) / 100.0;
+        let covered = verdict.coverage >= least;
+        let expected = format!("at least {least}");
+        findings.row("monitoring/coverage", covered, Cause::Value, expected, rounded(verdict.coverage));
+        let watch = reading.latest(of::Timer);
+        if let Some((watch, watcher)) = watch.and_then(|watch| Some((watch, watch.facts().watcher.as_ref()?)))
+        {
+            findings.rest_on(watch.evidence);
+            return findings.row(
+                watch.at("watcher"),
+                true,
+                Cause::Value,
+                "a named watcher",
+                watcher.as_str(),
+            );
+        }
+        let dashboards = reading.item_of(|rule| matches!(rule, Rule::DashboardsWatched(_)));
+        match dashboards.and_then(|item| reading.of_item(item).latest(of::Dashboard)) {
+            Some(board) => {
+                findings.rest_on(board.evidence);
+                let watcher = board.watcher.as_str();
+                findings.row(board.at("watcher"), true, Cause::Value, "a named watcher", watcher);
+            }
+            None => findings.no_evidence(reading.number(), EvidenceKind::Timer, "who watched"),
+        }
     }
 }

@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use super::release::{Written, artifact, authorize, commit, deploy, go, item, sha256, tag, window};
 use super::{Spec, alice, bob, dave, grace, nothing, robot, system, who_is};
 use crate::Actor;
-use crate::command::{AttestItem, Command, FinishDeployment, ProbeLease, ReleaseLease, RequestApproval};
+use crate::command::{
+    AttestItem, Command, DecideProceed, FinishDeployment, ProbeLease, ReleaseLease, RequestApproval,
+};
 use crate::decide::Around;
-use crate::event::DeploymentOutcome;
+use crate::event::{DeploymentOutcome, ProceedDecision};
 use crate::evidence::NewEvidence;
 use crate::procedure::{Item, PRODUCT_RELEASE_V2, Policy, Procedure, ProcedureRef, hash};
 use crate::product::ProductSettings;
@@ -208,6 +210,14 @@ pub fn honest(number: &str, story: &Spec<Release>) -> Vec<Value> {
                 "pending": 0, "failed": 0}),
             health("production", Some("2.3.1"), 13, story),
         ],
+        "5.3" => {
+            let from = story.now - SignedDuration::from_mins(15);
+            vec![
+                json!({"kind": "canary_run", "weight_min_percent": 4.8, "weight_max_percent": 5.0, "from": from,
+                "to": story.now, "requests": 48_000, "coverage": 0.99, "longest_gap_s": 15,
+                "error_rate": 0.0014, "control_error_rate": 0.0013}),
+            ]
+        }
         "5.5" => vec![
             json!({"kind": "version_probe", "environment": "production", "version": "2.3.1",
                 "commit_sha": commit('0'), "replicas_matched": 3, "replicas_total": 3}),
@@ -224,6 +234,27 @@ pub fn honest(number: &str, story: &Spec<Release>) -> Vec<Value> {
         "6.1" => vec![journey(&["login", "wrong password refused", "logout"], &version_text, story)],
         "6.2" => vec![journey(&["pay by card", "pay by invoice"], &version_text, story)],
         "6.3" => vec![journey(&["PAY-5"], &version_text, story)],
+        "6.4" => vec![window_of(json!([{"name": "error_rate", "value": 0.0014, "baseline": 0.0014}]), story)],
+        "6.5" => vec![window_of(
+            json!([{"name": "latency_p50_ms", "value": 101, "baseline": 100},
+                {"name": "latency_p95_ms", "value": 255, "baseline": 250},
+                {"name": "latency_p99_ms", "value": 420, "baseline": 400}]),
+            story,
+        )],
+        "6.6" => vec![window_of(
+            json!([{"name": "db_query_mean_ms", "value": 4, "baseline": 4},
+                {"name": "db_query_p95_ms", "value": 12, "baseline": 11},
+                {"name": "db_slow_queries_per_min", "value": 2, "baseline": 2},
+                {"name": "db_lock_waits_per_min", "value": 1}, {"name": "pool_utilisation", "value": 0.4}]),
+            story,
+        )],
+        "6.7" => vec![window_of(
+            json!([{"name": "job_oldest_age_s", "value": 40, "baseline": 35},
+                {"name": "job_failure_ratio", "value": 0.01, "baseline": 0.01},
+                {"name": "job_throughput_per_min", "value": 118, "baseline": 120},
+                {"name": "scheduled_jobs_finished", "value": 3}]),
+            story,
+        )],
         "6.8" => {
             let from = story.state.timers.last().map_or(story.now, |timer| timer.started_at);
             vec![json!({"kind": "timer", "from": from, "to": story.now, "planned_s": 2700, "coverage": 0.99,
@@ -276,6 +307,14 @@ fn tests(suite: &str, story: &Spec<Release>) -> Value {
     json!({"kind": "test_report", "suite": suite, "total": 120, "passed": 118, "failed": 0, "errored": 0,
         "skipped": 2, "previous_total": 120, "version_at_start": version, "version_at_end": version,
         "head_sha": candidate.map(|c| c.commit_sha.clone()), "started_at": story.now, "attempts": 1})
+}
+
+/// Metrics over the time since the full rollout.
+fn window_of(metrics: Value, story: &Spec<Release>) -> Value {
+    let deployment = story.state.production_deployments().next_back();
+    let from = deployment.and_then(|deployment| deployment.succeeded_at()).unwrap_or(story.now);
+    json!({"kind": "metric_window", "source": "prometheus", "from": from, "to": story.now, "metrics": metrics,
+        "coverage": 0.99})
 }
 
 fn journey(cases: &[&str], version: &str, story: &Spec<Release>) -> Value {
@@ -402,14 +441,17 @@ impl Spec<Release> {
                 story.when(grace(), grant, around).accepted()
             }
             "5.1" => self.deployment_started(),
+            "5.3" => self.minutes_later(15),
+            "5.4" => self.proceeding(dave()),
             "5.5" => {
                 let body = FinishDeployment { outcome: DeploymentOutcome::Succeeded, note: None };
                 let deployment = self.deployment();
-                self.when(dave(), Command::FinishDeployment { deployment, body }, around).accepted()
+                self.when(robot(), Command::FinishDeployment { deployment, body }, around).accepted()
             }
+            "6.4" => self.minutes_later(45),
             "6.8" => {
                 let timer = self.state.timers.last().map(|timer| timer.timer).unwrap_or_default();
-                self.minutes_later(45).when(system(), Command::ElapseTimer { timer }, around).accepted()
+                self.when(system(), Command::ElapseTimer { timer }, around).accepted()
             }
             "7.6" => {
                 let lease = self.lease();
@@ -447,7 +489,16 @@ impl Spec<Release> {
     pub fn deployment_started(self) -> Self {
         let story = self.ready().when(alice(), authorize(), &around()).accepted();
         let start = deploy("production", Some(story.authorization()));
-        story.when(dave(), start, &around()).accepted()
+        story.when(robot(), start, &around()).accepted()
+    }
+
+    /// Somebody decides to go on with the rollout.
+    #[track_caller]
+    pub fn proceeding(self, who: Actor) -> Self {
+        let reason = super::release::prose("The canary is as good as its control.");
+        let body = DecideProceed { decision: ProceedDecision::Proceed, reason, basis: None };
+        let deployment = self.deployment();
+        self.when(who, Command::DecideProceed { deployment, body }, &around()).accepted()
     }
 
     /// The staging deployment of the candidate is repeated.

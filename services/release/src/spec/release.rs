@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use super::{Spec, alice, bob, dave, grace, monday, nothing, who_is};
 use crate::actor::{Actor, Role};
-use crate::canary::{CanaryThresholds, MonitoringThresholds, PRODUCT_RELEASE_JUDGEMENT};
 use crate::command::{
     AnswerRollCall, AttestItem, AuthorizeProduction, BindCandidate, Command, GrantApproval, OpenRelease,
     RequestApproval, SetWindow, StartDeployment, TagCandidate,
@@ -128,19 +127,12 @@ pub fn around() -> Around {
     }
 }
 
-/// The built-in procedure with what it says of canary and monitoring.
+/// Version 1 with what version 2 says of canary and monitoring, so that nothing but these is judged.
 pub fn judged_procedure() -> Arc<Procedure> {
-    #[derive(serde::Deserialize)]
-    struct Judgement {
-        canary: CanaryThresholds,
-        monitoring: MonitoringThresholds,
-    }
     static JUDGED: OnceLock<Arc<Procedure>> = OnceLock::new();
     let judged = || {
-        let judgement: Judgement = serde_json::from_slice(PRODUCT_RELEASE_JUDGEMENT).written();
         let mut procedure = (*procedure()).clone();
-        procedure.thresholds.canary = Some(judgement.canary);
-        procedure.thresholds.monitoring = Some(judgement.monitoring);
+        procedure.thresholds = super::judged::procedure().thresholds.clone();
         Arc::new(procedure)
     };
     JUDGED.get_or_init(judged).clone()
