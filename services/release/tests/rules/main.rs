@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
 
+mod canary;
 mod candidates;
 mod duties;
 mod exceptions;
+mod monitored;
 mod policy;
+mod samples;
 mod step1;
 mod step2;
 mod step3;
