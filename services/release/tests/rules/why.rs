@@ -8,6 +8,8 @@ use release::spec::release::item;
 use release::verdict::Cause;
 use serde_json::json;
 
+use crate::samples::{FINE, canary_out, minutes, of_production};
+
 fn facts(missing: &[MissingFact]) -> Vec<(&str, Option<EvidenceKind>)> {
     missing.iter().map(|one| (one.fact.as_str(), one.evidence)).collect()
 }
@@ -91,4 +93,35 @@ fn given_the_decision_to_deploy_it_names_what_else_it_takes() {
         .when(release::spec::alice(), release::spec::release::authorize(), &around())
         .then_refused(release::RefusalCode::GateClosed)
         .naming(&["item/2.2/evidence/occurred_at", "item/2.5/evidence/occurred_at"]);
+}
+
+#[test]
+fn given_a_canary_that_is_out_it_names_what_its_clock_and_the_decision_still_need() {
+    let story = case("5.3").story();
+    let asked = |story: &release::spec::Spec<release::Release>, number| {
+        why(&story.state, &around(), story.now, Question::Item(item(number)))
+    };
+    let unsampled = asked(&story, "5.3");
+    assert_eq!(facts(&unsampled), [("item/5.3/evidence/canary_run", Some(EvidenceKind::CanaryRun))]);
+    let story = canary_out(story, FINE);
+    let missing = asked(&story, "5.3");
+    assert_eq!(missing.len(), 1, "{missing:#?}");
+    assert!(missing[0].fact.ends_with("canary/elapsed_s"));
+    assert_eq!(missing[0].roles, [Role::Operator, Role::Machine]);
+    let missing = asked(&story, "5.4");
+    let named: Vec<_> = missing.iter().map(|one| one.fact.rsplit('/').next().unwrap()).collect();
+    assert_eq!(named, ["verdict", "decisions"]);
+    assert_eq!(missing[1].roles, [Role::Operator, Role::ReleaseManager]);
+}
+
+#[test]
+fn given_the_time_of_monitoring_it_names_the_metrics_that_are_missing() {
+    let story = case("6.4").story();
+    let missing = why(&story.state, &around(), story.now, Question::Item(item("6.4")));
+    assert_eq!(facts(&missing), [("item/6.4/evidence/metric_window", Some(EvidenceKind::MetricWindow))]);
+    let story = minutes(story, 1, |at| of_production(FINE, at));
+    let missing = why(&story.state, &around(), story.now, Question::Gate(6));
+    let of_errors: Vec<_> =
+        missing.iter().filter(|one| one.item == Some(item("6.4"))).map(|one| one.fact.as_str()).collect();
+    assert!(of_errors.contains(&"monitoring/counted_s"), "{of_errors:?}");
 }
