@@ -123,10 +123,11 @@ fn release(db: Connection, healthy: bool) {
     }
 }
 
-/// Makes the failure known before anyone is answered, so that whoever sees [`AppendError::Unknown`]
-/// finds the store failed. `group` and what is queued get no other answer: a failed commit may have
-/// reached the disk.
+/// Lets nothing more in before the failure is known, and makes it known before anyone is answered, so
+/// that whoever sees [`AppendError::Unknown`] finds the store failed. `group` and what is queued get no
+/// other answer: a failed commit may have reached the disk.
 pub(super) fn fail(shared: &Shared, reason: &str, mut group: Vec<Append>) {
+    shared.writes.seal();
     let first = shared.failure.send_if_modified(|failure| {
         let first = failure.is_none();
         failure.get_or_insert_with(|| reason.to_owned());
@@ -135,7 +136,6 @@ pub(super) fn fail(shared: &Shared, reason: &str, mut group: Vec<Append>) {
     if first {
         error!(reason, "the event log failed and writes no more");
     }
-    shared.writes.seal();
     loop {
         for append in group.drain(..) {
             let _ = append.reply.send(Err(AppendError::Unknown(reason.to_owned())));
