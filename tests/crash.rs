@@ -3,4 +3,5 @@
 mod between_writes;
 mod killed;
 mod lock;
+mod start;
 mod stopped;
