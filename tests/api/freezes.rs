@@ -66,3 +66,32 @@ async fn given_a_freeze_without_exceptions_when_approval_is_requested_then_refus
     let path = opened.under("approvals/requests");
     world.alice().post(&path, json!({})).await.refused(409, "freeze_active");
 }
+
+#[tokio::test]
+async fn given_freezes_when_listed_then_the_reader_of_one_product_sees_its_own_and_those_of_all() {
+    let world = World::new().await;
+    let admin = world.person("root", &["admin"]);
+    let declare = |product: Option<&str>| {
+        let mut body = json!({"from": "2099-12-20T00:00:00Z", "to": "2099-12-30T00:00:00Z", "reason": "x"});
+        if let Some(product) = product {
+            body["product"] = json!(product);
+        }
+        admin.post("/v1/freezes", body)
+    };
+    let (all, own, other) = (
+        declare(None).await.created(),
+        declare(Some("checkout")).await.created(),
+        declare(Some("search")).await.created(),
+    );
+    let reader = world.person("victor", &["viewer:checkout"]);
+    let freezes = reader.get("/v1/freezes").await.ok().json()["freezes"].clone();
+    let reasons: Vec<_> = freezes.as_array().unwrap().iter().map(|freeze| freeze.get("product")).collect();
+    assert_eq!(reasons, [None, Some(&json!("checkout"))]);
+    for seen in [&all, &own] {
+        reader.get(&seen.location()).await.ok();
+    }
+    reader.get(&other.location()).await.refused(404, "freeze_unknown");
+    reader.get("/v1/people").await.ok();
+    let nobody = world.person("nora", &[]);
+    nobody.get("/v1/freezes").await.refused(403, "role_missing");
+}

@@ -29,9 +29,10 @@ use crate::aggregate::Aggregate as _;
 use crate::command::Command;
 use crate::directory::People;
 use crate::event::{
-    EnvironmentPurpose, Fact, Input, Interval, ReleaseEvent, ReleaseOpened, SettingsRef, Signatory,
+    ChangeClass, EnvironmentPurpose, Fact, Input, Interval, ReleaseEvent, ReleaseOpened, SettingsRef,
+    Signatory,
 };
-use crate::guard::{is_system, one, person, refuse, role};
+use crate::guard::{failed, is_system, one, person, refuse, role};
 use crate::procedure::{Item, Order, Policy, Procedure, ProcedureRef};
 use crate::product::ProductSettings;
 use crate::refusal::{Refusal, RefusalCode};
@@ -83,9 +84,11 @@ pub struct Snapshots {
 
 impl Snapshots {
     /// As they are once the release has reserved what nobody else holds.
-    pub fn reserve_for(&mut self, release: &ReleaseId) {
+    pub fn reserve_for(&mut self, release: &ReleaseId, preempting: bool) {
         for environment in &mut self.environments {
-            environment.held_by.get_or_insert_with(|| release.clone());
+            if preempting || environment.held_by.is_none() {
+                environment.held_by = Some(release.clone());
+            }
         }
     }
 
@@ -285,6 +288,19 @@ fn moving(release: &Release) -> Result<&ReleaseOpened, Refusal> {
         }
         _ => Ok(opened),
     }
+}
+
+/// Only what cannot wait takes an environment from its holder.
+fn may_preempt(release: &Release, reason: Option<&Prose>) -> Result<(), Refusal> {
+    let class = release.class();
+    if reason.is_some() && class != ChangeClass::Emergency {
+        let code = RefusalCode::PreemptionNotAllowed;
+        let row = failed(code.as_str(), "release/class", "emergency", class.as_str(), Cause::Value);
+        return Err(
+            Refusal::new(code, format!("the release is of class {}", class.as_str())).with_rows(vec![row])
+        );
+    }
+    Ok(())
 }
 
 /// Facts stop at the limit; decisions and life-cycle commands do not come here.

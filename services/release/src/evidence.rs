@@ -2,8 +2,9 @@
 //! what they prove is for the rules to judge.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::strict::Tagged;
 use crate::value::{Digest, GitSha, Line, Link, List, Name, Prose, Sha256Hex};
 
 /// Declares the closed set of evidence kinds: the enum of kinds, and the facts tagged by `kind`. A name
@@ -27,11 +28,23 @@ macro_rules! evidence_kinds {
         }
 
         /// The facts, tagged by `kind`.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Serialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[serde(tag = "kind")]
         pub enum Facts {
             $($(#[$doc])* #[serde(rename = $name)] $kind($facts),)*
+        }
+
+        #[derive(Deserialize)]
+        #[serde(remote = "Facts")]
+        enum ByKind {
+            $(#[serde(rename = $name)] $kind($facts),)*
+        }
+
+        impl<'de> Deserialize<'de> for Facts {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                ByKind::deserialize(Tagged { tag: "kind", from })
+            }
         }
 
         impl Facts {

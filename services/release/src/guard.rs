@@ -3,7 +3,7 @@
 use crate::actor::{ActorKind, Role};
 use crate::aggregate::{Context, Decided};
 use crate::refusal::{Refusal, RefusalCode};
-use crate::value::Name;
+use crate::value::{ActorId, Name};
 use crate::verdict::{Cause, Row};
 
 pub(crate) fn one<E>(event: impl Into<E>) -> Result<Vec<Decided<E>>, Refusal> {
@@ -29,12 +29,25 @@ pub(crate) fn role<A>(ctx: &Context<'_, A>, any_of: &[Role]) -> Result<(), Refus
     if ctx.actor.has_any(any_of) {
         return Ok(());
     }
+    Err(role_missing(any_of, &ctx.actor.roles))
+}
+
+/// The refusal of somebody who holds `held` where any of other roles is asked for.
+pub fn role_missing(any_of: &[Role], held: &[Role]) -> Refusal {
     let names = |roles: &[Role]| roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
     let expected = format!("any of: {}", names(any_of));
-    let observed = names(&ctx.actor.roles);
+    let observed = names(held);
     let cause = if observed.is_empty() { Cause::Absent } else { Cause::Mismatch };
     let row = failed("role", "actor/roles", expected.clone(), observed, cause);
-    Err(Refusal::new(RefusalCode::RoleMissing, expected).with_rows(vec![row]))
+    Refusal::new(RefusalCode::RoleMissing, expected).with_rows(vec![row])
+}
+
+/// The refusal of whoever did one half of what two people do, as the directory knows them.
+pub(crate) fn second_person<A>(ctx: &Context<'_, A>, first: &ActorId, did: &str) -> Refusal {
+    let code = RefusalCode::SecondPersonRequired;
+    let expected = format!("another person than {first}");
+    let row = failed(code.as_str(), "actor", expected, ctx.actor.id.as_str(), Cause::Mismatch);
+    Refusal::new(code, format!("{first} {did}")).with_rows(vec![row])
 }
 
 /// The server acts on time and on other streams without holding a role.

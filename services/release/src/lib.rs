@@ -28,6 +28,7 @@ pub mod rule;
 pub mod shared;
 #[cfg(feature = "testing")]
 pub mod spec;
+pub mod strict;
 pub mod value;
 pub mod verdict;
 pub mod wire;
@@ -39,6 +40,7 @@ pub use command::Command;
 pub use directory::Directory;
 pub use environment::Environment;
 pub use event::{EventData, Fact, ReleaseEvent, Signatory};
+pub use guard::role_missing;
 pub use procedure::Procedure;
 pub use procedures::Procedures;
 pub use product::Product;

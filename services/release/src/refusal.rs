@@ -81,7 +81,7 @@ refusals! {
     ReleaseExists = "release_exists", State, "Release exists",
         "A release of this product and version was opened before. An aborted one is reopened, not opened again.";
     ReleaseHeld = "release_held", State, "Release is on hold",
-        "Nothing but observations, comments, resume and abort is accepted while a release is on hold.";
+        "What moves a release on waits while it is on hold: candidates, signatures, waivers, window, approvals, go, deployments. Evidence, observations, comments, no-go, whatever is taken back, rollback, resume and abort are taken.";
     ReleaseNotHeld = "release_not_held", State, "Release is not on hold",
         "Only a release on hold can be resumed.";
     ReleaseEnded = "release_ended", State, "Release has ended",
@@ -109,7 +109,7 @@ refusals! {
     CandidateRequired = "candidate_required", State, "A candidate is required",
         "The item is bound to one exact candidate. Tag the first candidate before closing it.";
     CandidateNotBound = "candidate_not_bound", State, "Candidate has no artifacts",
-        "The item closes only on a candidate whose artifacts are bound. Bind them, or report the CI run that built them.";
+        "Items that rest on what was built close, and a deployment starts, only with a candidate whose artifacts are bound. Bind them, or report the CI run that built them.";
     CandidateNumberUsed = "candidate_number_used", State, "Candidate number is not new",
         "A candidate's number exceeds every number used before on this release; gaps are allowed.";
     CandidateSame = "candidate_same", State, "Candidate is the current one",
@@ -193,7 +193,7 @@ refusals! {
     FreezeActive = "freeze_active", State, "A freeze is in force",
         "A freeze covers the environment and the approval names no exception from it. Lift it, wait, or ask for an approval that names it where the freeze allows exceptions.";
     EnvironmentNotReserved = "environment_not_reserved", State, "Environment is not held by this release",
-        "A production environment is first reserved for the release. The rows name it and who holds it.";
+        "An environment is first reserved for the release. The rows name it and who holds it. Wait, have a release manager hand it over, or give preempt_reason in an emergency.";
     GoNotInProcedure = "go_not_in_procedure", State, "Procedure has no approval",
         "The procedure this release is pinned to has no item that closes by approval, so production is neither approved nor authorized through it.";
     AuthorizationUnknown = "authorization_unknown", Unknown, "No such authorization",
@@ -238,6 +238,8 @@ refusals! {
         "The product's settings name the procedures its releases may use and the weakest policy they may have. Choose one of them, or publish new settings.";
     ProductUnknown = "product_unknown", Unknown, "No such product",
         "No product of this name is registered.";
+    SettingsVersionUnknown = "settings_version_unknown", Unknown, "No such version of the settings",
+        "The product has no settings of this number.";
     ProductExists = "product_exists", State, "Product exists",
         "A product of this name was registered before. Publish a new version of its settings instead.";
     SettingsInvalid = "settings_invalid", Content, "Settings contradict themselves",

@@ -203,10 +203,12 @@ fn given_an_environment_held_by_another_when_authorizing_then_refused() {
 
 #[test]
 fn given_another_basis_when_authorizing_then_refused() {
-    let wrong = Command::AuthorizeProduction(AuthorizeProduction { basis: Some(sha256('0')) });
+    let wrong =
+        Command::AuthorizeProduction(AuthorizeProduction { basis: Some(sha256('0')), preempt_reason: None });
     let story = ready().when(alice(), wrong, &around()).then_refused(No::BasisChanged).story;
     let basis = release::checklist::go_basis(&story.state, &around(), story.now).basis;
-    let right = Command::AuthorizeProduction(AuthorizeProduction { basis: Some(basis) });
+    let right =
+        Command::AuthorizeProduction(AuthorizeProduction { basis: Some(basis), preempt_reason: None });
     story.when(alice(), right, &around()).accepted();
 }
 
@@ -281,6 +283,7 @@ fn given_other_values_than_the_candidate_s_when_deployed_then_refused_naming_the
         authorization: None,
         pipeline_digest: Some(sha256('9')),
         url: None,
+        preempt_reason: None,
         artifacts: list(vec![artifact('9')]),
     });
     tagged()
@@ -383,4 +386,12 @@ fn given_a_digest_rejected_after_one_approved_when_authorizing_or_starting_then_
     let story = authorized();
     let start = production(&story);
     story.when(dave(), start, &around).then_refused(No::DigestRejected);
+}
+
+#[test]
+fn given_a_reason_to_preempt_when_the_release_is_no_emergency_then_nothing_is_authorized() {
+    let why = Some(prose("payments are down"));
+    let preempting = Command::AuthorizeProduction(AuthorizeProduction { basis: None, preempt_reason: why });
+    let story = ready().when(alice(), preempting, &around()).then_refused(No::PreemptionNotAllowed);
+    story.naming(&["release/class"]);
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use eventlog::header::{self, DataRef};
 use eventlog::{
-    AppendError, Appended, EventStore, ExpectedRevision, Header, NewEvent, Position, Revision, StreamId,
+    AppendError, Appended, EventStore, ExpectedRevision, Header, NewEvent, Position, Recorded, Revision,
+    StreamId,
 };
 use jiff::Timestamp;
 use release::event::Signatory;
@@ -28,6 +29,8 @@ use crate::telemetry;
 const DECISIONS: usize = 8;
 /// How often the very same bytes are sent again when it is not known whether they were stored.
 const RESENDS: u32 = 5;
+/// How many of the events since the revision of `If-Match` are told.
+const SINCE: usize = 100;
 /// How long a duplicate waits for the first to become durable.
 const DUPLICATE_WAIT: Duration = Duration::from_secs(5);
 
@@ -84,6 +87,8 @@ pub struct Outcome<T> {
     pub position: Position,
     /// The command was recorded before; this is its first answer again.
     pub replayed: bool,
+    /// The command told nothing new, so that nothing was recorded, nor its idempotency key.
+    pub unchanged: bool,
 }
 
 /// What a dry run would have recorded.
@@ -102,7 +107,12 @@ pub enum CommandError {
     Refused(#[from] Refusal),
     /// Nothing recorded: the release moved on since the caller looked.
     #[error("the stream's last decision is revision {current:?}, If-Match says {given}")]
-    PreconditionFailed { current: Option<Revision>, given: Revision },
+    PreconditionFailed {
+        current: Option<Revision>,
+        given: Revision,
+        /// Types of the events since then, the oldest first.
+        since: Vec<(Revision, String)>,
+    },
     #[error("the idempotency key was used for another request")]
     KeyReused,
     #[error("the same request is still being recorded")]
@@ -156,7 +166,10 @@ pub async fn handle<A: Aggregate, T>(
     around: &A::Around,
     answer: impl Fn(&A, &[uuid::Uuid]) -> T,
 ) -> Result<Handled<T>, CommandError> {
-    let handled = carry_out(app, streams, stream, envelope, command, around, answer).await;
+    let mut handled = carry_out(app, streams, stream, envelope, command, around, answer).await;
+    if let Err(CommandError::PreconditionFailed { given, since, .. }) = &mut handled {
+        *since = recorded_since(app.store.as_ref(), stream, *given).await?;
+    }
     app.metrics.command(envelope.operation, &handled);
     handled
 }
@@ -194,7 +207,13 @@ async fn carry_out<A: Aggregate, T>(
                 if slot.durable(revision).await
                     && let Some(position) = slot.committed().position
                 {
-                    return Ok(Handled::Recorded(Outcome { answer, revision, position, replayed: false }));
+                    return Ok(Handled::Recorded(Outcome {
+                        answer,
+                        revision,
+                        position,
+                        replayed: false,
+                        unchanged: true,
+                    }));
                 }
             }
             Step::Appending { answer, sent } => {
@@ -218,6 +237,7 @@ async fn carry_out<A: Aggregate, T>(
                             revision: appended.last_revision,
                             position: appended.last_position,
                             replayed: false,
+                            unchanged: false,
                         }));
                     }
                     // The guard gives the slot up; the next round decides on what is really stored.
@@ -236,6 +256,21 @@ async fn carry_out<A: Aggregate, T>(
         }
     }
     Err(CommandError::Contended)
+}
+
+/// What was recorded after a revision, as far as somebody reads on.
+async fn recorded_since(
+    store: &dyn EventStore,
+    stream: &StreamId,
+    given: Revision,
+) -> Result<Vec<(Revision, String)>, CommandError> {
+    let Some(next) = given.0.checked_add(1) else { return Ok(Vec::new()) };
+    let events = store.read_stream(stream, Revision(next), SINCE).await.map_err(LoadError::from)?;
+    let told = |event: &Recorded| {
+        let event_type = header::event_type(&event.header).unwrap_or("?");
+        (event.revision, event_type.to_owned())
+    };
+    Ok(events.iter().map(told).collect())
 }
 
 /// Whether this very command, by its idempotency key, is on the stream or on its way to it.
@@ -298,7 +333,7 @@ fn attempt<A: Aggregate, T>(
         let newest = inner.head.revision;
         // N at or past the last decision holds; N past the stream's end was never handed out.
         if current.is_none_or(|current| given < current) || newest.is_none_or(|newest| given > newest) {
-            return Err(CommandError::PreconditionFailed { current, given });
+            return Err(CommandError::PreconditionFailed { current, given, since: Vec::new() });
         }
     }
     let ctx = Context { now, actor: &envelope.actor, event_id: &|index| ids.event(index), around };
@@ -364,6 +399,7 @@ async fn replay<A: Aggregate, T>(
         revision: record.last,
         position,
         replayed: true,
+        unchanged: false,
     }))
 }
 

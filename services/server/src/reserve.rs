@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use release::command::Command;
 use release::environment::{EnvironmentAround, EnvironmentCommand, ReserveEnvironment};
 use release::event::{EnvironmentPurpose, LeasePurpose, ReleaseOpened};
-use release::value::ReleaseId;
+use release::value::{Prose, ReleaseId};
 use release::{Aggregate, Context, Refusal, RefusalCode};
 
 use crate::app::App;
@@ -40,7 +40,7 @@ pub async fn for_command(
         return Ok(());
     }
     let mut around = surroundings::of(app, tenant, opened, command).await?;
-    around.snapshots.reserve_for(id);
+    around.snapshots.reserve_for(id, preempt_reason(command).is_some());
     let event_id = |_| uuid::Uuid::nil();
     let ctx = Context { now: app.clock.now(), actor: &envelope.actor, event_id: &event_id, around: &around };
     slot.committed().state.decide(command, &ctx).map_err(CommandError::from)?;
@@ -72,7 +72,7 @@ pub async fn for_command(
             release: id.clone(),
             purpose,
             expires_at: app.clock.now() + LAPSES_AFTER,
-            preempt_reason: None,
+            preempt_reason: preempt_reason(command).cloned(),
         });
         let around = EnvironmentAround {
             purpose: Some(environment.purpose),
@@ -94,4 +94,13 @@ pub async fn for_command(
         }
     }
     Ok(())
+}
+
+/// Why the command takes environments from whoever holds them, when it does.
+pub fn preempt_reason(command: &Command) -> Option<&Prose> {
+    match command {
+        Command::AuthorizeProduction(body) => body.preempt_reason.as_ref(),
+        Command::StartDeployment(body) => body.preempt_reason.as_ref(),
+        _ => None,
+    }
 }

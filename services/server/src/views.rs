@@ -28,7 +28,7 @@ pub use tail::run;
 pub use waiting::{Blocking, Waiting};
 
 /// How long a reader waits for a position it knows to exist.
-const POSITION_WAIT: Duration = Duration::from_secs(2);
+pub const POSITION_WAIT: Duration = Duration::from_secs(2);
 /// Connections kept for the next reader.
 const IDLE_READERS: usize = 8;
 

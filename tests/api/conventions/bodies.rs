@@ -89,7 +89,8 @@ async fn given_a_member_twice_when_sent_then_it_is_refused() {
     let world = World::new().await;
     let opened = world.open("2.3.0").await;
     let twice = r#"{"product":"checkout","version":"2.4.0","reason":"a","reason":"b"}"#;
-    open_with(&world, twice).await.refused(422, "invalid_body");
+    let answer = open_with(&world, twice).await.refused(422, "invalid_body");
+    assert_eq!(answer.pointers(), ["/reason"]);
     assert_nothing_recorded(&world).await;
 
     // Facts are read in two passes, first for their kind.
@@ -119,14 +120,91 @@ async fn given_an_array_in_place_of_an_object_when_sent_then_it_is_refused() {
 }
 
 #[tokio::test]
+async fn given_an_array_in_place_of_a_nested_object_when_sent_then_422_points_at_it() {
+    let world = World::new().await;
+    let opened = world.open("2.4.0").await;
+    let run = r#"["ci_run","github","7431",1,"ci.yml","5d1c2f0a8e4b6973c1d0e9f8a7b6c5d4e3f2a1b0","success"]"#;
+    let evidence = bodies::evidence("commit");
+    let mut listed = evidence.clone();
+    listed["facts"]["manifests"] = json!([["Cargo.toml", "2.4.0"]]);
+    let mut optional = evidence.clone();
+    optional["facts"]["changes"] = json!([1, 1, 0]);
+    let mut artifacts = bodies::tag("2.4.0", 1);
+    artifacts["artifacts"] = json!([["checkout", format!("sha256:{}", bodies::sha256(1))]]);
+    let in_batch = |command: Value| json!({"commands": [command]});
+    for (path, body, pointer) in [
+        ("evidence", format!(r#"{{"facts":{run}}}"#), "/facts"),
+        // With the kind first the facts are read as they come; with it last they are kept until it is known.
+        ("evidence", kind_first(&listed), "/facts/manifests/0"),
+        ("evidence", kind_first(&optional), "/facts/changes"),
+        ("evidence", listed.to_string(), "/facts/manifests/0"),
+        ("evidence", optional.to_string(), "/facts"),
+        ("candidates", artifacts.to_string(), "/artifacts/0"),
+        (
+            "items/1.1/attest",
+            json!({"statement": "x", "new_evidence": [[evidence["facts"]]]}).to_string(),
+            "/new_evidence/0",
+        ),
+        ("batch", in_batch(json!(["addComment", bodies::comment("hello")])).to_string(), "/commands/0"),
+        (
+            "batch",
+            r#"{"commands":[{"operation":"addComment","body":["hello"]}]}"#.to_owned(),
+            "/commands/0/body",
+        ),
+        ("batch", in_batch(json!({"operation": "addComment", "body": ["hello"]})).to_string(), "/commands/0"),
+        (
+            "rollbacks/00000000-0000-4000-8000-000000000000/observations",
+            r#"{"observation":["schema_kept"]}"#.to_owned(),
+            "/observation",
+        ),
+    ] {
+        let answer = world.machine("ci", &["machine"]).post_bytes(&opened.under(path), body.clone()).await;
+        let answer = answer.refused(422, "invalid_body");
+        assert_eq!(answer.pointers(), [pointer], "{body}");
+    }
+    let product = json!({"name": "billing", "settings": {"environments": [["staging", "staging"]]}});
+    let answer = world
+        .person("root", &["admin"])
+        .post("/v1/products", product)
+        .key("k")
+        .await
+        .refused(422, "invalid_body");
+    assert_eq!(answer.pointers(), ["/settings/environments/0"]);
+    assert_eq!(events::history(&world.viewer(), &opened.id, 100).await.len(), 1);
+}
+
+/// The same evidence with the kind of its facts before them.
+fn kind_first(evidence: &Value) -> String {
+    let facts = &evidence["facts"];
+    let rest = facts.as_object().unwrap().iter().filter(|(name, _)| *name != "kind");
+    let rest: Vec<_> = rest.map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    format!("{{\"facts\":{{\"kind\":{},{}}}}}", facts["kind"], rest.join(","))
+}
+
+#[tokio::test]
+async fn given_a_whole_number_that_readers_round_when_sent_then_422_points_at_it() {
+    let world = World::new().await;
+    let opened = world.open("2.4.0").await;
+    let mut body = bodies::evidence("health_probe");
+    body["facts"]["latency_p95_ms"] = json!(9_007_199_254_740_992_u64);
+    let answer = world.machine("ci", &["machine"]).post(&opened.under("evidence"), body).await;
+    assert_eq!(answer.refused(422, "invalid_body").pointers(), ["/facts/latency_p95_ms"]);
+}
+
+#[tokio::test]
 async fn given_deep_nesting_when_sent_then_it_is_refused_without_harm() {
     let world = World::new().await;
     let opened = world.open("2.4.0").await;
     for depth in [200, 100_000] {
         let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        let body = format!(r#"{{"facts":{{"kind":"test_report","suite":{deep}}}}}"#);
-        let machine = world.machine("ci", &["machine"]);
-        machine.post_bytes(&opened.under("evidence"), body).await.refused(400, "malformed_json");
+        let (kind, suite) = (r#""kind":"test_report""#, format!(r#""suite":{deep}"#));
+        let post = |first: &str, then: &str| {
+            let body = format!(r#"{{"facts":{{{first},{then}}}}}"#);
+            world.machine("ci", &["machine"]).post_bytes(&opened.under("evidence"), body)
+        };
+        // What comes before the kind is read to its end, what comes after it only as far as it fits.
+        post(&suite, kind).await.refused(400, "malformed_json");
+        post(kind, &suite).await.refused(422, "invalid_body");
     }
     world.viewer().get(&opened.path).await.ok();
 }

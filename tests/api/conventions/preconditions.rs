@@ -18,10 +18,18 @@ async fn given_a_revision_before_the_last_decision_when_sent_then_412_says_what_
     let world = World::new().await;
     let opened = world.open("2.4.0").await;
     world.alice().post(&opened.under("hold"), json!({"reason": "lunch"})).await.ok();
+    world.bob().post(&opened.under("comments"), bodies::comment("bon appetit")).await.created();
     let resume = world.alice().post(&opened.under("resume"), json!({})).if_match(0);
     let answer = resume.await.refused(412, "precondition_failed");
     assert_eq!(answer.header("etag"), Some("\"r1\""));
-    assert_eq!(events::history(&world.viewer(), &opened.id, 100).await.len(), 2);
+    let rows = answer.json()["rows"].clone();
+    let since: Vec<_> =
+        rows.as_array().unwrap().iter().map(|row| (&row["input"], &row["observed"])).collect();
+    assert_eq!(
+        since,
+        [(&json!("event/r1"), &json!("release.held")), (&json!("event/r2"), &json!("comment.added"))]
+    );
+    assert_eq!(events::history(&world.viewer(), &opened.id, 100).await.len(), 3);
 }
 
 #[tokio::test]

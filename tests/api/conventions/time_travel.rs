@@ -178,3 +178,35 @@ async fn given_something_made_later_when_read_at_an_earlier_place_then_it_is_not
     assert_eq!(earlier(opened.under("evidence")).await.ok().json(), json!({"evidence": []}));
     assert_eq!(earlier(opened.item("1.1", "")).await.ok().json()["evidence_count"], 0);
 }
+
+#[tokio::test]
+async fn given_a_past_when_the_history_is_read_at_it_then_it_ends_there() {
+    let world = World::with_simulated_clock().await;
+    let past = Past::of(&world).await;
+    for moment in &past.moments {
+        let (revision, position) = (moment.summary.revision(), moment.summary.position());
+        for query in [
+            format!("at_revision={revision}"),
+            format!("at_position={position}"),
+            format!("as_of={}", moment.at),
+        ] {
+            let read = past.read(&world, "/events", &query).await.ok().json();
+            assert_eq!(read["events"].as_array().unwrap().len() as u64, revision + 1, "{query}");
+            assert_eq!(read.get("next_from_revision"), None, "{query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn given_a_position_that_is_about_to_be_written_when_a_release_is_read_then_it_is_waited_for() {
+    let world = World::new().await;
+    let opened = world.open("2.4.0").await;
+    let (viewer, bob) = (world.viewer(), world.bob());
+    let next = viewer.get(&opened.path).await.ok().position() + 1;
+    let path = format!("{}?min_position={next}", opened.path);
+    let read = tokio::spawn(viewer.get(&path).send());
+    let written = bob.post(&opened.under("comments"), bodies::comment("hello")).await.created();
+    assert_eq!((written.position(), read.await.unwrap().ok().position()), (next, next));
+    let path = format!("{}?min_position={}", opened.path, next + 1);
+    viewer.get(&path).await.refused(503, "position_not_reached");
+}

@@ -257,3 +257,66 @@ async fn given_a_full_rollout_when_finished_then_monitoring_runs_and_the_previou
     let environment = world.viewer().get("/v1/environments/checkout/production").await.ok().json();
     assert_eq!(environment["running"]["version"], "2.4.0");
 }
+
+#[tokio::test]
+async fn given_an_observation_made_before_when_repeated_then_200_and_nothing_is_recorded() {
+    let world = World::new().await;
+    world.register_product("checkout").await;
+    let path = "/v1/environments/checkout/staging/running";
+    let report = |version: &str| {
+        let body = json!({"version": version, "observed_at": "2026-01-01T00:00:00Z"});
+        world.machine("probe", &["machine"]).post(path, body)
+    };
+    let first = report("2.3.0").key("one").await.created();
+    // Another key, so it is another request: it tells nothing new, and its key stays unused.
+    for _ in 0..2 {
+        let again = report("2.3.0").key("two").await.expect(reqwest::StatusCode::OK);
+        assert_eq!(
+            (again.replayed(), again.revision(), again.body),
+            (false, first.revision(), first.body.clone())
+        );
+    }
+    assert!(report("2.3.0").key("one").await.created().replayed());
+    report("2.3.1").key("one").await.refused(422, "idempotency_key_reused");
+    let other = report("2.3.1").key("two").await.created();
+    assert_eq!((other.replayed(), other.revision()), (false, first.revision() + 1));
+}
+
+#[tokio::test]
+async fn given_an_environment_that_is_held_when_an_emergency_gives_a_reason_then_it_is_preempted() {
+    let world = World::new().await;
+    let held = deployable(&world, "2.4.0").await;
+    let operator = world.person("omar", &["operator"]);
+    let start = |opened: &Opened, body: Value| operator.post(&opened.under("deployments"), body);
+    start(&held, json!({"environment": "staging"})).await.created();
+
+    let normal = deployable(&world, "2.5.0").await;
+    start(&normal, json!({"environment": "staging"})).await.refused(409, "environment_not_reserved");
+    let why = json!({"environment": "staging", "preempt_reason": "payments are down"});
+    let refused = start(&normal, why.clone()).await.refused(409, "preemption_not_allowed").json();
+    assert_eq!(
+        (&refused["rows"][0]["expected"], &refused["rows"][0]["observed"]),
+        (&json!("emergency"), &json!("normal"))
+    );
+
+    let urgent = deployable(&world, "2.4.1").await;
+    let class = json!({"why": "payments are down", "class": "emergency"});
+    world.alice().post(&urgent.under("amend"), class).await.ok();
+    start(&urgent, json!({"environment": "staging"})).await.refused(409, "environment_not_reserved");
+    start(&urgent, why).await.created();
+    let environment = world.viewer().get("/v1/environments/checkout/staging").await.ok().json();
+    assert_eq!(environment["lease"]["release"], urgent.id.as_str());
+    let feed = world.person("audrey", &["auditor"]).get("/v1/events?limit=200").await.ok().json();
+    let preempted: Vec<_> = feed["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["header"]["type"] == "environment.preempted")
+        .map(|event| &event["data"])
+        .collect();
+    assert_eq!(preempted.len(), 1);
+    assert_eq!(
+        (&preempted[0]["release"], &preempted[0]["reason"]),
+        (&json!(held.id), &json!("payments are down"))
+    );
+}

@@ -24,7 +24,10 @@ async fn given_a_deployment_in_production_when_one_person_rolls_back_then_one_ca
     assert_eq!(world.viewer().get(&deployment).await.ok().json()["state"], "rolling_back");
     assert_eq!(item(&world, &opened, "6.9").await, "failed");
     assert_eq!(item(&world, &opened, "4.4").await, "pending");
-    world.the("operator").post(&opened.under("rollback"), body).await.refused(409, "rollback_running");
+    let second = world.the("operator").post(&opened.under("rollback"), body).await;
+    let row = second.refused(409, "rollback_running").json()["rows"][0].clone();
+    let running = format!("rollback/{}", started["rollback"].as_str().unwrap());
+    assert_eq!((&row["input"], &row["observed"]), (&json!(running), &json!("running")));
 }
 
 #[tokio::test]

@@ -45,7 +45,9 @@ async fn given_the_person_who_asked_when_deciding_then_403() {
     let both = world.person("bob", &["engineer", "approver"]);
     let body = bodies::waiver(issuer::real_now(), 3_600);
     let made = both.post(&opened.item("1.2", "waivers"), body).await.created();
-    both.post_nothing(&format!("{}/grant", made.location())).await.refused(403, "second_person_required");
+    let answer = both.post_nothing(&format!("{}/grant", made.location())).await;
+    let row = answer.refused(403, "second_person_required").json()["rows"][0].clone();
+    assert_eq!(row["expected"], format!("another person than {}", row["observed"].as_str().unwrap()));
     let deny = both.post(&format!("{}/deny", made.location()), json!({"reason": "x"})).await;
     deny.refused(403, "second_person_required");
     world.bob().post_nothing(&format!("{}/grant", made.location())).await.refused(403, "role_missing");

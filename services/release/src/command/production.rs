@@ -30,6 +30,9 @@ commands! {
     AuthorizeProduction {} optional {
         /// The hash of the rows the caller saw.
         basis: Sha256Hex,
+        /// Why the production environments are taken from the release that holds them. For a release of class
+        /// emergency alone.
+        preempt_reason: Prose,
     };
     RevokeAuthorization { reason: Prose, };
 
@@ -38,6 +41,8 @@ commands! {
         authorization: Uuid,
         pipeline_digest: Sha256Hex,
         url: Link,
+        /// Why the environment is taken from the release that holds it. For a release of class emergency alone.
+        preempt_reason: Prose,
     } defaulted {
         /// The candidate's when empty.
         artifacts: List<Artifact, 100>,
@@ -99,7 +104,10 @@ commands! {
         mode: RollbackMode,
     };
 
-    ObserveRollback { observation: RollbackObservation, } optional {
+    ObserveRollback {
+        #[serde(deserialize_with = "crate::strict::object")]
+        observation: RollbackObservation,
+    } optional {
         /// When it was seen; now when absent.
         at: Timestamp,
     };

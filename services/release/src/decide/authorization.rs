@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::approval::{QUORUM_AFTER_REJECTION, digest_input, hash, item_row, rejections};
 use super::judge::fresh;
 use super::{
-    Around, Context, Decision, current_candidate, is_system, moving, not_ended, one, person, refuse, role,
-    whole,
+    Around, Context, Decision, current_candidate, is_system, may_preempt, moving, not_ended, one, person,
+    refuse, role, whole,
 };
 use crate::actor::Role;
 use crate::command::{AnswerRollCall, AuthorizeProduction, RevokeAuthorization};
@@ -249,6 +249,7 @@ pub fn authorize(release: &Release, body: &AuthorizeProduction, ctx: &Context<'_
     if let Some(running) = release.production_deployments().find(|running| running.in_progress()) {
         return refuse(RefusalCode::DeploymentRunning, format!("deployment {}", running.deployment));
     }
+    may_preempt(release, body.preempt_reason.as_ref())?;
     let go = go(release, ctx.around, ctx.now);
     let basis = go.basis();
     if body.basis.as_ref().is_some_and(|seen| *seen != basis) {

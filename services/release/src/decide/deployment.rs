@@ -5,7 +5,9 @@ use uuid::Uuid;
 
 use super::approval::hash;
 use super::authorization::{effective, go, live};
-use super::{Context, Decided, Decision, current_candidate, moving, opened, person, refuse, role, whole};
+use super::{
+    Context, Decided, Decision, current_candidate, may_preempt, moving, opened, person, refuse, role, whole,
+};
 use crate::actor::Role;
 use crate::command::{DecideProceed, FinishDeployment, StartDeployment};
 use crate::event::{
@@ -14,6 +16,7 @@ use crate::event::{
     TimerCancelled, TimerCause, TimerStarted,
 };
 use crate::evidence::Artifact;
+use crate::guard::second_person;
 use crate::procedure::{MONITORING_COMPLETED, Procedure, ROLLBACK_ENVIRONMENT_MAINTAINED};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Candidate, Deployment, DeploymentState, ItemStatus, Release, same_artifacts};
@@ -36,6 +39,7 @@ pub fn start(release: &Release, body: &StartDeployment, ctx: &Context<'_>) -> De
         return refuse(RefusalCode::CandidateNotBound, format!("{} has no artifacts", candidate.tag));
     }
     same_values(candidate, body)?;
+    may_preempt(release, body.preempt_reason.as_ref())?;
     let mine = release.id();
     if environment.held_by.is_some() && environment.held_by != mine {
         let holder = environment.held_by.as_ref().map_or_else(String::new, ToString::to_string);
@@ -82,7 +86,7 @@ pub fn start(release: &Release, body: &StartDeployment, ctx: &Context<'_>) -> De
     if let Some(grant) =
         approval.grants.iter().find(|grant| ctx.around.people.same(&grant.by.id, &ctx.actor.id))
     {
-        return refuse(RefusalCode::SecondPersonRequired, format!("{} approved it", grant.by.id));
+        return Err(second_person(ctx, &grant.by.id, "approved it"));
     }
     started.authorization = Some(id);
     started.effects = restart(release, &ctx.around.procedure);

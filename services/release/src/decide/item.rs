@@ -15,6 +15,7 @@ use crate::event::{
     ItemNotApplicableProposed, ItemReaffirmed, ItemRetracted, ReleaseEvent, ReleaseOpened,
 };
 use crate::evidence::{EvidenceKind, Subject};
+use crate::guard::second_person;
 use crate::procedure::{CandidateEffect, Item, NotApplicableProof, Policy, Rule};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Attestation, ItemStatus, Release};
@@ -442,7 +443,7 @@ pub fn confirm_not_applicable(release: &Release, number: ItemNumber, ctx: &Conte
         return refuse(RefusalCode::NotApplicableNotProposed, format!("item {number} has no proposal"));
     };
     if ctx.around.people.same(&proposed.by, &ctx.actor.id) {
-        return refuse(RefusalCode::SecondPersonRequired, format!("{} proposed it", proposed.by));
+        return Err(second_person(ctx, &proposed.by, "proposed it"));
     }
     if release.status(number).is_closed() {
         return refuse(

@@ -17,10 +17,12 @@ use crate::event::{
     RollbackFailed, RollbackMode, RollbackProposed, RollbackSchemaKept, RollbackSchemaReverted,
     RollbackStarted, RollbackStep, RollbackTrafficShifted, RollbackTriggered, RollbackVerified, TimerCause,
 };
+use crate::guard::failed;
 use crate::procedure::ROLLBACK_NOT_NEEDED;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Deployment, DeploymentState, Release, Rollback, RollbackStatus};
 use crate::value::{Name, Prose};
+use crate::verdict::Cause;
 
 const MAY_ROLL_BACK: [Role; 4] = [Role::Operator, Role::OnCall, Role::ReleaseManager, Role::Machine];
 
@@ -121,7 +123,10 @@ fn started(
 ) -> Result<(), Refusal> {
     let opened = opened(release)?;
     if let Some(running) = release.running_rollback() {
-        return refuse(RefusalCode::RollbackRunning, format!("rollback {}", running.rollback));
+        let code = RefusalCode::RollbackRunning;
+        let (input, expected) = (format!("rollback/{}", running.rollback), "completed or failed");
+        let row = failed(code.as_str(), input, expected, "running", Cause::Value);
+        return Err(Refusal::new(code, format!("rollback {}", running.rollback)).with_rows(vec![row]));
     }
     let running = what_runs(release, body)?;
     let deployment = match running {

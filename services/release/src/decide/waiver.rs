@@ -12,6 +12,7 @@ use crate::command::{DenyWaiver, GrantWaiver, RequestWaiver};
 use crate::event::{
     ChangeClass, ItemOverdue, ItemWaiverDenied, ItemWaiverExpired, ItemWaiverGranted, ItemWaiverRequested,
 };
+use crate::guard::second_person;
 use crate::procedure::{Item, WaiverCode};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Deferral, ItemStatus, Release, Waiver, WaiverStatus};
@@ -167,7 +168,7 @@ fn undecided(release: &Release, number: ItemNumber, id: Uuid) -> Result<&Waiver,
 fn independent(waiver: &Waiver, ctx: &Context<'_>) -> Result<(), Refusal> {
     let me = |other: &ActorId| ctx.around.people.same(other, &ctx.actor.id);
     if me(&waiver.requested_by) {
-        return refuse(RefusalCode::SecondPersonRequired, format!("{} requested it", waiver.requested_by));
+        return Err(second_person(ctx, &waiver.requested_by, "requested it"));
     }
     if let Some(grant) = waiver.grants.iter().find(|grant| me(&grant.by.id)) {
         return refuse(RefusalCode::AlreadySigned, format!("{} granted it before", grant.by.id));

@@ -10,7 +10,7 @@ use crate::actor::Role;
 use crate::aggregate::{Context, Decided};
 use crate::directory::People;
 use crate::event::{ProcedureActivated, ProcedureEvent, ProcedurePublished, ProcedureRetired};
-use crate::guard::{failed, one, person, refuse, role, room};
+use crate::guard::{failed, one, person, refuse, role, room, second_person};
 use crate::procedure::Procedure;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::value::Name;
@@ -138,6 +138,8 @@ fn unread_members(sent: &Value, read: &Value, path: &str, unread: &mut Vec<Strin
                 unread_members(value, counterpart, &format!("{path}/{place}"), unread);
             }
         }
+        // Members by place change their meaning when one is added.
+        (Value::Array(_), Value::Object(_)) => unread.push(path.to_owned()),
         _ => {}
     }
 }
@@ -182,10 +184,7 @@ fn activate(
         );
     }
     if ctx.around.same(&published.published_by, &ctx.actor.id) {
-        return refuse(
-            RefusalCode::SecondPersonRequired,
-            format!("{} published version {version}", published.published_by),
-        );
+        return Err(second_person(ctx, &published.published_by, &format!("published version {version}")));
     }
     let difference = match parsed(published) {
         Some(procedure) => ProcedureDifference::between(in_force.and_then(parsed).as_ref(), &procedure),

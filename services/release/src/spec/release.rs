@@ -312,7 +312,7 @@ pub fn go(role: Role) -> Command {
 }
 
 pub fn authorize() -> Command {
-    Command::AuthorizeProduction(AuthorizeProduction { basis: None })
+    Command::AuthorizeProduction(AuthorizeProduction { basis: None, preempt_reason: None })
 }
 
 pub fn deploy(environment: &str, authorization: Option<Uuid>) -> Command {
@@ -321,6 +321,7 @@ pub fn deploy(environment: &str, authorization: Option<Uuid>) -> Command {
         authorization,
         pipeline_digest: None,
         url: None,
+        preempt_reason: None,
         artifacts: List::default(),
     })
 }

@@ -63,6 +63,8 @@ pub fn recorded(handled: Handled<Result<View, Problem>>, status: StatusCode) -> 
         Handled::Recorded(outcome) => outcome,
     };
     let view = outcome.answer?;
+    // 201 would promise an event that is not there.
+    let status = if outcome.unchanged { StatusCode::OK } else { status };
     let mut response = HttpResponse::build(status);
     response
         .insert_header((header::CONTENT_TYPE, JSON))

@@ -9,8 +9,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::answer::Answer;
 use super::call::{Call, FromQuery, NoBody, exact_integer};
-use super::lists;
 use super::problem::{Code, Problem};
+use super::{freezes, lists};
 use crate::app::App;
 use crate::names;
 use crate::views::{self, PlannedWindow, View};
@@ -87,13 +87,12 @@ async fn calendar(app: &App, call: &Call<(), NoBody, Range>) -> Answer {
     let windows_cut = lists::cut(&mut windows, MAX_WINDOWS);
     let stream = names::calendar(caller.tenant()).map_err(|error| Problem::internal(&error))?;
     let known = app.calendars.load(&stream).await?.committed();
-    let concerns = |freeze: &&Freeze| match (&freeze.product, &asked.product) {
-        (None, _) => true,
-        (Some(frozen), None) => caller.may_read(Some(frozen.as_str())).is_ok(),
+    let asked_for = |freeze: &&Freeze| match (&freeze.product, &asked.product) {
         (Some(frozen), Some(asked)) => frozen == asked,
+        _ => freezes::concerns(caller, freeze),
     };
     let overlaps = |freeze: &&Freeze| freeze.from < to && from < freeze.ends();
-    let freezes = known.state.freezes.iter().filter(concerns).filter(overlaps).cloned().collect();
+    let freezes = known.state.freezes.iter().filter(asked_for).filter(overlaps).cloned().collect();
     let view = CalendarView { from, to, windows, windows_cut, freezes };
     lists::answer(caller, asked, &view, position, None)
 }

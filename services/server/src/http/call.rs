@@ -12,8 +12,9 @@ use actix_web::web::{Bytes, BytesMut, Data};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use eventlog::Revision;
 use futures_util::StreamExt;
+use release::strict::{self, Strict};
 use release::value::{ActorId, ItemNumber, Name, ReleaseId};
-use release::{Actor, ActorKind, Role};
+use release::{Actor, ActorKind, Role, role_missing};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -155,33 +156,31 @@ fn json_content(content_type: Option<&str>) -> Result<(), Problem> {
 /// Strict JSON: types bound their own content, unknown and duplicate members and trailing data are
 /// refused, and the error points at the member.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    // Every body is an object; serde would also fill a struct from an array, member by member.
-    if bytes.trim_ascii_start().starts_with(b"[") {
-        return Err(Problem::field(Code::InvalidBody, "", "an object is expected, not an array"));
-    }
     // Keeping track of the path costs as much again, so it is done only when there is something to point at.
-    let value = match serde_json::from_slice(bytes) {
+    let value = match strict::from_slice(bytes) {
         Ok(value) => value,
         Err(_) => parse_with_path(bytes)?,
     };
-    if has_inexact_integer(bytes) {
-        return Err(Problem::field(
-            Code::InvalidBody,
-            "",
-            format!("whole numbers are at most {INTEGER_MAX}"),
-        ));
+    if let Some(offset) = inexact_integer(bytes) {
+        let detail = format!("whole numbers are at most {INTEGER_MAX}");
+        return Err(Problem::field(Code::InvalidBody, place_at(bytes, offset), detail));
     }
     Ok(value)
 }
 
 fn parse_with_path<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let pointer = json_pointer(error.path());
+    let value = serde_path_to_error::deserialize(Strict(&mut json)).map_err(|error| {
+        let mut pointer = json_pointer(error.path());
         let inner = error.into_inner();
         match inner.classify() {
             serde_json::error::Category::Data => {
-                Problem::field(Code::InvalidBody, pointer, without_place(&inner.to_string()))
+                let message = inner.to_string();
+                // The path ends at the object that has it twice.
+                if let Some(member) = duplicate(&message) {
+                    push_segment(&mut pointer, member);
+                }
+                Problem::field(Code::InvalidBody, pointer, without_place(&message))
             }
             _ => Problem::field(Code::MalformedJson, "", inner.to_string()),
         }
@@ -190,8 +189,8 @@ fn parse_with_path<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// Whether valid JSON holds a whole number that some reader of it would round.
-fn has_inexact_integer(json: &[u8]) -> bool {
+/// Where in valid JSON there is a whole number that some reader of it would round.
+fn inexact_integer(json: &[u8]) -> Option<usize> {
     let mut rest = json;
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
@@ -215,13 +214,60 @@ fn has_inexact_integer(json: &[u8]) -> bool {
                 if let Ok(Some(digits)) = whole
                     && digits.parse::<u64>().ok().is_none_or(|number| number > INTEGER_MAX)
                 {
-                    return true;
+                    return Some(start);
                 }
             }
             _ => {}
         }
     }
-    false
+    None
+}
+
+/// RFC 6901 pointer to the value that stands at an offset of valid JSON.
+fn place_at(json: &[u8], offset: usize) -> String {
+    enum Within {
+        Object(String),
+        Array(usize),
+    }
+    let mut within = Vec::new();
+    let mut at = 0;
+    while at < offset {
+        let rest = json.get(at..).unwrap_or_default();
+        at += 1;
+        match rest.first() {
+            Some(b'{') => within.push(Within::Object(String::new())),
+            Some(b'[') => within.push(Within::Array(0)),
+            Some(b'}' | b']') => drop(within.pop()),
+            Some(b',') => {
+                if let Some(Within::Array(index)) = within.last_mut() {
+                    *index += 1;
+                }
+            }
+            Some(b'"') => {
+                let mut strings = serde_json::Deserializer::from_slice(rest).into_iter::<String>();
+                let text = strings.next().and_then(Result::ok).unwrap_or_default();
+                at += strings.byte_offset().saturating_sub(1);
+                // Of the strings on the way to a value of an object, the last one is its name.
+                if let Some(Within::Object(name)) = within.last_mut() {
+                    *name = text;
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut pointer = String::new();
+    for one in within {
+        match one {
+            Within::Object(name) => push_segment(&mut pointer, &name),
+            Within::Array(index) => push_segment(&mut pointer, &index.to_string()),
+        }
+    }
+    pointer
+}
+
+/// The member that serde says an object has twice.
+fn duplicate(message: &str) -> Option<&str> {
+    message.strip_prefix("duplicate field `")?.split('`').next()
 }
 
 /// A whole number of a query that every reader of JSON keeps exactly.
@@ -244,15 +290,17 @@ pub fn json_pointer(path: &serde_path_to_error::Path) -> String {
     let mut pointer = String::new();
     for segment in path {
         match segment {
-            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-            Segment::Map { key } => {
-                pointer.push('/');
-                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-            }
+            Segment::Seq { index } => push_segment(&mut pointer, &index.to_string()),
+            Segment::Map { key } => push_segment(&mut pointer, key),
             Segment::Enum { .. } | Segment::Unknown => {}
         }
     }
     pointer
+}
+
+fn push_segment(pointer: &mut String, segment: &str) {
+    pointer.push('/');
+    pointer.push_str(&segment.replace('~', "~0").replace('/', "~1"));
 }
 
 /// What a path's variables name.
@@ -332,23 +380,28 @@ impl FromPath for (Name, u32) {
     }
 }
 
+/// One thing has one URL, so only the form this service writes is taken.
+pub fn is_canonical(value: &impl ToString, text: &str) -> bool {
+    value.to_string() == text
+}
+
 fn last_segment(request: &HttpRequest) -> &str {
     request.match_info().iter().last().map_or("", |(_, value)| value)
 }
 
 /// The last variable of the path, as an id this service gave.
 fn uuid(request: &HttpRequest) -> Result<Uuid, Problem> {
-    let text = last_segment(request);
-    // One thing has one URL, so only the form this service writes is taken.
-    let id = Uuid::try_parse(text).ok().filter(|id| id.as_hyphenated().to_string() == text);
-    id.ok_or_else(|| not_found("an id is a UUID in lower case"))
+    let id = Uuid::try_parse(last_segment(request)).ok();
+    id.filter(|id| is_canonical(id, last_segment(request)))
+        .ok_or_else(|| not_found("an id is a UUID in lower case"))
 }
 
 /// The last variable of the path, as a number without a leading zero.
 fn number(request: &HttpRequest) -> Result<u32, Problem> {
-    let text = last_segment(request);
-    let number = text.parse::<u32>().ok().filter(|number| number.to_string() == text);
-    number.ok_or_else(|| not_found("a number from 1"))
+    let number = last_segment(request).parse().ok();
+    number
+        .filter(|number| is_canonical(number, last_segment(request)))
+        .ok_or_else(|| not_found("a number from 1"))
 }
 
 impl<P: FromPath, B: FromBody, Q: FromQuery> FromRequest for Call<P, B, Q> {
@@ -491,9 +544,30 @@ fn if_match(request: &HttpRequest) -> Result<Option<Revision>, Problem> {
 }
 
 fn query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<Q, Problem> {
-    actix_web::web::Query::<Q>::from_query(request.query_string())
-        .map(actix_web::web::Query::into_inner)
-        .map_err(|error| Problem::field(Code::InvalidParameter, "query", error.to_string()))
+    let wrong = |name: &str, detail: String| Problem::field(Code::InvalidParameter, name, detail);
+    let read = actix_web::web::Query::<Named<Q>>::from_query(request.query_string());
+    let Named(read) = read.map_err(|error| wrong("query", error.to_string()))?.into_inner();
+    read.map_err(|(name, detail)| wrong(&name, detail))
+}
+
+/// A query, or the name of the parameter that is wrong and why.
+struct Named<Q>(Result<Q, (String, String)>);
+
+impl<'de, Q: Deserialize<'de>> Deserialize<'de> for Named<Q> {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let read = serde_path_to_error::deserialize(from).map_err(|error| {
+            let path = error.path().to_string();
+            let detail = error.into_inner().to_string();
+            let name = duplicate(&detail).or(missing(&detail)).map_or(path, str::to_owned);
+            (name, detail)
+        });
+        Ok(Self(read))
+    }
+}
+
+/// The member that serde says is not there.
+fn missing(message: &str) -> Option<&str> {
+    message.strip_prefix("missing field `")?.split('`').next()
 }
 
 async fn body(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
@@ -545,19 +619,13 @@ impl Caller {
 
     /// Everybody with a role for the product reads it.
     pub fn may_read(&self, product: Option<&str>) -> Result<(), Problem> {
-        if self.principal.roles_for(product).is_empty() {
-            let detail = format!("any role: {}", Role::ALL.map(Role::as_str).join(", "));
-            return Err(release::Refusal::new(release::RefusalCode::RoleMissing, detail).into());
-        }
-        Ok(())
+        let held = self.principal.roles_for(product);
+        if held.is_empty() { Err(role_missing(&Role::ALL, &held).into()) } else { Ok(()) }
     }
 
     /// What belongs to no product is read by everybody with any role.
     pub fn has_any_role(&self) -> Result<(), Problem> {
-        if self.principal.roles.is_empty() {
-            return Err(release::Refusal::new(release::RefusalCode::RoleMissing, "any role").into());
-        }
-        Ok(())
+        if self.principal.roles.is_empty() { Err(role_missing(&Role::ALL, &[]).into()) } else { Ok(()) }
     }
 
     pub fn tenant(&self) -> &str {
@@ -609,7 +677,7 @@ mod tests {
     #[test]
     fn whole_numbers_beyond_two_to_the_53_are_found_wherever_they_stand() {
         for wrong in ["9007199254740992", "[1,-9007199254740992]", "{\"a\":{\"b\":99999999999999999999}}"] {
-            assert!(has_inexact_integer(wrong.as_bytes()), "{wrong}");
+            assert!(inexact_integer(wrong.as_bytes()).is_some(), "{wrong}");
         }
         for right in [
             "9007199254740991",
@@ -618,7 +686,19 @@ mod tests {
             "\"9007199254740992\"",
             "\"\\\"9007199254740992\"",
         ] {
-            assert!(!has_inexact_integer(right.as_bytes()), "{right}");
+            assert_eq!(inexact_integer(right.as_bytes()), None, "{right}");
+        }
+    }
+
+    #[test]
+    fn a_place_in_json_is_told_as_a_pointer() {
+        for (json, pointer) in [
+            ("9007199254740992", ""),
+            (r#"{"a":1,"b":[0,{"c":"}","d":9007199254740992}]}"#, "/b/1/d"),
+            (r#"{"a":[[1],[2]],"s\"/~":{"x":[1,9007199254740992]}}"#, "/s\"~1~0/x/1"),
+        ] {
+            let offset = inexact_integer(json.as_bytes()).unwrap();
+            assert_eq!(place_at(json.as_bytes(), offset), pointer, "{json}");
         }
     }
 }

@@ -171,7 +171,8 @@ fn document() -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "summary": "The system of record for software releases",
         "description": "Every release action is recorded as an immutable event; checklists and reports are \
-            projections of that log. A command is a POST: it records at least one event, all or nothing, and \
+            projections of that log. A command is a POST: it records at least one event, all or nothing (an \
+            observation that tells nothing new records none and is answered 200), and \
             answers with the new state, its revision as `ETag` and its place in the log as \
             `Shiplog-Position`. Send an `Idempotency-Key` and it is safe to repeat for ever. Errors are \
             RFC 9457 problem details. A `Request-Id` comes back with the answer and is kept in the header of what \
@@ -270,7 +271,8 @@ fn shared_parameters() -> Value {
         "IdempotencyKey": {
             "name": "Idempotency-Key", "in": "header", "required": false,
             "description": "Bare or in double quotes. The same key and body again give the first answer again, \
-                for ever; another body is refused. Required for creation and for CI tokens.",
+                for ever; another body is refused. Required for creation and for CI tokens. Where nothing was \
+                recorded (a refusal, an observation that tells nothing new) the key stays unused.",
             "schema": key.clone(),
             "example": "open-checkout-2.4.0",
         },
@@ -311,7 +313,7 @@ fn shared_headers() -> Value {
                        "schema": {"type": "integer", "minimum": 0, "maximum": 86_400}},
         "WwwAuthenticate": {"description": "With 401: how to authenticate.",
                             "schema": {"type": "string", "maxLength": 200, "pattern": "^Bearer"}},
-        "ETag": {"description": "The revision of the answer, `\"r<revision>\"`.",
+        "ETag": {"description": "The revision of the answer, `\"r<revision>\"`; absent before the first event.",
                  "schema": {"type": "string", "pattern": "^\"r[0-9]{1,16}\"$", "maxLength": 19}},
         "Location": {"description": "Where the new state is read.",
                      "schema": {"type": "string", "format": "uri-reference", "maxLength": 500}},
@@ -329,15 +331,23 @@ fn shared_headers() -> Value {
     })
 }
 
-/// Reads that are not of one state at one revision.
-const WITHOUT_REVISION: &[&str] = &[
-    "/v1/procedures/schema",
+/// Reads across streams: their answers are of a position of the log, not of one revision.
+const ACROSS_STREAMS: &[&str] = &[
+    "/v1/board",
+    "/v1/calendar",
+    "/v1/environments",
+    "/v1/events",
+    "/v1/events/{event}",
+    "/v1/inbox",
+    "/v1/products",
+    "/v1/releases",
     "/v1/releases/{release}/candidates/preview",
-    "/v1/releases/{release}/events",
     "/v1/releases/{release}/gates/{step}",
     "/v1/releases/{release}/why",
-    "/v1/whoami",
 ];
+
+/// Reads that are of neither.
+const WITHOUT_REVISION: &[&str] = &["/v1/procedures/schema", "/v1/releases/{release}/events", "/v1/whoami"];
 
 /// What every operation has: path variables, headers, problems.
 fn share(path: &str, method: &str, operation: &mut Value) {
@@ -346,7 +356,9 @@ fn share(path: &str, method: &str, operation: &mut Value) {
         parameters.push(path_variable(name));
     }
     let reference = |kind: &str, name: &str| json!({"$ref": format!("#/components/{kind}/{name}")});
-    let is_state = method == "get" && path.starts_with("/v1/") && !WITHOUT_REVISION.contains(&path);
+    let across = method == "get" && ACROSS_STREAMS.contains(&path);
+    let is_state =
+        method == "get" && path.starts_with("/v1/") && !across && !WITHOUT_REVISION.contains(&path);
     if method == "post" {
         let creates = path == "/v1/releases" || path == "/v1/products";
         let key = if creates { "RequiredIdempotencyKey" } else { "IdempotencyKey" };
@@ -380,9 +392,11 @@ fn share(path: &str, method: &str, operation: &mut Value) {
             headers.insert("RateLimit".into(), reference("headers", "RateLimit"));
             headers.insert("RateLimit-Policy".into(), reference("headers", "RateLimitPolicy"));
         }
+        if method == "post" || is_state || across {
+            headers.insert("Shiplog-Position".into(), reference("headers", "Position"));
+        }
         if method == "post" || is_state {
             headers.insert("ETag".into(), reference("headers", "ETag"));
-            headers.insert("Shiplog-Position".into(), reference("headers", "Position"));
             if method == "post" {
                 headers.insert("Location".into(), reference("headers", "Location"));
                 headers.insert("Idempotent-Replayed".into(), reference("headers", "Replayed"));
@@ -457,7 +471,7 @@ fn path_variable(name: &str) -> Value {
         "event" => (
             "The position of an event in the log, or its id.",
             json!({"type": "string", "minLength": 1, "maxLength": 36,
-                   "pattern": "^([0-9]{1,16}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"}),
+                   "pattern": "^(0|[1-9][0-9]{0,15}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"}),
             json!("1042"),
         ),
         "code" => (

@@ -8,7 +8,9 @@ use std::ops::{Deref, DerefMut};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use release::verdict::Row;
+use eventlog::{ReadError, Revision};
+use release::value::Name;
+use release::verdict::{Cause, Row};
 use release::{Refusal, RefusalClass, RefusalCode};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -126,6 +128,7 @@ pub enum Code {
     Busy,
     OutcomeUnknown,
     ShuttingDown,
+    LogUnreadable,
     PositionNotReached,
     ViewsCatchingUp,
     Internal,
@@ -154,6 +157,7 @@ impl Code {
         Self::Busy,
         Self::OutcomeUnknown,
         Self::ShuttingDown,
+        Self::LogUnreadable,
         Self::PositionNotReached,
         Self::ViewsCatchingUp,
         Self::Internal,
@@ -166,13 +170,13 @@ impl Code {
                 "malformed_json",
                 400,
                 "Body is not JSON",
-                "The body could not be parsed. The error names line and column; trailing data and duplicate members are refused too.",
+                "The body could not be parsed. The error names line and column; data after its end is refused too.",
             ),
             Self::InvalidBody => (
                 "invalid_body",
                 422,
                 "Body does not fit the schema",
-                "The body is JSON but a member is missing, unknown, of the wrong type or out of bounds. Each error points at the member.",
+                "The body is JSON but a member is missing, unknown, there twice, of the wrong type or out of bounds. Each error points at the member.",
             ),
             Self::InvalidParameter => (
                 "invalid_parameter",
@@ -207,8 +211,8 @@ impl Code {
             Self::PreconditionFailed => (
                 "precondition_failed",
                 412,
-                "The release changed",
-                "If-Match names a revision older than the last decision, or one that does not exist. Read the release and decide again.",
+                "What you read has changed",
+                "If-Match names a revision older than the last decision, or one that does not exist. The rows are the events since then, at most 100. Read again, then decide.",
             ),
             Self::Unauthenticated => (
                 "unauthenticated",
@@ -284,6 +288,12 @@ impl Code {
                 503,
                 "Shutting down",
                 "This node is stopping. Nothing was recorded; repeat the request on another node or in a moment.",
+            ),
+            Self::LogUnreadable => (
+                "log_unreadable",
+                503,
+                "The log cannot be read",
+                "Reading the log failed on this node. Nothing was recorded; an operator finds the cause in the server's log.",
             ),
             Self::PositionNotReached => (
                 "position_not_reached",
@@ -414,6 +424,17 @@ impl From<Refusal> for Problem {
     }
 }
 
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Closed => Self::new(Code::ShuttingDown, "the log is closed"),
+            ReadError::Engine(_) | ReadError::Damaged { .. } => {
+                Self::new(Code::LogUnreadable, "see the server's log").because(&error)
+            }
+        }
+    }
+}
+
 impl From<LoadError> for Problem {
     fn from(error: LoadError) -> Self {
         Self::internal(&error)
@@ -439,13 +460,20 @@ impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::Refused(refusal) => refusal.into(),
-            CommandError::PreconditionFailed { current, given } => {
+            CommandError::PreconditionFailed { current, given, since } => {
                 let current = current.map_or_else(|| "none".to_owned(), |revision| format!("r{revision}"));
-                Self::new(
+                let mut problem = Self::new(
                     Code::PreconditionFailed,
                     format!("If-Match says r{given}; the last decision is {current}"),
-                )
-                .with_header(header::ETAG, format!("\"{current}\""))
+                );
+                let row = |(revision, event_type): (Revision, String)| {
+                    let input = format!("event/r{revision}");
+                    let expected = format!("nothing after r{given}");
+                    let target = Name::default_target();
+                    Row::failed("if_match", &target, input, expected, event_type, Cause::Stale)
+                };
+                problem.rows = since.into_iter().map(row).collect();
+                problem.with_header(header::ETAG, format!("\"{current}\""))
             }
             CommandError::KeyReused => {
                 Self::new(Code::IdempotencyKeyReused, "the key was recorded with another request")

@@ -60,7 +60,7 @@ async fn read(app: &App, caller: &Caller, name: &Name) -> Result<Arc<Committed<P
 fn version(product: &Product, name: &Name, number: u32) -> Result<SettingsVersion, Problem> {
     product.version(number).cloned().ok_or_else(|| {
         let detail = format!("{name} has no settings version {number}");
-        Refusal::new(RefusalCode::ProductUnknown, detail).into()
+        Refusal::new(RefusalCode::SettingsVersionUnknown, detail).into()
     })
 }
 

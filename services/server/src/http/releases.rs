@@ -21,6 +21,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use bytes::Bytes;
 use eventlog::{Position, Revision, StreamId};
+use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use release::checklist::summary;
 use release::value::{ActorId, ReleaseId};
@@ -35,6 +36,7 @@ use super::problem::{Code, Problem};
 use crate::app::App;
 use crate::command::{Handled, handle};
 use crate::streams::{Committed, Until};
+use crate::views::POSITION_WAIT;
 use crate::{names, procedures, reserve, surroundings};
 
 /// Records a command on an opened release and answers with `view` of the state it led to.
@@ -74,7 +76,7 @@ async fn handled<T>(
     let mut around = surroundings::of(app, caller.tenant(), opened, &command).await?;
     if caller.dry_run {
         // The real command would reserve them first.
-        around.snapshots.reserve_for(id);
+        around.snapshots.reserve_for(id, reserve::preempt_reason(&command).is_some());
     }
     // A state that somebody holds is copied when the next event goes into it.
     drop(release);
@@ -142,7 +144,7 @@ pub struct AsOf {
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
     #[serde(default, deserialize_with = "exact_integer")]
     pub at_revision: Option<u64>,
-    /// A `Shiplog-Position` that the answer must include.
+    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
     #[serde(default, deserialize_with = "exact_integer")]
     pub min_position: Option<u64>,
@@ -171,12 +173,8 @@ pub async fn read(app: &App, caller: &Caller, id: &ReleaseId, when: &AsOf) -> Re
     let read = async {
         caller.may_read(Some(id.product()))?;
         let stream = stream(caller, id)?;
+        reached(app, when.min_position).await?;
         let (until, freshness) = moment(app, when)?;
-        let head = app.store.head();
-        if when.min_position.is_some_and(|wanted| head.is_none_or(|head| head.0 < wanted)) {
-            let detail = "no event has that position yet";
-            return Err(Problem::new(Code::PositionNotReached, detail));
-        }
         let release = match until {
             Until::End => app.releases.load(&stream).await?.committed(),
             until => {
@@ -202,6 +200,20 @@ pub async fn read(app: &App, caller: &Caller, id: &ReleaseId, when: &AsOf) -> Re
         Ok(Snapshot { release, procedure, revision, position, freshness })
     };
     read.await.map_err(|problem: Problem| problem.on(caller))
+}
+
+/// Waits until the log holds a position, for as long as lists do.
+async fn reached(app: &App, min_position: Option<u64>) -> Result<(), Problem> {
+    let Some(wanted) = min_position else { return Ok(()) };
+    if app.store.head().is_some_and(|head| head.0 >= wanted) {
+        return Ok(());
+    }
+    let mut feed = app.store.subscribe(wanted.checked_sub(1).map(Position));
+    match tokio::time::timeout(POSITION_WAIT, feed.next()).await {
+        Ok(Some(Ok(_))) => Ok(()),
+        Ok(Some(Err(error))) => Err(error.into()),
+        Ok(None) | Err(_) => Err(Problem::new(Code::PositionNotReached, "no event has that position yet")),
+    }
 }
 
 /// A time of the last minute may still gain events of the same instant, so only older ones are kept.

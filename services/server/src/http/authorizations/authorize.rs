@@ -17,7 +17,7 @@ use crate::http::releases::record;
 ///
 /// The Go: every item of steps 1 to 4 is closed, the window is open, no freeze is in force, the approval is given and
 /// unused, and every role of the roll-call says go. Reserves the production environments first; of two releases
-/// one gets them. Single use, until the window ends. `basis` is what the gate of the decision showed. Role:
+/// one gets them, and a release of class emergency takes them with `preempt_reason`. Single use, until the window ends. `basis` is what the gate of the decision showed. Role:
 /// `release_manager`.
 #[utoipa::path(
     post,

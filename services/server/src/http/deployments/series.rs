@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::http::answer::{Answer, json};
-use crate::http::call::{Call, FromQuery, NoBody};
+use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
 use crate::http::problem::{Code, Problem};
 use crate::http::releases;
 use crate::http::releases::{AsOf, read};
@@ -34,9 +34,31 @@ pub struct SeriesQuery {
     /// Seconds of each point; as few as give at most 1,000 points when absent.
     #[param(minimum = 1, maximum = 86400)]
     pub step: Option<u32>,
+    /// The series by events recorded at or before this time (RFC 3339).
+    #[param(example = "2026-11-22T12:00:00Z")]
+    pub as_of: Option<Timestamp>,
+    /// The series by events up to this position of the log.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "exact_integer")]
+    pub at_position: Option<u64>,
+    /// The series by events up to this revision of the release.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "exact_integer")]
+    pub at_revision: Option<u64>,
+    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "exact_integer")]
+    pub min_position: Option<u64>,
 }
 
 impl FromQuery for SeriesQuery {}
+
+impl SeriesQuery {
+    fn when(&self) -> AsOf {
+        let Self { as_of, at_position, at_revision, min_position, .. } = *self;
+        AsOf { as_of, at_position, at_revision, min_position }
+    }
+}
 
 #[derive(Serialize, ToSchema)]
 pub struct SeriesView {
@@ -94,7 +116,7 @@ async fn series(app: &App, call: &Call<(ReleaseId, Uuid), NoBody, SeriesQuery>) 
     if call.query.step.is_some_and(|step| !(1..=MAX_STEP_S).contains(&step)) {
         return Err(Problem::field(Code::InvalidParameter, "step", format!("1 to {MAX_STEP_S}")));
     }
-    let snapshot = read(app, &call.caller, id, &AsOf::default()).await?;
+    let snapshot = read(app, &call.caller, id, &call.query.when()).await?;
     let known = snapshot.release.state.deployment(*deployment);
     known
         .ok_or_else(|| Refusal::new(RefusalCode::DeploymentUnknown, "the release has no such deployment"))?;

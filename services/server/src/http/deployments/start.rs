@@ -15,7 +15,8 @@ use crate::http::releases::record;
 
 /// Start a deployment
 ///
-/// Of the current candidate, in one environment, which is reserved first. Production takes an authorization and uses
+/// Of the current candidate, in one environment, which is reserved first; a release of class emergency takes it from
+/// its holder with `preempt_reason`, unless that is an emergency too. Production takes an authorization and uses
 /// it up. Artifacts and pipeline digest, where given, are those of the candidate. Role: `operator` or `machine`.
 #[utoipa::path(
     post,

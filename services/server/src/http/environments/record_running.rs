@@ -14,7 +14,8 @@ use crate::names;
 
 /// Report what runs in an environment
 ///
-/// An observation: it is recorded whatever it says. Without a release it is an orphan.
+/// An observation: it is recorded whatever it says, and 201 answers it. One that tells nothing new is answered 200
+/// with what is known: nothing is recorded, nor its `Idempotency-Key`. Without a release it is an orphan.
 /// Role: `machine` or `operator`.
 #[utoipa::path(
     post,
@@ -22,7 +23,10 @@ use crate::names;
     operation_id = "recordRunning",
     tag = "Environments",
     request_body(content = RecordRunning, example = json!({"version": "2.3.1"})),
-    responses((status = 201, description = "The environment after it", body = Environment)),
+    responses(
+        (status = 200, description = "Nothing new: the environment as it was", body = Environment),
+        (status = 201, description = "The environment after it", body = Environment),
+    ),
 )]
 pub async fn handler(app: Data<App>, call: Call<(Name, Name), Json<RecordRunning>, DryRun>) -> Answer {
     let (product, environment) = &call.path;

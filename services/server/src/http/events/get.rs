@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::audits;
 use crate::app::App;
 use crate::http::answer::{Answer, json};
-use crate::http::call::{Call, Caller, FromPath, NoBody};
+use crate::http::call::{Call, Caller, FromPath, NoBody, is_canonical};
 use crate::http::lists;
 use crate::http::problem::{Code, Problem};
 use crate::http::releases::events::EventView;
@@ -25,8 +25,10 @@ pub enum EventRef {
 impl FromPath for EventRef {
     fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
         let text = request.match_info().get("event").unwrap_or_default();
-        let position = text.parse().map(|position| Self::Position(Position(position)));
-        position.or_else(|_| Uuid::try_parse(text).map(Self::Id)).map_err(|_| unknown())
+        let position = text.parse::<u64>().ok().filter(|position| is_canonical(position, text));
+        let id = Uuid::try_parse(text).ok().filter(|id| is_canonical(id, text));
+        let position = position.map(|position| Self::Position(Position(position)));
+        position.or(id.map(Self::Id)).ok_or_else(unknown)
     }
 }
 
@@ -58,7 +60,8 @@ async fn read(app: &App, caller: &Caller, event: EventRef) -> Result<Recorded, P
     let position = match event {
         EventRef::Position(position) => position,
         EventRef::Id(id) => {
-            lists::ready(app, View::EventIds, None).await?;
+            // Whoever just recorded it finds it.
+            lists::ready(app, View::EventIds, app.store.head().map(|head| head.0)).await?;
             lists::query(app, move |db| views::position_of(db, id)).await?.ok_or_else(unknown)?
         }
     };

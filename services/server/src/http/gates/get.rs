@@ -64,6 +64,6 @@ async fn now(
     let opened = release.opened.as_ref().ok_or_else(|| unknown(id))?;
     let mut around = surroundings::whole(app, tenant, opened).await?;
     // An authorization reserves what nobody holds before it is decided.
-    around.snapshots.reserve_for(id);
+    around.snapshots.reserve_for(id, false);
     Ok(gate_now(release, &around, app.clock.now(), step))
 }

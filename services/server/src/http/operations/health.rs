@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::http::answer::Answer;
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 
 #[derive(Serialize, ToSchema)]
 pub struct Health {
@@ -99,10 +99,7 @@ pub async fn live() -> Answer {
 pub async fn ready(app: Data<App>, request: HttpRequest) -> Answer {
     let head = app.store.head();
     let before = head.and_then(|head| head.0.checked_sub(1)).map(Position);
-    app.store
-        .read_all(before, 1)
-        .await
-        .map_err(|error| Problem::new(Code::ShuttingDown, error.to_string()).at(&request))?;
+    app.store.read_all(before, 1).await.map_err(|error| Problem::from(error).at(&request))?;
     Ok(HttpResponse::Ok().json(Health {
         status: "pass",
         position: head.map(|head| head.0),

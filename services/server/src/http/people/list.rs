@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::Person;
 use crate::app::App;
-use crate::http::aggregate::read;
+use crate::http::aggregate::read_known_to_all;
 use crate::http::answer::{Answer, committed};
 use crate::http::call::{Call, NoBody};
 use crate::names;
@@ -30,7 +30,7 @@ pub struct PersonList<'a> {
 )]
 pub async fn handler(app: Data<App>, call: Call<(), NoBody>) -> Answer {
     let caller = &call.caller;
-    let directory = read(&app.directories, names::directory(caller.tenant()), caller, None).await?;
+    let directory = read_known_to_all(&app.directories, names::directory(caller.tenant()), caller).await?;
     let person = |(actor, identity)| Person { actor, identity: Some(identity) };
     let list = PersonList { people: directory.state.identities.iter().map(person).collect() };
     committed(&directory, &list, caller.if_none_match.as_deref())

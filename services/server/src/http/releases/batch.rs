@@ -85,9 +85,9 @@ async fn batch(app: &App, caller: &Caller, id: &ReleaseId, body: RecordBatch) ->
     };
     let events = stored(app, caller, id, outcome.revision, outcome.answer).await?;
     let view = View::new(&recorded(id, places, &events), format!("/v1/releases/{id}"));
-    let Outcome { revision, position, replayed, .. } = outcome;
+    let Outcome { revision, position, replayed, unchanged, .. } = outcome;
     answer::recorded(
-        Handled::Recorded(Outcome { answer: view, revision, position, replayed }),
+        Handled::Recorded(Outcome { answer: view, revision, position, replayed, unchanged }),
         StatusCode::OK,
     )
 }

@@ -4,12 +4,13 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
 use eventlog::{Recorded, Revision};
+use jiff::Timestamp;
 use release::value::ReleaseId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{stream, unknown};
+use super::{AsOf, read, stream};
 use crate::app::App;
 use crate::http::answer::{Answer, json};
 use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
@@ -26,9 +27,31 @@ pub struct History {
     /// How many events at most; 100 when absent.
     #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
+    /// The history by events recorded at or before this time (RFC 3339).
+    #[param(example = "2026-11-22T12:00:00Z")]
+    pub as_of: Option<Timestamp>,
+    /// The history by events up to this position of the log.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "exact_integer")]
+    pub at_position: Option<u64>,
+    /// The history by events up to this revision of the release.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "exact_integer")]
+    pub at_revision: Option<u64>,
+    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "exact_integer")]
+    pub min_position: Option<u64>,
 }
 
 impl FromQuery for History {}
+
+impl History {
+    fn when(&self) -> AsOf {
+        let Self { as_of, at_position, at_revision, min_position, .. } = *self;
+        AsOf { as_of, at_position, at_revision, min_position }
+    }
+}
 
 #[derive(Serialize, ToSchema)]
 pub struct EventPage {
@@ -83,7 +106,7 @@ pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, History>) -> 
 }
 
 async fn page(app: &App, call: &Call<ReleaseId, NoBody, History>) -> Result<EventPage, Problem> {
-    call.caller.may_read(Some(call.path.product()))?;
+    let snapshot = read(app, &call.caller, &call.path, &call.query.when()).await?;
     let limit = call.query.limit.unwrap_or(100);
     if !(1..=200).contains(&limit) {
         return Err(Problem::field(Code::InvalidParameter, "limit", "1 to 200"));
@@ -97,9 +120,7 @@ async fn page(app: &App, call: &Call<ReleaseId, NoBody, History>) -> Result<Even
         .read_stream(&stream, Revision(from), limit + 1)
         .await
         .map_err(|error| Problem::internal(&error))?;
-    if recorded.is_empty() && app.releases.load(&stream).await?.committed().revision.is_none() {
-        return Err(unknown(&call.path));
-    }
+    recorded.retain(|event| event.revision <= snapshot.revision);
     let next = (recorded.len() > limit).then_some(from + limit as u64);
     recorded.truncate(limit);
     let events = recorded.iter().map(EventView::of).collect::<Result<_, _>>()?;

@@ -92,7 +92,7 @@ async fn answer(app: &App, caller: &Caller, id: &ReleaseId, query: &WhyNot) -> A
     let opened = release.opened.as_ref().ok_or_else(|| unknown(id))?;
     let mut around = surroundings::whole(app, caller.tenant(), opened).await?;
     // An authorization reserves what nobody holds before it is decided.
-    around.snapshots.reserve_for(id);
+    around.snapshots.reserve_for(id, false);
     let missing = why(release, &around, app.clock.now(), question);
     let mut response = HttpResponse::Ok();
     response

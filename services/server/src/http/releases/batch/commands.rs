@@ -4,8 +4,9 @@ use eventlog::Header;
 use release::Command;
 use release::command as body;
 use release::evidence::NewEvidence;
+use release::strict::Tagged;
 use release::value::ItemNumber;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -54,12 +55,30 @@ macro_rules! commands {
     ) => {
         /// A command by the name of its operation, with what its path names and the body it takes; a body
         /// that may be left out is written as `{}`.
-        #[derive(Debug, Deserialize, ToSchema)]
-        #[serde(tag = "operation", rename_all = "camelCase", rename_all_fields = "snake_case", deny_unknown_fields)]
+        #[derive(Debug, Serialize, ToSchema)]
+        #[serde(tag = "operation", rename_all = "camelCase", rename_all_fields = "snake_case")]
         pub enum BatchCommand {
             $($variant { $($field: $type),* },)*
             // Parsed so that the rule can refuse them by name; nobody is offered them.
             $(#[serde(skip_serializing)] $other { $($its: $kind),* },)*
+        }
+
+        #[derive(Deserialize)]
+        #[serde(
+            remote = "BatchCommand",
+            rename_all = "camelCase",
+            rename_all_fields = "snake_case",
+            deny_unknown_fields
+        )]
+        enum ByOperation {
+            $($variant { $($field: $type),* },)*
+            $($other { $($its: $kind),* },)*
+        }
+
+        impl<'de> Deserialize<'de> for BatchCommand {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                ByOperation::deserialize(Tagged { tag: "operation", from })
+            }
         }
 
         impl BatchCommand {
