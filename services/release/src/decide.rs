@@ -144,7 +144,9 @@ pub fn decide(release: &Release, command: &Command, ctx: &Context<'_>) -> Decisi
     decided.extend(judgement::of(release, &decided, ctx));
     let after = judge::follow(release, &mut decided, ctx);
     let follows = consequence::of(release, after.as_ref(), &decided, ctx);
-    if let Some(mut after) = after.filter(|_| !follows.is_empty()) {
+    // What ends with it may shut a gate, whether or not a rule read what happened.
+    let judges = ctx.around.procedure.is_judged() && !follows.is_empty();
+    if let Some(mut after) = judges.then(|| after.unwrap_or_else(|| ahead(release, &decided, ctx))) {
         let from = decided.len();
         decided.extend(follows);
         fold_ahead(&mut after, &decided, from, ctx);

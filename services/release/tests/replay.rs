@@ -1,32 +1,41 @@
 //! Whatever is asked by whomever in whatever order: what was recorded can be read again, and reading
-//! it gives the same state, byte for byte.
+//! it gives the same state, byte for byte. No gate is open over an open item, nothing goes to production
+//! unapproved, and whatever runs there can be rolled back.
+//!
+//! 2,000 sequences, in eight tests of 250; `PROPTEST_CASES` says how many each test tries instead.
 
 #![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
+
+use std::sync::LazyLock;
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use release::command::{
-    AbortRelease, AddComment, AmendRelease, AnswerRollCall, AuthorizeProduction, BreakLease,
-    CompleteRollback, DecideProceed, DecideRollback, DenyWaiver, FinishDeployment, GrantApproval,
-    GrantWaiver, HoldRelease, MarkNotApplicable, ObserveRollback, ObserveTraffic, ProposeRollback,
-    ReaffirmItem, RecordProbes, RecordSamples, RejectApproval, RejectCandidate, ReleaseLease, ReopenRelease,
-    RequestApproval, RequestWaiver, ResumeRelease, RetractEvidence, RetractItem, RollbackObservation,
-    SetWindow, StartRollback, TriggerRollback, VerifyRollback, WithdrawApproval,
+    AbortRelease, AddComment, AmendRelease, AnswerRollCall, AuthorizeProduction, BreakLease, CaptureBaseline,
+    CompleteRollback, DecideProceed, DecideRollback, DenyWaiver, ExtendLease, FailRollback, FinishDeployment,
+    GrantApproval, GrantWaiver, HoldRelease, MarkNotApplicable, ObserveRollback, ObserveTraffic, ProbeLease,
+    ProposeRollback, ReaffirmItem, RecordProbes, RecordSamples, RejectApproval, RejectCandidate,
+    ReleaseLease, ReopenRelease, ReportMigrations, RequestApproval, RequestWaiver, ResumeRelease,
+    RetractEvidence, RetractItem, RevokeAuthorization, RollbackObservation, SetWindow, StartRollback,
+    TriggerRollback, VerifyRollback, WithdrawApproval,
 };
+use release::decide::Around;
 use release::due::{due, schedule};
 use release::event::{
     Answer, ChangeClass, DeploymentOutcome, Meaning, Probe, ProbeKind, ProceedDecision, RollbackDecision,
     Sample, SampleSeries,
 };
-use release::release::Release;
+use release::evidence::Metric;
+use release::release::{DeploymentState, Release};
+use release::spec::judged;
 use release::spec::release::{
-    approved, around, attest, bind, deploy, deploying, evidence, line, list, open, opened, prose, ready, tag,
-    tagged,
+    approved, attest, bind, commit, deploy, deploying, evidence, line, list, open, prose, ready, tag, tagged,
 };
-use release::spec::{Spec, actor, nothing, system, who_is};
+use release::spec::{Spec, actor, dave, nothing, robot, system, who_is};
 use release::value::ItemNumber;
 use release::wire::{decode, encode};
 use release::{Actor, ActorKind, Command, EventData, Fact, ReleaseEvent, Role, checklist, fold};
+
 use uuid::Uuid;
 
 /// Numbers that pick: which command, who, which of the things that exist, and how much time passes.
@@ -34,19 +43,33 @@ type Pick = (usize, usize, usize, f64, u16);
 
 fn picks() -> impl Strategy<Value = Vec<Pick>> {
     let number = prop_oneof![0.0..100.0, any::<f64>().prop_filter("JSON has no other", |n| n.is_finite())];
-    prop::collection::vec((0..64usize, 0..20usize, any::<usize>(), number, 0..240u16), 1..40)
+    prop::collection::vec((0..76usize, 0..20usize, any::<usize>(), number, 0..240u16), 1..40)
 }
 
-fn start(n: usize) -> Spec<Release> {
-    match n % 6 {
-        0 => nothing(),
-        1 => opened(),
-        2 => tagged(),
-        3 => approved(),
-        4 => ready(),
-        _ => deploying(),
-    }
+/// Where a sequence starts, and by which version of the procedure it goes on.
+struct Start {
+    around: Around,
+    story: Spec<Release>,
 }
+
+type Lazy = LazyLock<Start>;
+
+fn by_version_1(story: Spec<Release>) -> Start {
+    Start { around: release::spec::release::around(), story }
+}
+
+fn by_version_2(story: Spec<Release>) -> Start {
+    Start { around: judged::around(), story }
+}
+
+static NOTHING: Lazy = LazyLock::new(|| by_version_1(nothing()));
+static TAGGED: Lazy = LazyLock::new(|| by_version_1(tagged()));
+static APPROVED: Lazy = LazyLock::new(|| by_version_1(approved()));
+static READY: Lazy = LazyLock::new(|| by_version_1(ready()));
+static DEPLOYING: Lazy = LazyLock::new(|| by_version_1(deploying()));
+static JUDGED_FROM_THE_FIRST_STEP: Lazy = LazyLock::new(|| by_version_2(judged::tagged()));
+static JUDGED_AND_READY: Lazy = LazyLock::new(|| by_version_2(judged::through(4).ready()));
+static JUDGED_IN_PRODUCTION: Lazy = LazyLock::new(|| by_version_2(judged::through(5)));
 
 /// Mostly people who may do everything, so that what they do is refused for other reasons.
 fn actors(n: usize) -> Actor {
@@ -63,11 +86,12 @@ fn of<T: Copy>(existing: impl IntoIterator<Item = T>, n: usize) -> Option<T> {
     existing.get(n % existing.len().max(1)).copied()
 }
 
-fn command(story: &Spec<Release>, pick: &Pick) -> Command {
+fn command(story: &Spec<Release>, pick: &Pick, around: &Around) -> Command {
     let (kind, _, n, number, _) = *pick;
+    let judges = around.procedure.is_judged();
     let state = &story.state;
     let why = || prose("because");
-    let numbers: Vec<ItemNumber> = around().procedure.items().map(|item| item.number).collect();
+    let numbers: Vec<ItemNumber> = around.procedure.items().map(|item| item.number).collect();
     // Half of the time one of the next that are open.
     let next = || numbers.iter().copied().filter(|number| !state.status(*number).is_closed()).take(6);
     let item = of(next(), n / 2).filter(|_| n % 2 == 0).unwrap_or(numbers[n % numbers.len()]);
@@ -82,7 +106,7 @@ fn command(story: &Spec<Release>, pick: &Pick) -> Command {
     let proposal = some(of(state.proposals.iter().map(|p| p.proposal), n));
     let candidate = u32::try_from(n % 6).unwrap();
     let hours = |hours: usize| story.now + SignedDuration::from_hours(i64::try_from(hours).unwrap());
-    let role = around().procedure.roll_call[n % 4];
+    let role = around.procedure.roll_call[n % 4];
     match kind {
         0 => Command::Open(open()),
         1 => Command::Amend(AmendRelease {
@@ -103,11 +127,37 @@ fn command(story: &Spec<Release>, pick: &Pick) -> Command {
         10 => Command::BindCandidate { number: candidate, body: bind(['1', '2'][n % 2]) },
         11 => Command::RejectCandidate { number: candidate, body: RejectCandidate { reason: why() } },
         12 => {
-            let body = evidence(around().procedure.item(item).unwrap().evidence[0]);
+            let body = evidence(around.procedure.item(item).unwrap().evidence[0]);
             Command::RecordEvidence { items: if n % 3 == 0 { vec![] } else { vec![item] }, body }
         }
         13 => Command::RetractEvidence { evidence: known, body: RetractEvidence { reason: why() } },
-        14..=22 => attest(&item.to_string()),
+        // What an honest machine would report, now and then with something missing.
+        14..=17 | 64..=67 if judges && state.current_candidate().is_some() => {
+            let number = item.to_string();
+            let mut reports = judged::honest(&number, story);
+            match reports.len() {
+                0 => judged::sign(&number),
+                len => {
+                    let mut facts = reports.swap_remove(n / 7 % len);
+                    let members: Vec<String> = facts.as_object().unwrap().keys().cloned().collect();
+                    let member = &members[n / 11 % members.len()];
+                    let broken = judged::patched(facts.clone(), &serde_json::json!({ member: null }));
+                    let valid = |facts: &serde_json::Value| {
+                        serde_json::from_value::<release::evidence::Facts>(facts.clone()).is_ok()
+                    };
+                    if n % 5 == 0 && valid(&broken) {
+                        facts = broken;
+                    }
+                    // Far ahead of its step there is nothing yet that it could speak of.
+                    if !valid(&facts) {
+                        return judged::sign(&number);
+                    }
+                    judged::record(&number, facts)
+                }
+            }
+        }
+        18 | 19 if judges => judged::sign(&item.to_string()),
+        14..=22 | 64..=67 => attest(&item.to_string()),
         23 => Command::ReaffirmItem { item, body: ReaffirmItem { statement: None } },
         24 => Command::RetractItem { item, body: RetractItem { reason: why() } },
         25 => Command::ClaimItem { item },
@@ -150,18 +200,35 @@ fn command(story: &Spec<Release>, pick: &Pick) -> Command {
             body: ObserveTraffic { weight_percent: number, at: Some(hours(n % 2)) },
         },
         48 | 49 => {
-            let sample =
-                |series| Sample { series, metric: line("m"), at: story.now, value: number, count: None };
-            let samples = vec![sample(SampleSeries::Canary), sample(SampleSeries::Control)];
+            let metrics =
+                ["m", "error_rate", "latency_p50_ms", "latency_p95_ms", "restarts", "pool_utilisation"];
+            let all = [SampleSeries::Canary, SampleSeries::Control, SampleSeries::Production];
+            let value = if n % 3 == 0 { number } else { number.abs() % 1.0 };
+            let count = (n % 2 == 0).then(|| u64::try_from(n % 5_000).unwrap());
+            let sample = |series, metric: &&str, ago: i64| Sample {
+                series,
+                metric: line(metric),
+                at: story.now - SignedDuration::from_secs(15 * ago),
+                value,
+                count,
+            };
+            // As far back as the picked time: long enough for a look, now and then for a whole run.
+            let points = i64::from(pick.4) / 3;
+            let all = all.into_iter().flat_map(|series| metrics.iter().map(move |metric| (series, metric)));
+            let samples: Vec<_> = all
+                .flat_map(|(series, metric)| (0..=points).rev().map(move |ago| (series, metric, ago)))
+                .map(|(series, metric, ago)| sample(series, metric, ago))
+                .take(1_000)
+                .collect();
             Command::RecordSamples { deployment, body: RecordSamples { samples: list(samples) } }
         }
         50 => {
             let probe = Probe {
-                kind: ProbeKind::Health,
+                kind: [ProbeKind::Health, ProbeKind::Version][n / 2 % 2],
                 at: story.now,
                 ok: n % 2 == 0,
-                version: None,
-                commit_sha: None,
+                version: Some(line(["2.4.0-rc.1", "2.3.1", "9.9.9"][n / 4 % 3])),
+                commit_sha: (n / 4 % 3 == 0).then(|| commit('1')),
                 replicas_matched: None,
                 replicas_total: None,
                 http_status: None,
@@ -180,7 +247,7 @@ fn command(story: &Spec<Release>, pick: &Pick) -> Command {
         52 => Command::BreakLease { lease, body: BreakLease { reason: why() } },
         53 => Command::ReleaseLease { lease, body: ReleaseLease { note: None } },
         54 => Command::TriggerRollback(TriggerRollback {
-            rule: line("C2"),
+            rule: line(["C2", "P1", "a person"][n % 3]),
             detail: why(),
             deployment: None,
             metric: None,
@@ -221,7 +288,47 @@ fn command(story: &Spec<Release>, pick: &Pick) -> Command {
             },
         },
         61 => Command::CompleteRollback { rollback, body: CompleteRollback { note: None } },
-        _ => match due(state, story.now, &around()).into_iter().next() {
+        68 => Command::CaptureBaseline(CaptureBaseline {
+            source: line("prometheus"),
+            from: story.now - SignedDuration::from_hours(1),
+            to: story.now,
+            metrics: list(vec![Metric {
+                name: line("error_rate"),
+                value: number,
+                unit: None,
+                baseline: None,
+            }]),
+            url: None,
+        }),
+        69 => Command::ReportMigrations {
+            deployment,
+            body: ReportMigrations {
+                tool: line("sqlx"),
+                applied: list(vec![]),
+                pending: 0,
+                failed: u32::try_from(n % 2).unwrap(),
+                at: None,
+                from_version: None,
+                to_version: None,
+                backward_compatible: None,
+                url: None,
+            },
+        },
+        70 => Command::ExtendLease {
+            lease,
+            body: ExtendLease { not_before_release: hours(30 + n % 30), reason: why() },
+        },
+        71 => Command::ProbeLease {
+            lease,
+            body: ProbeLease { at: None, healthy: n % 2 == 0, version: None, url: None },
+        },
+        72 => Command::FailRollback { rollback, body: FailRollback { reason: why() } },
+        73 => Command::RevokeAuthorization {
+            authorization: some(of(state.authorizations.iter().map(|a| a.authorization), n)),
+            body: RevokeAuthorization { reason: why() },
+        },
+        74 => Command::ConfirmNotApplicable { item },
+        _ => match due(state, story.now, around).into_iter().next() {
             Some(next) => next.command,
             None => Command::CloseWindow,
         },
@@ -242,39 +349,137 @@ fn replayed(story: &Spec<Release>) -> Release {
     fold(&facts)
 }
 
+/// What has to be so after every command, whatever was asked.
+fn holds(story: &Spec<Release>, around: &Around, before: usize) -> Result<(), TestCaseError> {
+    let (state, procedure) = (&story.state, &around.procedure);
+    // At most one of each is live, and an item that an approval closed rests on one.
+    let live = state.approvals.iter().filter(|approval| approval.is_live()).count();
+    prop_assert!(live <= 1);
+    let production = state.production_deployments().filter(|d| d.in_progress()).count();
+    prop_assert!(production <= 1 || !state.rollbacks.is_empty());
+    // An open gate has no open item, but for what an authorized deployment rests on until its end.
+    let latched = state.production_deployments().any(|d| d.is_live() && d.authorization.is_some());
+    let open = state.gates.iter().filter(|(_, gate)| gate.verdict.satisfied);
+    for step in open.map(|(step, _)| step) {
+        let items = procedure.step(*step).into_iter().flat_map(|step| &step.items);
+        for item in items.filter(|item| !item.outlives_step) {
+            let frozen = latched && procedure.is_before_go(item.number);
+            let status = state.status(item.number);
+            prop_assert!(frozen || status.is_closed(), "gate {step}, item {}: {status:?}", item.number);
+        }
+    }
+    // Production was authorized by as many different people as the class asks for, none of them its author.
+    for fact in story.facts.iter().skip(before) {
+        let ReleaseEvent::ProductionAuthorized(authorized) = &fact.event else { continue };
+        let approval = state.approvals.iter().find(|approval| approval.request == authorized.request);
+        prop_assert!(approval.is_some());
+        if let Some(approval) = approval {
+            let mut people: Vec<_> = approval.grants.iter().map(|grant| &grant.by.id).collect();
+            people.sort_unstable();
+            people.dedup();
+            let quorum = procedure.approval_quorum.of(state.class());
+            prop_assert!(people.len() >= usize::try_from(quorum).unwrap(), "{approval:?}");
+            prop_assert!(!people.contains(&&approval.requested_by));
+            prop_assert_eq!(state.current_candidate().map(|c| c.number), Some(approval.candidate));
+        }
+    }
+    for deployment in state.production_deployments().filter(|d| d.candidate.is_some()) {
+        let known = |id: &Uuid| state.authorizations.iter().any(|given| given.authorization == *id);
+        prop_assert!(deployment.authorization.as_ref().is_some_and(known));
+    }
+    // Whatever runs in production can be taken back, in any state of the release.
+    let serves = |status: &DeploymentState| {
+        matches!(status, DeploymentState::Running | DeploymentState::Succeeded { .. })
+    };
+    if state.production_deployments().any(|d| serves(&d.status)) && state.running_rollback().is_none() {
+        let body = StartRollback { reason: prose("because"), deployment: None, to: None, mode: None };
+        let command = Command::StartRollback(body);
+        for who in [dave(), robot()] {
+            let answer = story.ask(&who, &command, around);
+            prop_assert!(answer.is_ok(), "{answer:?}");
+        }
+    }
+    // Whatever is due, the server may do.
+    for next in due(state, story.now, around) {
+        let answer = story.ask(&system(), &next.command, around);
+        prop_assert!(answer.is_ok(), "{}: {answer:?}", next.rule);
+    }
+    Ok(())
+}
+
+fn whatever_is_asked(start: &Start, picks: &[Pick]) -> Result<(), TestCaseError> {
+    let around = &start.around;
+    let mut story = start.story.clone();
+    for pick in picks {
+        story.now += SignedDuration::from_mins(i64::from(pick.4));
+        let command = command(&story, pick, around);
+        let actor = actors(pick.1);
+        let before = story.facts.len();
+        if let Ok(decided) = story.ask(&actor, &command, around) {
+            prop_assert!(!decided.is_empty());
+            story.record(&actor, decided);
+        }
+        holds(&story, around, before)?;
+    }
+    let again = replayed(&story);
+    prop_assert_eq!(serde_json::to_vec(&again).unwrap(), serde_json::to_vec(&story.state).unwrap());
+    prop_assert_eq!(&again, &story.state);
+    prop_assert_eq!(again.events, u64::try_from(story.facts.len()).unwrap());
+    // Every view of any state can be made.
+    let procedure = &around.procedure;
+    let _ = schedule(&again, procedure, &around.snapshots);
+    prop_assert_eq!(checklist::checklist(&again, procedure).is_some(), again.opened.is_some());
+    let summary = checklist::summary(&again, procedure, "checkout-2.4.0");
+    prop_assert_eq!(summary.is_some(), again.opened.is_some());
+    Ok(())
+}
+
+fn config() -> ProptestConfig {
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let given = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if asked { given } else { ProptestConfig { cases: 250, ..given } }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
-    fn given_any_commands_by_anybody_a_replay_gives_the_same_bytes(first in 0..6usize, picks in picks()) {
-        let mut story = start(first);
-        for pick in &picks {
-            story.now += SignedDuration::from_mins(i64::from(pick.4));
-            let command = command(&story, pick);
-            let actor = actors(pick.1);
-            let asked = story.ask(&actor, &command, &around());
-            if let Ok(decided) = asked {
-                prop_assert!(!decided.is_empty());
-                story.record(&actor, decided);
-            }
-            // At most one of each is live, and an item that an approval closed rests on one.
-            let live = story.state.approvals.iter().filter(|approval| approval.is_live()).count();
-            prop_assert!(live <= 1);
-            let production = story.state.production_deployments().filter(|d| d.in_progress()).count();
-            prop_assert!(production <= 1 || !story.state.rollbacks.is_empty());
-            // Whatever is due, the server may do.
-            for next in due(&story.state, story.now, &around()) {
-                let answer = story.ask(&system(), &next.command, &around());
-                prop_assert!(answer.is_ok(), "{}: {answer:?}", next.rule);
-            }
-        }
-        let again = replayed(&story);
-        prop_assert_eq!(serde_json::to_vec(&again).unwrap(), serde_json::to_vec(&story.state).unwrap());
-        prop_assert_eq!(again.events, u64::try_from(story.facts.len()).unwrap());
-        // Every view of any state can be made.
-        let procedure = around().procedure;
-        let _ = schedule(&again, &procedure, &around().snapshots);
-        prop_assert_eq!(checklist::checklist(&again, &procedure).is_some(), again.opened.is_some());
-        prop_assert_eq!(checklist::summary(&again, &procedure, "checkout-2.4.0").is_some(), again.opened.is_some());
+    fn given_nothing_whatever_is_asked_a_replay_gives_the_same_bytes(picks in picks()) {
+        whatever_is_asked(&NOTHING, &picks)?;
+    }
+
+    #[test]
+    fn given_a_candidate_whatever_is_asked_a_replay_gives_the_same_bytes(picks in picks()) {
+        whatever_is_asked(&TAGGED, &picks)?;
+    }
+
+    #[test]
+    fn given_an_approval_whatever_is_asked_a_replay_gives_the_same_bytes(picks in picks()) {
+        whatever_is_asked(&APPROVED, &picks)?;
+    }
+
+    #[test]
+    fn given_everybody_said_go_whatever_is_asked_a_replay_gives_the_same_bytes(picks in picks()) {
+        whatever_is_asked(&READY, &picks)?;
+    }
+
+    #[test]
+    fn given_a_deployment_whatever_is_asked_a_replay_gives_the_same_bytes(picks in picks()) {
+        whatever_is_asked(&DEPLOYING, &picks)?;
+    }
+
+    #[test]
+    fn given_version_2_whatever_is_asked_a_replay_gives_the_same_bytes(picks in picks()) {
+        whatever_is_asked(&JUDGED_FROM_THE_FIRST_STEP, &picks)?;
+    }
+
+    #[test]
+    fn given_version_2_and_go_whatever_is_asked_a_replay_gives_the_same_bytes(picks in picks()) {
+        whatever_is_asked(&JUDGED_AND_READY, &picks)?;
+    }
+
+    #[test]
+    fn given_version_2_in_production_whatever_is_asked_a_replay_gives_the_same_bytes(picks in picks()) {
+        whatever_is_asked(&JUDGED_IN_PRODUCTION, &picks)?;
     }
 }
