@@ -261,3 +261,12 @@ async fn given_metrics_for_callers_only_when_a_stranger_asks_then_401() {
     let world = World::configured(|config| config.metrics = Access::Off).await;
     world.viewer().get("/metrics").await.refused(404, "not_found");
 }
+
+#[tokio::test]
+async fn given_a_product_when_settings_it_never_had_are_read_then_404_says_which_of_the_two_is_missing() {
+    let world = World::new().await;
+    world.register_product("checkout").await;
+    let viewer = world.viewer();
+    viewer.get("/v1/products/checkout/versions/7").await.refused(404, "settings_version_unknown");
+    viewer.get("/v1/products/search/versions/1").await.refused(404, "product_unknown");
+}

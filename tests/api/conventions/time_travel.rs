@@ -147,6 +147,19 @@ async fn given_parameters_that_cannot_be_when_read_then_400() {
     let world = World::new().await;
     let opened = world.open("2.4.0").await;
     let past = Past { opened, moments: Vec::new() };
+    for (query, name) in [
+        ("at_revision=one", "at_revision"),
+        ("as_of=yesterday", "as_of"),
+        ("at_revision=0&at_revision=1", "at_revision"),
+        ("at_position=9007199254740992", "at_position"),
+        ("nonsense=1", "nonsense"),
+    ] {
+        let answer = past.read(&world, "", query).await.refused(400, "invalid_parameter");
+        assert_eq!(answer.pointers(), [name], "{answer}");
+    }
+    let series = opened_series(&past.opened);
+    let answer = world.viewer().get(&series).await.refused(400, "invalid_parameter");
+    assert_eq!(answer.pointers(), ["metric"], "{answer}");
     for query in [
         "at_revision=0&at_position=0",
         "as_of=2026-01-01T00:00:00Z&at_revision=0",
@@ -209,4 +222,9 @@ async fn given_a_position_that_is_about_to_be_written_when_a_release_is_read_the
     assert_eq!((written.position(), read.await.unwrap().ok().position()), (next, next));
     let path = format!("{}?min_position={}", opened.path, next + 1);
     viewer.get(&path).await.refused(503, "position_not_reached");
+}
+
+/// A chart that does not say of which metric.
+fn opened_series(opened: &Opened) -> String {
+    opened.under("deployments/00000000-0000-4000-8000-000000000000/series")
 }

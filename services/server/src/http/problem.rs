@@ -548,3 +548,22 @@ impl ResponseError for Problem {
         response.body(serde_json::to_vec(&self.0).unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use eventlog::Position;
+
+    use super::*;
+
+    #[test]
+    fn only_a_closed_log_is_called_shutting_down() {
+        let damaged = ReadError::Damaged { position: Position(7), what: "hash".to_owned() };
+        for (error, code) in [
+            (ReadError::Closed, "shutting_down"),
+            (ReadError::Engine("disk".to_owned()), "log_unreadable"),
+            (damaged, "log_unreadable"),
+        ] {
+            assert_eq!(Problem::from(error).code, code);
+        }
+    }
+}
