@@ -1,6 +1,10 @@
 //! The API, module by module as its URLs: first what all of them share, then each resource.
 
 mod conventions;
+mod environments;
 mod freezes;
 mod operations;
+mod people;
+mod procedures;
+mod products;
 mod releases;

@@ -8,6 +8,7 @@ mod dry_run;
 mod headers;
 mod idempotency;
 mod limits;
+mod lists;
 mod preconditions;
 mod tenants;
 mod time_travel;

@@ -23,6 +23,18 @@ async fn given_nobody_when_health_is_asked_then_it_passes_and_ready_says_where_t
 }
 
 #[tokio::test]
+async fn given_nobody_when_the_public_keys_are_asked_then_those_of_the_issuer_a_development_service_runs() {
+    let development = World::with_simulated_clock().await;
+    let keys = development.nobody().get("/.well-known/jwks.json").await.ok();
+    assert_eq!(keys.header("content-type"), Some("application/jwk-set+json"));
+    let keys = keys.json()["keys"].clone();
+    assert_eq!((&keys[0]["kty"], keys[0].get("d")), (&json!("OKP"), None));
+    // Elsewhere issuers publish their own keys, and this service has none to show.
+    let keys = World::new().await.nobody().get("/.well-known/jwks.json").await.ok().json();
+    assert_eq!(keys, json!({"keys": []}));
+}
+
+#[tokio::test]
 async fn given_nobody_when_the_version_is_asked_then_name_version_and_kind_of_clock() {
     for (world, simulated) in [(World::new().await, false), (World::with_simulated_clock().await, true)] {
         let version = world.nobody().get("/version").await.ok().json();

@@ -4,6 +4,7 @@ mod abort;
 mod amend;
 mod approvals;
 mod authorize;
+mod baselines;
 mod batch;
 mod candidates;
 mod checklist;

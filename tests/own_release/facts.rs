@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 pub struct Repository {
     root: PathBuf,
     pub version: String,
-    pub branch: String,
+    /// Unknown on a detached HEAD that no branch ends at.
+    pub branch: Option<String>,
     pub head: String,
     first: String,
     pub commits: u32,
@@ -37,12 +38,8 @@ impl Repository {
         let version = manifest_version(root)?;
         let head = git(root, &["rev-parse", "HEAD"])?;
         let changelog = std::fs::read_to_string(root.join("CHANGELOG.md"))?;
-        let branch = match git(root, &["rev-parse", "--abbrev-ref", "HEAD"])?.as_str() {
-            "HEAD" => "detached".to_owned(),
-            branch => branch.to_owned(),
-        };
         Ok(Self {
-            branch,
+            branch: branch(root)?,
             first: git(root, &["rev-list", "--max-parents=0", "HEAD"])?
                 .lines()
                 .last()
@@ -63,9 +60,10 @@ impl Repository {
         json!({"name": "openapi/shiplog.json", "digest": format!("sha256:{}", sha256(&self.specification))})
     }
 
-    pub fn branch_facts(&self) -> Value {
-        json!({"kind": "git_ref", "repository": "shiplog", "ref_name": self.branch, "head_sha": self.head,
-               "base_sha": self.first})
+    pub fn branch_facts(&self) -> Option<Value> {
+        let branch = self.branch.as_ref()?;
+        Some(json!({"kind": "git_ref", "repository": "shiplog", "ref_name": branch, "head_sha": self.head,
+                    "base_sha": self.first}))
     }
 
     pub fn manifest_facts(&self) -> Value {
@@ -80,8 +78,7 @@ impl Repository {
 
     pub fn changelog_facts(&self) -> Value {
         json!({"kind": "commit", "repository": "shiplog", "commit_sha": self.head, "range_from": self.first,
-               "changelog_section_sha256": sha256(self.changelog_section.as_bytes()),
-               "changes": {"merged": self.commits, "covered": self.commits, "exempt": 0}})
+               "changelog_section_sha256": sha256(self.changelog_section.as_bytes())})
     }
 
     pub fn tag_facts(&self) -> Value {
@@ -132,6 +129,28 @@ fn manifest_version(root: &Path) -> Result<String, Box<dyn Error>> {
     let manifest: toml::Table = std::fs::read_to_string(root.join("Cargo.toml"))?.parse()?;
     let version = manifest["workspace"]["package"]["version"].as_str();
     Ok(version.ok_or("the workspace has no version")?.to_owned())
+}
+
+/// The branch that is checked out. A clean clone of CI has none, so there its environment is asked, and then git
+/// for a branch that ends at the same commit.
+fn branch(root: &Path) -> Result<Option<String>, Box<dyn Error>> {
+    match git(root, &["rev-parse", "--abbrev-ref", "HEAD"])?.as_str() {
+        "HEAD" => {}
+        branch => return Ok(Some(branch.to_owned())),
+    }
+    let given =
+        ["GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_BRANCH"].map(|name| std::env::var(name).ok());
+    if let Some(branch) = given.into_iter().flatten().find(|branch| !branch.is_empty()) {
+        return Ok(Some(branch));
+    }
+    let ends_here =
+        ["for-each-ref", "--points-at", "HEAD", "--format", "%(refname)", "refs/heads", "refs/remotes"];
+    let refs = git(root, &ends_here)?;
+    let names = refs.lines().filter_map(|name| match name.strip_prefix("refs/remotes/") {
+        Some(remote) => remote.split_once('/').map(|(_, branch)| branch),
+        None => name.strip_prefix("refs/heads/"),
+    });
+    Ok(names.filter(|name| *name != "HEAD").map(str::to_owned).next())
 }
 
 /// An annotated tag needs a repository to be made in; a throw-away clone leaves this one as it is.

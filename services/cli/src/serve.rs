@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use server::Config;
-use server::auth::issue::{JWKS_FILE, LocalIssuer};
+use server::auth::issue::{DIRECTORY, JWKS_FILE, LocalIssuer};
 use server::telemetry::{LogFormat, Telemetry};
 
 use crate::Outcome;
@@ -90,7 +90,7 @@ async fn serve(config: Config) -> Outcome {
 
 /// Adds the issuer whose key lies in DATA/issuer, made on first use.
 pub fn trust_local_issuer(config: &mut Config) -> Outcome {
-    let dir = config.data.join("issuer");
+    let dir = config.data.join(DIRECTORY);
     std::fs::create_dir_all(&dir)?;
     LocalIssuer::load_or_generate(&dir, ISSUER)?;
     let issuer = serde_json::from_value(serde_json::json!({

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use server::auth::PrincipalKind;
-use server::auth::issue::{LocalIssuer, TokenRequest};
+use server::auth::issue::{DIRECTORY, LocalIssuer, TokenRequest};
 
 use crate::Outcome;
 
@@ -43,7 +43,7 @@ enum Kind {
 
 impl Token {
     pub fn run(self) -> Outcome {
-        let issuer = LocalIssuer::load_or_generate(&self.data.join("issuer"), ISSUER)?;
+        let issuer = LocalIssuer::load_or_generate(&self.data.join(DIRECTORY), ISSUER)?;
         let kind = match self.kind {
             Kind::Person => PrincipalKind::Person,
             Kind::Machine => PrincipalKind::Machine,

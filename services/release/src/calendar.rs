@@ -104,19 +104,6 @@ impl Freeze {
 }
 
 impl Calendar {
-    /// The freezes in force for an environment of a product at an instant.
-    pub fn freezes_at(
-        &self,
-        product: &Name,
-        environment: &Name,
-        instant: Timestamp,
-    ) -> impl Iterator<Item = &Freeze> {
-        self.freezes
-            .iter()
-            .filter(move |freeze| freeze.from <= instant && instant < freeze.ends())
-            .filter(move |freeze| freeze.concerns(product, environment))
-    }
-
     /// The freezes that share an instant with `from`, included, to `to`, not included.
     pub fn overlapping(
         &self,

@@ -426,7 +426,7 @@ fn towards_production(release: &Release, procedure: &Procedure) -> Option<NextAc
     match release.live_approval() {
         None => action("requestApproval", Some(approval.number), &manager),
         Some(asked) if asked.status == crate::release::ApprovalStatus::Requested => {
-            action("grantApproval", Some(approval.number), &[Role::Approver])
+            action("approveRelease", Some(approval.number), &[Role::Approver])
         }
         Some(_) if !roll_call(release, procedure).complete => {
             action("answerRollCall", None, &procedure.roll_call)

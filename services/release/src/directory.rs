@@ -77,11 +77,6 @@ impl Directory {
         self.actors_of(actor).filter_map(|own| self.identities.get(own)).flat_map(|own| &own.keys).collect()
     }
 
-    /// Who is known by this key; several actors only if they are one person.
-    pub fn actors_with<'d>(&'d self, key: &'d AuthorKey) -> impl Iterator<Item = &'d ActorId> {
-        self.identities.iter().filter(|(_, identity)| identity.keys.contains(key)).map(|(actor, _)| actor)
-    }
-
     /// Whether two actors are known to be one person.
     pub fn same_person(&self, one: &ActorId, other: &ActorId) -> bool {
         let person = |actor| self.identity(actor).and_then(|identity| identity.directory_ref);

@@ -179,15 +179,6 @@ impl Environment {
         self.lease.as_ref().filter(|lease| lease.holds_at(instant))
     }
 
-    /// What ran here verified and differs from what runs now, newest first.
-    pub fn rollback_targets(&self) -> impl Iterator<Item = &Running> {
-        let now = self.running.as_ref().map(|running| running.artifacts.as_slice());
-        self.history
-            .iter()
-            .rev()
-            .filter(move |ran| ran.verified && !ran.artifacts.is_empty() && Some(&ran.artifacts[..]) != now)
-    }
-
     fn end_lease(&mut self, lease: Uuid) {
         self.lease.take_if(|held| held.lease == lease);
     }

@@ -3,6 +3,7 @@
 //!
 //! Stream `product-{tenant}.{name}`.
 
+pub mod readiness;
 pub mod settings;
 
 use std::collections::BTreeMap;

@@ -32,7 +32,7 @@ fn given_a_release_on_its_way_the_next_action_is_named() {
     let third = tagged().step_closed(1).step_closed(2).step_closed(3).closed(&["4.2", "4.7"]);
     assert_eq!(next(&third), ["setWindow"]);
     assert_eq!(next(&windowed()), ["requestApproval"]);
-    assert_eq!(next(&requested()), ["grantApproval"]);
+    assert_eq!(next(&requested()), ["approveRelease"]);
     assert_eq!(next(&approved()), ["answerRollCall"]);
     assert_eq!(next(&ready()), ["authorizeProduction"]);
     assert_eq!(next(&authorized()), ["startDeployment"]);

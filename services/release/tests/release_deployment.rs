@@ -81,6 +81,32 @@ fn break_lease(lease: Uuid) -> Command {
     Command::BreakLease { lease, body: BreakLease { reason: prose("scaled to zero by mistake") } }
 }
 
+/// Every sample is as long as one may be.
+fn a_thousand_samples() -> Vec<Sample> {
+    let metric = |n: i64| format!("{n:0>200}").replacen('0', "\u{10ffff}", 190);
+    (0..1000).map(|n| sample(&metric(n), 0.1, n % 60)).collect()
+}
+
+#[test]
+fn given_more_samples_than_one_event_holds_when_reported_then_several_events_hold_them_in_order() {
+    let story = deploying();
+    let all = a_thousand_samples();
+    let command = samples(story.deployment(), all.clone());
+    let decided = story.ask(&robot(), &command, &around()).unwrap();
+    let mut held = Vec::new();
+    for decided in &decided {
+        let ReleaseEvent::MetricsSampled(sampled) = &decided.event else { continue };
+        let stored = release::wire::encode(&decided.event, [7; 16]).unwrap();
+        assert!(stored.len() <= 256 * 1024, "{} bytes", stored.len());
+        assert_eq!(decided.occurred_at, sampled.samples.iter().map(|sample| sample.at).max());
+        held.extend(sampled.samples.clone());
+    }
+    assert!(decided.len() > 1);
+    assert_eq!(held, all);
+    let story = story.when(robot(), command, &around()).accepted();
+    assert_eq!(story.state.deployments.last().unwrap().samples, 1000);
+}
+
 #[test]
 fn given_observations_when_recorded_they_move_no_decision_and_fold_into_aggregates() {
     let story = deploying();

@@ -34,6 +34,7 @@ pub mod rollback_proposals;
 pub mod rollback_triggers;
 pub mod rollbacks;
 pub mod route;
+pub mod timers;
 pub mod waivers;
 pub mod window;
 
@@ -107,6 +108,7 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{request}/{{request}}/reject")).post(approvals::reject::handler));
     add(at(&format!("{request}/{{request}}/withdraw")).post(approvals::withdraw::handler));
     add(at(&format!("{release}/roll-call")).post(roll_call::answer::handler).get(roll_call::list::handler));
+    add(at(&format!("{release}/roll-call/{{entry}}")).get(roll_call::get::handler));
     add(at(&format!("{release}/authorize")).post(authorizations::authorize::handler));
     let authorization = format!("{release}/authorizations");
     add(at(&authorization).get(authorizations::list::handler));
@@ -126,7 +128,7 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{release}/deployments"))
         .post(deployments::start::handler)
         .get(deployments::list::handler));
-    add(at(&format!("{release}/timers")).get(deployments::timers::handler));
+    add(at(&format!("{release}/timers")).get(timers::list::handler));
     add(at(&format!("{release}/baselines")).post(baselines::capture::handler).get(baselines::list::handler));
     add(at(&format!("{release}/baselines/{{baseline}}")).get(baselines::get::handler));
     let lease = format!("{release}/leases/{{lease}}");
@@ -161,11 +163,13 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
 
     add(at("/v1/products").post(products::register::handler).get(products::list::handler));
     add(at("/v1/products/{product}").get(products::get::handler));
+    add(at("/v1/products/{product}/readiness").get(products::readiness::handler));
     add(at("/v1/products/{product}/versions")
         .post(products::publish_settings::handler)
         .get(products::list_versions::handler));
     add(at("/v1/products/{product}/versions/{number}").get(products::get_version::handler));
 
+    add(at("/v1/procedures").get(procedures::list::handler));
     add(at("/v1/procedures/schema").get(procedures::schema::handler));
     let procedure = "/v1/procedures/{name}";
     add(at(&format!("{procedure}/versions"))
@@ -186,17 +190,17 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at("/v1/freezes/{freeze}/lift").post(freezes::lift::handler));
     add(at("/v1/people").post(people::link::handler).get(people::list::handler));
     add(at("/v1/people/unlink").post(people::unlink::handler));
+    add(at("/v1/people/{actor}").get(people::get::handler));
 
     add(at("/v1/whoami").get(operations::whoami::handler));
-    add(at("/health/live").get(operations::health::live));
-    add(at("/health/ready").get(operations::health::ready));
+    add(at("/health/live").get(operations::live::handler));
+    add(at("/health/ready").get(operations::ready::handler));
     add(at("/version").get(operations::version::handler));
+    add(at("/.well-known/jwks.json").get(operations::jwks::handler));
     add(at("/openapi.json").get(operations::openapi::handler));
     add(at("/problems/{code}").get(operations::problems::handler));
-    match app.config.metrics {
-        Access::Public => add(at("/metrics").get(operations::metrics::public)),
-        Access::Token => add(at("/metrics").get(operations::metrics::for_callers)),
-        Access::Off => {}
+    if app.config.metrics != Access::Off {
+        add(at("/metrics").get(operations::metrics::handler));
     }
     add(at("/dev/clock").post(operations::clock::handler));
     config.service(operations::docs::front_door());

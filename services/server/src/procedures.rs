@@ -1,7 +1,7 @@
 //! Procedure versions: those built in, and those published in a tenant's registry. A version never
 //! changes, so each is parsed once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use eventlog::StreamId;
@@ -52,6 +52,11 @@ impl Catalogue {
             built_in.insert(key, BuiltIn { procedure: Arc::new(procedure), reference, bytes });
         }
         Ok(Self { built_in, parsed: quick_cache::sync::Cache::new(PARSED) })
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        let names: BTreeSet<_> = self.built_in.keys().map(|(name, _)| name).collect();
+        names.into_iter()
     }
 
     pub fn built_in(&self, name: &Name) -> impl Iterator<Item = &BuiltIn> {

@@ -21,7 +21,7 @@ use eventlog::Position;
 use rusqlite::Connection;
 use tokio::sync::{Notify, watch};
 
-pub use catalog::{environments, products};
+pub use catalog::{environments, people, procedures, products};
 pub use event_ids::position_of;
 pub use releases::{Filter, PlannedWindow, Row, Scope, StepCount, cards, inbox, list, live_steps, windows};
 pub use tail::run;

@@ -65,6 +65,7 @@ fn on_a_sample(template: &str) -> String {
         "product" => "checkout",
         "name" => "product-release",
         "environment" | "env" => "staging",
+        "actor" => "https:%2F%2Flogin.example%23emil",
         "code" => "not_found",
         _ => SOME_ID,
     };

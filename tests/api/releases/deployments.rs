@@ -320,3 +320,23 @@ async fn given_an_environment_that_is_held_when_an_emergency_gives_a_reason_then
         (&json!(held.id), &json!("payments are down"))
     );
 }
+
+#[tokio::test]
+async fn given_a_body_within_the_documented_limits_when_samples_are_reported_then_it_is_taken() {
+    let world = World::new().await;
+    let opened = deployable(&world, "2.4.0").await;
+    let start = json!({"environment": "staging"});
+    let started = world.the("operator").post(&opened.under("deployments"), start).await.created();
+    let sample = |n: u32| {
+        let (metric, at) = (format!("{n:0>200}"), "2026-11-22T12:00:00Z");
+        json!({"series": "canary", "metric": metric, "at": at, "value": 0.1, "count": 10})
+    };
+    let body = json!({"samples": (0..1000).map(sample).collect::<Vec<_>>()});
+    let path = format!("{}/samples", started.location());
+    let taken = world.machine("prometheus", &["machine"]).post(&path, body.clone()).key("k").await.created();
+    assert_eq!(taken.json()["samples"], 1000);
+    let again = world.machine("prometheus", &["machine"]).post(&path, body).key("k").await.created();
+    assert!(again.replayed() && again.body == taken.body);
+    let one_more = json!({"samples": (0..1001).map(sample).collect::<Vec<_>>()});
+    world.the("operator").post(&path, one_more).await.refused(422, "invalid_body");
+}

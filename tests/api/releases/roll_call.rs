@@ -18,6 +18,10 @@ async fn given_a_role_when_its_bearer_answers_then_the_latest_answer_counts() {
     world.the("operator").post(&path, no).await.created();
     let answers = world.viewer().get(&path).await.ok().json()["answers"].clone();
     assert_eq!((answers.as_array().unwrap().len(), &answers[0]["answer"]), (1, &json!("no_go")));
+    let one = format!("{path}/{}", answers[0]["entry"].as_str().unwrap());
+    assert_eq!(world.viewer().get(&one).await.ok().json(), answers[0]);
+    let absent = format!("{path}/00000000-0000-4000-8000-000000000000");
+    world.viewer().get(&absent).await.refused(404, "not_found");
 }
 
 #[tokio::test]

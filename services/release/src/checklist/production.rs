@@ -11,7 +11,7 @@ use crate::decide::authorization::go;
 use crate::decide::deployment::proceed_rows;
 use crate::decide::{Around, Snapshots};
 use crate::due::schedule;
-use crate::event::{Answer, EnvironmentPurpose, Interval, RollbackStep};
+use crate::event::{Answer, EnvironmentPurpose, Interval};
 use crate::procedure::Procedure;
 use crate::release::{
     ApprovalStatus, Authorization, Baseline, Deployment, DeploymentState, Release, RollCallEntry, Rollback,
@@ -141,14 +141,6 @@ pub fn go_basis(release: &Release, around: &Around, now: Timestamp) -> Basis {
 /// What a decision in the middle of a deployment would read; `None` when there is no such deployment.
 pub fn proceed_basis(release: &Release, deployment: Uuid) -> Option<Basis> {
     release.deployment(deployment).map(|deployment| Basis::of(proceed_rows(release, deployment)))
-}
-
-/// Steps of a rollback that nobody has reported.
-pub fn missing_steps(rollback: &Rollback) -> Vec<RollbackStep> {
-    [RollbackStep::Traffic, RollbackStep::Schema, RollbackStep::Verified]
-        .into_iter()
-        .filter(|step| rollback.done(*step).is_none())
-        .collect()
 }
 
 pub fn production(release: &Release, procedure: &Procedure) -> Production {

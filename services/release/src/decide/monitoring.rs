@@ -15,7 +15,7 @@ use crate::command::{
 };
 use crate::event::{
     BaselineCaptured, Effect, EffectKind, LeaseBroken, LeaseExtended, LeaseProbed, LeaseReleased,
-    LeaseReminded, MetricsSampled, MigrationReported, ProbeRecorded, ReleaseEvent, TimerElapsed,
+    LeaseReminded, MetricsSampled, MigrationReported, ProbeRecorded, ReleaseEvent, Sample, TimerElapsed,
     TrafficObserved,
 };
 use crate::procedure::ROLLBACK_ENVIRONMENT_MAINTAINED;
@@ -25,6 +25,8 @@ use crate::verdict::{Cause, Row};
 
 /// How far a source's clock may run ahead before it is noted.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
+/// What of an event of 256 KiB its samples may take.
+const SAMPLES_BYTES: usize = 250 * 1024;
 const OBSERVERS: [Role; 2] = [Role::Machine, Role::Operator];
 
 pub fn traffic(release: &Release, id: Uuid, body: &ObserveTraffic, ctx: &Context<'_>) -> Decision {
@@ -38,8 +40,30 @@ pub fn samples(release: &Release, id: Uuid, body: &RecordSamples, ctx: &Context<
     observing(release, id, ctx)?;
     let last = body.samples.iter().map(|sample| sample.at).max();
     not_empty("samples", last)?;
-    let samples = body.samples.to_vec();
-    at(last, MetricsSampled { deployment: id, samples, skew_ms: skew_ms(last, ctx.now) })
+    let part = |samples: Vec<Sample>| {
+        let last = samples.iter().map(|sample| sample.at).max();
+        let skew_ms = skew_ms(last, ctx.now);
+        Decided::at(last, MetricsSampled { deployment: id, samples, skew_ms })
+    };
+    Ok(parts(&body.samples).into_iter().map(part).collect())
+}
+
+/// Samples in their order, cut so that each part fits one event.
+fn parts(samples: &[Sample]) -> Vec<Vec<Sample>> {
+    let mut parts = Vec::new();
+    let (mut part, mut bytes) = (Vec::new(), 0);
+    for sample in samples {
+        // Text and numbers always serialise.
+        let length = serde_json::to_vec(sample).map_or(0, |bytes| bytes.len() + 1);
+        if bytes + length > SAMPLES_BYTES {
+            parts.push(std::mem::take(&mut part));
+            bytes = 0;
+        }
+        bytes += length;
+        part.push(sample.clone());
+    }
+    parts.push(part);
+    parts
 }
 
 pub fn probes(release: &Release, id: Uuid, body: &RecordProbes, ctx: &Context<'_>) -> Decision {

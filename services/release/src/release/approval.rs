@@ -100,6 +100,8 @@ impl ApprovalStatus {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RollCallEntry {
+    /// The id of the answer.
+    pub entry: Uuid,
     pub role: Role,
     pub by: ActorId,
     pub at: Timestamp,
@@ -182,6 +184,7 @@ impl Release {
     fn answered(&mut self, fact: &Fact<ReleaseEvent>, answered: &RollCallAnswered) {
         self.roll_call.retain(|entry| entry.role != answered.role || entry.by != fact.by.id);
         self.roll_call.push(RollCallEntry {
+            entry: fact.id,
             role: answered.role,
             by: fact.by.id.clone(),
             at: fact.recorded_at,

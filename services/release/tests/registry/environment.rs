@@ -437,24 +437,6 @@ fn given_the_word_of_a_person_digests_are_not_verified() {
 }
 
 #[test]
-fn given_what_ran_before_the_newest_verified_build_is_the_first_rollback_target() {
-    let mut story = nothing::<Environment>();
-    for (minute, version, nibble) in [(1, "2.1.0", 1), (2, "2.2.0", 2), (3, "2.3.0", 3), (4, "2.4.0", 4)] {
-        let verified = nibble != 3;
-        let command = sighted(version, nibble, |body| body.verified = verified);
-        story = says(story.at(monday() + minutes(minute)), robot(), command).0;
-    }
-    let targets = |story: &Spec<Environment>| {
-        story.state.rollback_targets().map(|ran| ran.version.to_string()).collect::<Vec<_>>()
-    };
-    assert_eq!(targets(&story), ["2.2.0", "2.1.0"]);
-    // Back on 2.2.0, that is no target any more.
-    let (story, ..) = says(story.after(minutes(1)), robot(), running("2.2.0", 2));
-    assert_eq!(targets(&story), ["2.4.0", "2.1.0"]);
-    replays(&story);
-}
-
-#[test]
 fn given_a_late_report_of_what_ran_before_it_changes_nothing_now() {
     let (story, ..) = says(nothing().at(hour(5)), robot(), running("2.4.0", 4));
     let late = || sighted("2.3.0", 3, |body| body.observed_at = Some(hour(2)));

@@ -15,6 +15,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{PrincipalKind, RoleGrant};
 
+/// Where the issuer's files are in the directory of data.
+pub const DIRECTORY: &str = "issuer";
 /// The private key's file name in the issuer's directory.
 pub const PRIVATE_KEY_FILE: &str = "issuer.pem";
 /// The public key set's file name in the issuer's directory; what `jwks` in the configuration points to.

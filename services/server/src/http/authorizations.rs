@@ -18,8 +18,12 @@ use super::problem::Problem;
 #[derive(Serialize, ToSchema)]
 pub struct AuthorizationList<'a> {
     /// Oldest first.
-    #[schema(max_items = 9000)]
-    pub authorizations: &'a [Authorization],
+    #[schema(max_items = 200)]
+    pub authorizations: Vec<&'a Authorization>,
+    /// Absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub next_cursor: Option<String>,
 }
 
 /// The one with this id, or the one recorded last.

@@ -17,8 +17,12 @@ use super::problem::{Code, Problem};
 #[derive(Serialize, ToSchema)]
 pub struct BaselineList<'a> {
     /// Oldest first.
-    #[schema(max_items = 9000)]
-    pub baselines: &'a [Baseline],
+    #[schema(max_items = 200)]
+    pub baselines: Vec<&'a Baseline>,
+    /// Absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub next_cursor: Option<String>,
 }
 
 /// The one with this id, or the one recorded last.

@@ -1,37 +1,14 @@
 //! `GET /v1/board`
 
 use actix_web::web::Data;
-use release::value::Name;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::answer::Answer;
-use super::call::{Call, FromQuery, NoBody, exact_integer};
-use super::lists::{self, Asked};
+use super::call::{Call, NoBody};
+use super::lists::{self, Asked, InProgress};
 use crate::app::App;
 use crate::views::{self, Blocking, Row, StepCount, View};
-
-/// The board and the inbox are asked for in the same way.
-#[derive(Debug, Deserialize, Serialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct InProgress {
-    /// Every product the caller reads when absent.
-    #[param(inline)]
-    pub product: Option<Name>,
-    /// How many releases at most; 50 when absent.
-    #[param(minimum = 1, maximum = 200)]
-    pub limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    #[param(min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_-]+$")]
-    pub cursor: Option<String>,
-    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
-    #[param(minimum = 0, maximum = 9007199254740991_u64)]
-    #[serde(default, deserialize_with = "exact_integer")]
-    pub min_position: Option<u64>,
-}
-
-impl FromQuery for InProgress {}
 
 #[derive(Serialize, ToSchema)]
 pub struct Board {

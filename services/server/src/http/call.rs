@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderName};
-use actix_web::web::{Bytes, BytesMut, Data};
+use actix_web::web::{Bytes, BytesMut, Data, Path};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use eventlog::Revision;
 use futures_util::StreamExt;
@@ -280,7 +280,7 @@ pub fn exact_integer<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resul
 }
 
 /// serde_json appends a place in the text, which the pointer says better.
-fn without_place(message: &str) -> &str {
+pub fn without_place(message: &str) -> &str {
     message.rsplit_once(" at line ").map_or(message, |(message, _)| message)
 }
 
@@ -365,6 +365,15 @@ impl FromPath for (Name, Name) {
     fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
         let environment = Name::new(segment(request, "environment")).map_err(|error| not_found(error.0))?;
         Ok((Name::from_path(request)?, environment))
+    }
+}
+
+impl FromPath for ActorId {
+    fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
+        // An id holds slashes and a #, which the router leaves encoded.
+        let decoded = Path::<String>::from_request(request, &mut Payload::None).into_inner();
+        let actor = decoded.ok().and_then(|actor| Self::new(&actor).ok());
+        actor.ok_or_else(|| not_found("an actor is an issuer, # and a subject, percent-encoded"))
     }
 }
 

@@ -20,8 +20,12 @@ use super::problem::Problem;
 #[derive(Serialize, ToSchema)]
 pub struct CandidateList<'a> {
     /// Oldest first.
-    #[schema(max_items = 9000)]
-    pub candidates: &'a [Candidate],
+    #[schema(max_items = 200)]
+    pub candidates: Vec<&'a Candidate>,
+    /// Absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub next_cursor: Option<String>,
 }
 
 fn view(id: &ReleaseId, state: &Release, number: u32) -> Result<View, Problem> {

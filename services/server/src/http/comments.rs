@@ -17,8 +17,12 @@ use super::problem::Problem;
 #[derive(Serialize, ToSchema)]
 pub struct CommentList<'a> {
     /// Oldest first.
-    #[schema(max_items = 9000)]
-    pub comments: &'a [Comment],
+    #[schema(max_items = 200)]
+    pub comments: Vec<&'a Comment>,
+    /// Absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub next_cursor: Option<String>,
 }
 
 fn view(id: &ReleaseId, state: &Release, comment: Option<Uuid>) -> Result<View, Problem> {

@@ -10,10 +10,9 @@ pub mod proceed;
 pub mod samples;
 pub mod series;
 pub mod start;
-pub mod timers;
 pub mod traffic;
 
-use release::release::{Deployment, Timer};
+use release::release::Deployment;
 use release::value::ReleaseId;
 use release::{Refusal, RefusalCode, Release};
 use serde::Serialize;
@@ -26,15 +25,12 @@ use super::problem::Problem;
 #[derive(Serialize, ToSchema)]
 pub struct DeploymentList<'a> {
     /// Oldest first.
-    #[schema(max_items = 9000)]
-    pub deployments: &'a [Deployment],
-}
-
-#[derive(Serialize, ToSchema)]
-pub struct TimerList<'a> {
-    /// Oldest first.
-    #[schema(max_items = 9000)]
-    pub timers: &'a [Timer],
+    #[schema(max_items = 200)]
+    pub deployments: Vec<&'a Deployment>,
+    /// Absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub next_cursor: Option<String>,
 }
 
 /// The one with this id, or the one recorded last.

@@ -20,8 +20,12 @@ use super::problem::Problem;
 #[derive(Serialize, ToSchema)]
 pub struct EvidenceList<'a> {
     /// In the order it was recorded.
-    #[schema(max_items = 9000)]
+    #[schema(max_items = 200)]
     pub evidence: Vec<&'a Evidence>,
+    /// Absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub next_cursor: Option<String>,
 }
 
 /// The evidence that a command recorded or a path names: the first of `ids`.

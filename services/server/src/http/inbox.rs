@@ -5,9 +5,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer::Answer;
-use super::board::InProgress;
 use super::call::{Call, NoBody};
-use super::lists::{self, Asked};
+use super::lists::{self, Asked, InProgress};
 use crate::app::App;
 use crate::views::{self, Row, View, Waiting};
 

@@ -20,8 +20,12 @@ use super::problem::Problem;
 #[derive(Serialize, ToSchema)]
 pub struct LeaseList<'a> {
     /// Oldest first.
-    #[schema(max_items = 9000)]
-    pub leases: &'a [RollbackLease],
+    #[schema(max_items = 200)]
+    pub leases: Vec<&'a RollbackLease>,
+    /// Absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub next_cursor: Option<String>,
 }
 
 /// The one with this id, or the one recorded last.

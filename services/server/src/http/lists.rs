@@ -1,24 +1,92 @@
-//! What lists across releases share: whose rows, which page, and how fresh it must be.
+//! What lists share: whose rows, which page, and how fresh it must be.
 
 use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use eventlog::Position;
 use release::value::Name;
 use rusqlite::Connection;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
-use super::answer::{Answer, json};
-use super::call::Caller;
+use super::answer::{Answer, committed, json};
+use super::call::{Caller, FromQuery, exact_integer};
 use super::problem::{Code, Problem};
 use crate::app::App;
+use crate::streams::Committed;
 use crate::views::{NotReady, Scope, View};
 
 pub const DEFAULT_LIMIT: u32 = 50;
 pub const MAX_LIMIT: u32 = 200;
+
+/// Which page of a list that is all in memory.
+#[derive(Debug, Deserialize, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    /// How many rows at most; 50 when absent.
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(min_length = 1, max_length = 3200, pattern = "^[A-Za-z0-9_-]+$")]
+    pub cursor: Option<String>,
+}
+
+impl FromQuery for Page {}
+
+impl Page {
+    pub fn turn<T>(
+        &self,
+        caller: &Caller,
+        rows: impl IntoIterator<Item = T>,
+    ) -> Result<(Vec<T>, Option<String>), Problem> {
+        turn(rows, self.limit, self.cursor.as_deref()).map_err(|problem| problem.on(caller))
+    }
+}
+
+/// Which page of a list of names, and how fresh it must be.
+#[derive(Debug, Deserialize, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct FreshPage {
+    /// How many rows at most; 50 when absent.
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_-]+$")]
+    pub cursor: Option<String>,
+    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "exact_integer")]
+    pub min_position: Option<u64>,
+}
+
+impl FromQuery for FreshPage {}
+
+/// The board and the inbox are asked for in the same way.
+#[derive(Debug, Deserialize, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct InProgress {
+    /// Every product the caller reads when absent.
+    #[param(inline)]
+    pub product: Option<Name>,
+    /// How many releases at most; 50 when absent.
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_-]+$")]
+    pub cursor: Option<String>,
+    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "exact_integer")]
+    pub min_position: Option<u64>,
+}
+
+impl FromQuery for InProgress {}
 
 pub fn limit(limit: Option<u32>) -> Result<usize, Problem> {
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
@@ -110,6 +178,20 @@ pub fn next<T, K: ToString>(rows: &mut Vec<T>, limit: usize, key: impl FnOnce(&T
     rows.last().filter(|_| more).map(|last| cursor(key(last)))
 }
 
+/// A page of rows that are all in memory and only gain more at their end, so that a place is how many come before
+/// it; where the next one begins.
+pub fn turn<T>(
+    rows: impl IntoIterator<Item = T>,
+    count: Option<u32>,
+    from: Option<&str>,
+) -> Result<(Vec<T>, Option<String>), Problem> {
+    let limit = limit(count)?;
+    let start = place(from, |key| key.parse::<usize>().ok())?.unwrap_or(0);
+    let mut page: Vec<_> = rows.into_iter().skip(start).take(limit + 1).collect();
+    let more = cut(&mut page, limit);
+    Ok((page, more.then(|| cursor(start + limit))))
+}
+
 /// A page of a list that is read on by `cursor`.
 pub fn page(
     caller: &Caller,
@@ -119,6 +201,18 @@ pub fn page(
     next_cursor: Option<&str>,
 ) -> Answer {
     answer(caller, query, page, position, next_cursor.map(|next| ("cursor", next)))
+}
+
+/// A page of a list that one aggregate holds.
+pub fn page_of<A>(
+    aggregate: &Committed<A>,
+    caller: &Caller,
+    query: &Page,
+    page: &impl Serialize,
+    next_cursor: Option<&str>,
+) -> Answer {
+    let response = committed(aggregate, page, caller.if_none_match.as_deref())?;
+    Ok(linked(response, caller, query, next_cursor.map(|next| ("cursor", next))))
 }
 
 /// An answer of many rows, the position it was read at, and the way to the next one.
@@ -136,10 +230,21 @@ pub fn answer(
     if let Some(position) = position {
         response.insert_header(("Shiplog-Position", position.to_string()));
     }
-    if let Some(next) = next.and_then(|(name, value)| next_link(&caller.path, asked, name, value)) {
-        response.insert_header((header::LINK, next));
+    Ok(linked(response.body(json(page)?), caller, asked, next))
+}
+
+/// The answer with the way to the next page, the parameter that changes and its value.
+pub fn linked(
+    mut response: HttpResponse,
+    caller: &Caller,
+    asked: &impl Serialize,
+    next: Option<(&str, &str)>,
+) -> HttpResponse {
+    let link = next.and_then(|(name, value)| next_link(&caller.path, asked, name, value));
+    if let Some(link) = link.and_then(|link| HeaderValue::try_from(link).ok()) {
+        response.headers_mut().insert(header::LINK, link);
     }
-    Ok(response.body(json(page)?))
+    response
 }
 
 /// The same request with one parameter changed.

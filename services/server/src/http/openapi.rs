@@ -14,7 +14,7 @@ use super::route::is_unlimited;
 use super::{
     approvals, authorizations, baselines, board, calendar, candidates, comments, deployments, environments,
     events, evidence, freezes, gates, inbox, items, leases, operations, people, procedures, products,
-    releases, roll_call, rollback_proposals, rollback_triggers, rollbacks, waivers, window,
+    releases, roll_call, rollback_proposals, rollback_triggers, rollbacks, timers, waivers, window,
 };
 
 #[derive(OpenApi)]
@@ -74,6 +74,7 @@ use super::{
         approvals::withdraw::handler,
         roll_call::answer::handler,
         roll_call::list::handler,
+        roll_call::get::handler,
         authorizations::authorize::handler,
         authorizations::list::handler,
         authorizations::get::handler,
@@ -89,7 +90,7 @@ use super::{
         deployments::probes::handler,
         deployments::migrations::handler,
         deployments::proceed::handler,
-        deployments::timers::handler,
+        timers::list::handler,
         baselines::capture::handler,
         baselines::list::handler,
         baselines::get::handler,
@@ -116,9 +117,11 @@ use super::{
         products::register::handler,
         products::list::handler,
         products::get::handler,
+        products::readiness::handler,
         products::publish_settings::handler,
         products::list_versions::handler,
         products::get_version::handler,
+        procedures::list::handler,
         procedures::publish::handler,
         procedures::list_versions::handler,
         procedures::get_version::handler,
@@ -138,13 +141,15 @@ use super::{
         events::get::handler,
         people::link::handler,
         people::list::handler,
+        people::get::handler,
         people::unlink::handler,
         operations::whoami::handler,
-        operations::health::live,
-        operations::health::ready,
+        operations::live::handler,
+        operations::ready::handler,
         operations::version::handler,
-        operations::metrics::public,
+        operations::metrics::handler,
         operations::openapi::handler,
+        operations::jwks::handler,
         operations::problems::handler,
     ),
     components(schemas(super::problem::Details, super::answer::DryRunAnswer))
@@ -214,7 +219,10 @@ fn tags() -> Value {
         tag("Waivers", "Items that count as closed for a while, with two people's knowledge."),
         tag("Approvals", "Window, approvals, roll-call and the authorization of production."),
         tag("Deployments", "Deployments in staging and production, and what is observed of them."),
-        tag("Rollback", "Triggers, proposals and rollbacks; nothing blocks a rollback."),
+        tag(
+            "Rollback",
+            "Triggers, proposals and rollbacks; no gate, window, freeze or hold refuses a rollback."
+        ),
         tag("Comments", "Notes on releases and items."),
         tag("Events", "The log itself."),
         tag(
@@ -325,6 +333,8 @@ fn shared_headers() -> Value {
                                 seconds it is full again. `\"read\";q=100;w=10`, as the IETF drafts it.",
                             "schema": {"type": "string", "maxLength": 60,
                                        "pattern": "^\"[a-z]+\";q=[0-9]{1,10};w=[0-9]{1,16}$"}},
+        "Link": {"description": "Where the next page is, `rel=\"next\"`; absent at the end.",
+                 "schema": {"type": "string", "maxLength": 4000, "pattern": "^</v1/.*>; rel=\"next\"$"}},
         "Position": {"description": "Place in the log of the last event behind the answer.", "schema": position},
         "Replayed": {"description": "`true` when this is the first answer to the same Idempotency-Key again.",
                      "schema": {"type": "string", "enum": ["true"]}},
@@ -340,6 +350,7 @@ const ACROSS_STREAMS: &[&str] = &[
     "/v1/events/{event}",
     "/v1/inbox",
     "/v1/products",
+    "/v1/products/{product}/readiness",
     "/v1/releases",
     "/v1/releases/{release}/candidates/preview",
     "/v1/releases/{release}/gates/{step}",
@@ -347,7 +358,8 @@ const ACROSS_STREAMS: &[&str] = &[
 ];
 
 /// Reads that are of neither.
-const WITHOUT_REVISION: &[&str] = &["/v1/procedures/schema", "/v1/releases/{release}/events", "/v1/whoami"];
+const WITHOUT_REVISION: &[&str] =
+    &["/v1/procedures", "/v1/procedures/schema", "/v1/releases/{release}/events", "/v1/whoami"];
 
 /// What every operation has: path variables, headers, problems.
 fn share(path: &str, method: &str, operation: &mut Value) {
@@ -381,6 +393,7 @@ fn share(path: &str, method: &str, operation: &mut Value) {
         operation["parameters"] = Value::Array(parameters);
     }
     let public = operation.get("security").is_some();
+    let paged = takes(operation, &["cursor", "from_revision", "after"]);
     let limited = !public && (method == "get" || !is_unlimited(path));
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (status, response) in responses.iter_mut() {
@@ -394,6 +407,9 @@ fn share(path: &str, method: &str, operation: &mut Value) {
         }
         if method == "post" || is_state || across {
             headers.insert("Shiplog-Position".into(), reference("headers", "Position"));
+        }
+        if paged {
+            headers.insert("Link".into(), reference("headers", "Link"));
         }
         if method == "post" || is_state {
             headers.insert("ETag".into(), reference("headers", "ETag"));
@@ -418,6 +434,12 @@ fn share(path: &str, method: &str, operation: &mut Value) {
     }
     responses.insert("4XX".into(), reference("responses", "Problem"));
     responses.insert("503".into(), reference("responses", "Unavailable"));
+}
+
+/// Whether an operation takes one of these parameters.
+fn takes(operation: &Value, names: &[&str]) -> bool {
+    let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+    parameters.any(|parameter| parameter["name"].as_str().is_some_and(|name| names.contains(&name)))
 }
 
 /// With `dry_run` a command answers 200 and the events it would record.
@@ -467,6 +489,11 @@ fn path_variable(name: &str) -> Value {
             "A name: a-z, 0-9 and -.",
             json!({"type": "string", "minLength": 1, "maxLength": 63, "pattern": "^[a-z0-9][a-z0-9-]{0,62}$"}),
             json!("checkout"),
+        ),
+        "actor" => (
+            "Issuer and subject, percent-encoded as one segment.",
+            json!({"type": "string", "minLength": 3, "maxLength": 600, "pattern": "^[^#]+#.+$"}),
+            json!("https://login.example#emil"),
         ),
         "event" => (
             "The position of an event in the log, or its id.",

@@ -2,9 +2,11 @@
 
 pub mod clock;
 pub mod docs;
-pub mod health;
+pub mod jwks;
+pub mod live;
 pub mod metrics;
 pub mod openapi;
 pub mod problems;
+pub mod ready;
 pub mod version;
 pub mod whoami;

@@ -108,6 +108,7 @@ pub struct FieldError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
     MalformedJson,
+    MalformedYaml,
     InvalidBody,
     InvalidParameter,
     InvalidHeader,
@@ -137,6 +138,7 @@ pub enum Code {
 impl Code {
     pub const ALL: &'static [Self] = &[
         Self::MalformedJson,
+        Self::MalformedYaml,
         Self::InvalidBody,
         Self::InvalidParameter,
         Self::InvalidHeader,
@@ -171,6 +173,12 @@ impl Code {
                 400,
                 "Body is not JSON",
                 "The body could not be parsed. The error names line and column; data after its end is refused too.",
+            ),
+            Self::MalformedYaml => (
+                "malformed_yaml",
+                400,
+                "Body is not YAML",
+                "The body could not be parsed, or says what JSON cannot: an anchor, a tag, several documents. The error names line and column.",
             ),
             Self::InvalidBody => (
                 "invalid_body",
@@ -257,7 +265,7 @@ impl Code {
                 "unsupported_media_type",
                 415,
                 "Unsupported media type",
-                "The body must be application/json in UTF-8.",
+                "The body must be application/json in UTF-8; a procedure may also be application/yaml.",
             ),
             Self::RateLimited => (
                 "rate_limited",

@@ -2,6 +2,7 @@
 
 pub mod activate;
 pub mod get_version;
+pub mod list;
 pub mod list_versions;
 pub mod publish;
 pub mod retire;
@@ -70,13 +71,14 @@ async fn record(
     };
     recording
         .answer(app, caller, |state, _| {
+            let mut all = versions(app, name, state)?;
             let about = match version {
-                Some(version) => state.version(version),
-                None => state.versions.last(),
+                Some(version) => all.into_iter().find(|known| known.reference.version == version),
+                None => all.pop(),
             };
             let about = about.ok_or_else(|| procedures::unknown(name))?;
-            let location = format!("/v1/procedures/{name}/versions/{}", about.version);
-            View::new(&published(name, about)?, location)
+            let location = format!("/v1/procedures/{name}/versions/{}", about.reference.version);
+            View::new(&about, location)
         })
         .await
 }

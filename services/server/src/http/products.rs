@@ -5,6 +5,7 @@ pub mod get_version;
 pub mod list;
 pub mod list_versions;
 pub mod publish_settings;
+pub mod readiness;
 pub mod register;
 
 use std::sync::Arc;

@@ -26,12 +26,13 @@ use jiff::{SignedDuration, Timestamp};
 use release::checklist::summary;
 use release::value::{ActorId, ReleaseId};
 use release::{Command, Procedure, Refusal, RefusalCode, Release};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::answer::{self, Answer, Freshness, View};
 use super::call::{Caller, FromQuery, exact_integer};
+use super::lists;
 use super::problem::{Code, Problem};
 use crate::app::App;
 use crate::command::{Handled, handle};
@@ -152,6 +153,55 @@ pub struct AsOf {
 
 impl FromQuery for AsOf {}
 
+/// When a release is read, and which page of one of its lists.
+#[derive(Debug, Deserialize, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct PageAsOf {
+    /// The state by events recorded at or before this time (RFC 3339).
+    #[param(example = "2026-11-22T12:00:00Z")]
+    pub as_of: Option<Timestamp>,
+    /// The state by events up to this position of the log.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "exact_integer")]
+    pub at_position: Option<u64>,
+    /// The state by events up to this revision of the release.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "exact_integer")]
+    pub at_revision: Option<u64>,
+    /// A `Shiplog-Position` that the answer must include.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "exact_integer")]
+    pub min_position: Option<u64>,
+    /// How many rows at most; 50 when absent.
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_-]+$")]
+    pub cursor: Option<String>,
+}
+
+impl FromQuery for PageAsOf {}
+
+impl PageAsOf {
+    pub fn when(&self) -> AsOf {
+        AsOf {
+            as_of: self.as_of,
+            at_position: self.at_position,
+            at_revision: self.at_revision,
+            min_position: self.min_position,
+        }
+    }
+
+    pub fn turn<T>(
+        &self,
+        caller: &Caller,
+        rows: impl IntoIterator<Item = T>,
+    ) -> Result<(Vec<T>, Option<String>), Problem> {
+        lists::turn(rows, self.limit, self.cursor.as_deref()).map_err(|problem| problem.on(caller))
+    }
+}
+
 /// A release as it is or was, and how long the answer holds.
 pub struct Snapshot {
     pub release: Arc<Committed<Release>>,
@@ -165,6 +215,18 @@ impl Snapshot {
     pub fn answer(&self, caller: &Caller, body: Bytes) -> HttpResponse {
         let known = caller.if_none_match.as_deref();
         answer::state(body, self.revision, self.position, self.freshness, known)
+    }
+
+    /// A page of one of its lists.
+    pub fn page(
+        &self,
+        caller: &Caller,
+        query: &PageAsOf,
+        page: &impl Serialize,
+        next_cursor: Option<&str>,
+    ) -> Answer {
+        let response = self.answer(caller, answer::json(page)?);
+        Ok(lists::linked(response, caller, query, next_cursor.map(|next| ("cursor", next))))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The roll-call: is everybody go for production.
 
 pub mod answer;
+pub mod get;
 pub mod list;
 
 use release::Release;

@@ -19,8 +19,12 @@ use super::problem::Problem;
 #[derive(Serialize, ToSchema)]
 pub struct WaiverList<'a> {
     /// Oldest first.
-    #[schema(max_items = 9000)]
+    #[schema(max_items = 200)]
     pub waivers: Vec<&'a Waiver>,
+    /// Absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub next_cursor: Option<String>,
 }
 
 fn view(id: &ReleaseId, state: &Release, item: ItemNumber, waiver: Option<Uuid>) -> Result<View, Problem> {

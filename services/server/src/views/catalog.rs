@@ -1,14 +1,19 @@
-//! Which products and environments there are.
+//! Which products, environments and published procedures there are.
 
+use release::Role;
 use rusqlite::{Connection, Transaction, params};
 
-use super::releases::Scope;
+use super::releases::{Scope, in_mask, mask};
 
 pub(super) const SCHEMA: &str = "
     CREATE TABLE products(tenant TEXT NOT NULL, product TEXT NOT NULL, PRIMARY KEY (tenant, product))
         STRICT, WITHOUT ROWID;
     CREATE TABLE environments(tenant TEXT NOT NULL, product TEXT NOT NULL, environment TEXT NOT NULL,
-        PRIMARY KEY (tenant, product, environment)) STRICT, WITHOUT ROWID;";
+        PRIMARY KEY (tenant, product, environment)) STRICT, WITHOUT ROWID;
+    CREATE TABLE people(tenant TEXT NOT NULL, product TEXT NOT NULL, actor TEXT NOT NULL, roles INTEGER NOT NULL,
+        PRIMARY KEY (tenant, product, actor)) STRICT, WITHOUT ROWID;
+    CREATE TABLE procedures(tenant TEXT NOT NULL, procedure TEXT NOT NULL, PRIMARY KEY (tenant, procedure))
+        STRICT, WITHOUT ROWID;";
 
 /// One thing that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,11 +29,24 @@ pub(super) enum Entry {
         product: String,
         environment: String,
     },
+    Procedure {
+        tenant: String,
+        procedure: String,
+    },
+    /// Somebody who recorded something, with the roles they had for the product, or everywhere.
+    Person {
+        tenant: String,
+        product: Option<String>,
+        actor: String,
+        roles: Vec<Role>,
+    },
 }
 
 pub(super) fn write(tx: &Transaction<'_>, entries: &[Entry]) -> rusqlite::Result<()> {
     let mut products = tx.prepare_cached("INSERT OR IGNORE INTO products VALUES (?1, ?2)")?;
     let mut environments = tx.prepare_cached("INSERT OR IGNORE INTO environments VALUES (?1, ?2, ?3)")?;
+    let mut procedures = tx.prepare_cached("INSERT OR IGNORE INTO procedures VALUES (?1, ?2)")?;
+    let mut people = tx.prepare_cached("INSERT OR REPLACE INTO people VALUES (?1, ?2, ?3, ?4)")?;
     for entry in entries {
         match entry {
             Entry::Product { tenant, product, environments: named } => {
@@ -39,6 +57,17 @@ pub(super) fn write(tx: &Transaction<'_>, entries: &[Entry]) -> rusqlite::Result
             }
             Entry::Environment { tenant, product, environment } => {
                 environments.execute(params![tenant, product, environment])?;
+            }
+            Entry::Procedure { tenant, procedure } => {
+                procedures.execute(params![tenant, procedure])?;
+            }
+            Entry::Person { tenant, product, actor, roles } => {
+                people.execute(params![
+                    tenant,
+                    product.as_deref().unwrap_or_default(),
+                    actor,
+                    mask(roles)
+                ])?;
             }
         }
     }
@@ -71,4 +100,20 @@ pub fn environments(
     }
     query.end(" ORDER BY product, environment LIMIT ?", limit);
     query.rows(db, |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Names under which procedures were published, in order, after a name. They belong to no product.
+pub fn procedures(db: &Connection, tenant: &str, after: &str, limit: usize) -> rusqlite::Result<Vec<String>> {
+    let mut found = db.prepare_cached(
+        "SELECT procedure FROM procedures WHERE tenant = ?1 AND procedure > ?2 ORDER BY procedure LIMIT ?3",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    found.query_map(params![tenant, after, limit], |row| row.get(0))?.collect()
+}
+
+/// Everybody who recorded something for the product or for no product, with their roles at the last time.
+pub fn people(db: &Connection, tenant: &str, product: &str) -> rusqlite::Result<Vec<(String, Vec<Role>)>> {
+    let mut found =
+        db.prepare_cached("SELECT actor, roles FROM people WHERE tenant = ?1 AND product IN ('', ?2)")?;
+    found.query_map(params![tenant, product], |row| Ok((row.get(0)?, in_mask(row.get(1)?))))?.collect()
 }

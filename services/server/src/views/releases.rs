@@ -556,11 +556,11 @@ fn bit(role: Role) -> i64 {
     Role::ALL.iter().position(|known| *known == role).map_or(0, |place| 1 << place)
 }
 
-fn mask(roles: &[Role]) -> i64 {
+pub(super) fn mask(roles: &[Role]) -> i64 {
     roles.iter().fold(0, |mask, role| mask | bit(*role))
 }
 
-fn in_mask(mask: i64) -> Vec<Role> {
+pub(super) fn in_mask(mask: i64) -> Vec<Role> {
     Role::ALL.into_iter().filter(|role| mask & bit(*role) != 0).collect()
 }
 

@@ -5,11 +5,13 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use eventlog::header::Actor;
 use eventlog::{Position, ReadError, Recorded, Revision, StreamId};
 use futures_util::StreamExt;
-use release::Aggregate;
 use release::wire::WireError;
+use release::{ActorKind, Aggregate, Role};
 use rusqlite::Connection;
+use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -64,6 +66,8 @@ impl From<ReadError> for Failure {
 struct Batch {
     streams: BTreeMap<StreamId, Touched>,
     ids: Vec<(Uuid, Position)>,
+    /// Who did something for which product of which tenant, last with which roles.
+    people: BTreeMap<(String, Option<String>, String), (Position, Vec<Role>)>,
     last: Option<Cursor>,
     /// There was a full page: the log goes on.
     more: bool,
@@ -252,6 +256,9 @@ impl Tail {
     fn note(&self, batch: &mut Batch, recorded: &Recorded) {
         let position = recorded.position;
         batch.ids.push((recorded.id, position));
+        if let Some((of, roles)) = person(recorded) {
+            batch.people.insert(of, (position, roles));
+        }
         let touched = match batch.streams.get_mut(&recorded.stream) {
             Some(touched) => touched,
             None => {
@@ -315,8 +322,20 @@ impl Tail {
                 {
                     entries.push(Entry::Environment { tenant, product, environment });
                 }
+            } else if let Some((tenant, procedure)) =
+                after(stream, "procedure-").and_then(|rest| rest.split_once('.'))
+            {
+                entries.push(Entry::Procedure { tenant: tenant.to_owned(), procedure: procedure.to_owned() });
             }
         }
+        let new = |position: &Position| self.cursor(View::Catalog) < Some(*position);
+        let people = batch.people.iter().filter(|(_, (position, _))| new(position));
+        entries.extend(people.map(|((tenant, product, actor), (_, roles))| Entry::Person {
+            tenant: tenant.clone(),
+            product: product.clone(),
+            actor: actor.clone(),
+            roles: roles.clone(),
+        }));
         Ok(entries)
     }
 
@@ -469,6 +488,33 @@ impl Tail {
 fn cursors(db: &Connection) -> rusqlite::Result<[Option<Cursor>; 3]> {
     let [one, two, three] = View::ALL;
     Ok([file::cursor(db, one)?, file::cursor(db, two)?, file::cursor(db, three)?])
+}
+
+/// The person behind an event, and their roles for the product that its stream is of.
+fn person(recorded: &Recorded) -> Option<((String, Option<String>, String), Vec<Role>)> {
+    #[derive(Deserialize)]
+    struct Who {
+        actor: Actor,
+    }
+    // A header that cannot be read stops the view that reads the rest of it.
+    let Who { actor } = serde_json::from_slice(&recorded.header).ok()?;
+    if actor.kind != ActorKind::Person.as_str() {
+        return None;
+    }
+    let (kind, rest) = recorded.stream.as_str().split_once('-')?;
+    let (tenant, product) = match (names::as_release(&recorded.stream), kind) {
+        (Some((tenant, release)), _) => (tenant, Some(release.product().to_owned())),
+        (None, "product" | "environment") => {
+            let mut parts = rest.split('.');
+            (parts.next()?, Some(parts.next()?.to_owned()))
+        }
+        (None, "procedure") => (rest.split_once('.')?.0, None),
+        (None, "calendar" | "directory") => (rest, None),
+        (None, _) => return None,
+    };
+    let roles =
+        Role::ALL.into_iter().filter(|role| actor.roles.iter().any(|had| had == role.as_str())).collect();
+    Some(((tenant.to_owned(), product, actor.id), roles))
 }
 
 fn after<'s>(stream: &'s StreamId, prefix: &str) -> Option<&'s str> {

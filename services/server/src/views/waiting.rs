@@ -84,7 +84,7 @@ pub(super) fn waiting(release: &Release, procedure: &Procedure, summary: &Summar
         let mut entry = Waiting::for_roles(&action.operation, &action.roles);
         match (action.operation.as_str(), action.item.and_then(|item| procedure.item(item))) {
             // Listed below with the request that it is about.
-            ("grantApproval", _) => continue,
+            ("approveRelease", _) => continue,
             ("answerRollCall", _) => entry.roles = yet_to_answer(release, procedure),
             ("attestItem" | "reaffirmItem", Some(item)) => sign(&mut entry, release, item),
             _ => entry.item = action.item,
@@ -98,7 +98,7 @@ pub(super) fn waiting(release: &Release, procedure: &Procedure, summary: &Summar
             name: item.map(|item| item.name.to_string()),
             subject: Some(request.request),
             due_at: Some(request.window.to),
-            ..Waiting::for_roles("grantApproval", &[Role::Approver])
+            ..Waiting::for_roles("approveRelease", &[Role::Approver])
         });
     }
     let mut waivers: Vec<_> = release.waivers.values().collect();

@@ -22,7 +22,7 @@ use crate::http::releases::record;
 #[utoipa::path(
     post,
     path = "/v1/releases/{release}/approvals/requests/{request}/approve",
-    operation_id = "grantApproval",
+    operation_id = "approveRelease",
     tag = "Approvals",
     request_body(content = GrantApproval, example = json!({"meaning": "approved", "comment": "risk understood"})),
     responses((status = 200, description = "The request after it", body = Approval)),
@@ -30,7 +30,7 @@ use crate::http::releases::record;
 pub async fn handler(app: Data<App>, call: Call<(ReleaseId, Uuid), Json<GrantApproval>, DryRun>) -> Answer {
     let (id, request) = call.path;
     let command = Command::GrantApproval { request, body: call.body.0 };
-    record(&app, &call.caller, "grantApproval", &id, command, StatusCode::OK, |state, _, _| {
+    record(&app, &call.caller, "approveRelease", &id, command, StatusCode::OK, |state, _, _| {
         view(&id, state, Some(request))
     })
     .await

@@ -5,9 +5,9 @@ use release::value::ReleaseId;
 
 use super::CandidateList;
 use crate::app::App;
-use crate::http::answer::{Answer, json};
+use crate::http::answer::Answer;
 use crate::http::call::{Call, NoBody};
-use crate::http::releases::{AsOf, read};
+use crate::http::releases::{PageAsOf, read};
 
 /// List candidates
 ///
@@ -17,11 +17,12 @@ use crate::http::releases::{AsOf, read};
     path = "/v1/releases/{release}/candidates",
     operation_id = "listCandidates",
     tag = "Candidates",
-    params(AsOf),
-    responses((status = 200, description = "The candidates", body = CandidateList<'static>)),
+    params(PageAsOf),
+    responses((status = 200, description = "A page of candidates", body = CandidateList<'static>)),
 )]
-pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, AsOf>) -> Answer {
-    let snapshot = read(&app, &call.caller, &call.path, &call.query).await?;
-    let body = json(&CandidateList { candidates: &snapshot.release.state.candidates })?;
-    Ok(snapshot.answer(&call.caller, body))
+pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, PageAsOf>) -> Answer {
+    let snapshot = read(&app, &call.caller, &call.path, &call.query.when()).await?;
+    let (candidates, next_cursor) = call.query.turn(&call.caller, &snapshot.release.state.candidates)?;
+    let page = CandidateList { candidates, next_cursor };
+    snapshot.page(&call.caller, &call.query, &page, page.next_cursor.as_deref())
 }

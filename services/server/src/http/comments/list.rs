@@ -5,9 +5,9 @@ use release::value::ReleaseId;
 
 use super::CommentList;
 use crate::app::App;
-use crate::http::answer::{Answer, json};
+use crate::http::answer::Answer;
 use crate::http::call::{Call, NoBody};
-use crate::http::releases::{AsOf, read};
+use crate::http::releases::{PageAsOf, read};
 
 /// List comments
 ///
@@ -17,11 +17,12 @@ use crate::http::releases::{AsOf, read};
     path = "/v1/releases/{release}/comments",
     operation_id = "listComments",
     tag = "Comments",
-    params(AsOf),
-    responses((status = 200, description = "The comments", body = CommentList<'static>)),
+    params(PageAsOf),
+    responses((status = 200, description = "A page of comments", body = CommentList<'static>)),
 )]
-pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, AsOf>) -> Answer {
-    let snapshot = read(&app, &call.caller, &call.path, &call.query).await?;
-    let body = json(&CommentList { comments: &snapshot.release.state.comments })?;
-    Ok(snapshot.answer(&call.caller, body))
+pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, PageAsOf>) -> Answer {
+    let snapshot = read(&app, &call.caller, &call.path, &call.query.when()).await?;
+    let (comments, next_cursor) = call.query.turn(&call.caller, &snapshot.release.state.comments)?;
+    let page = CommentList { comments, next_cursor };
+    snapshot.page(&call.caller, &call.query, &page, page.next_cursor.as_deref())
 }

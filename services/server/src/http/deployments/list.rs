@@ -5,9 +5,9 @@ use release::value::ReleaseId;
 
 use super::DeploymentList;
 use crate::app::App;
-use crate::http::answer::{Answer, json};
+use crate::http::answer::Answer;
 use crate::http::call::{Call, NoBody};
-use crate::http::releases::{AsOf, read};
+use crate::http::releases::{PageAsOf, read};
 
 /// List deployments
 ///
@@ -17,12 +17,12 @@ use crate::http::releases::{AsOf, read};
     path = "/v1/releases/{release}/deployments",
     operation_id = "listDeployments",
     tag = "Deployments",
-    params(AsOf),
-    responses((status = 200, description = "The list", body = DeploymentList<'static>)),
+    params(PageAsOf),
+    responses((status = 200, description = "A page of the list", body = DeploymentList<'static>)),
 )]
-pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, AsOf>) -> Answer {
-    let snapshot = read(&app, &call.caller, &call.path, &call.query).await?;
-    let state = &snapshot.release.state;
-    let body = json(&DeploymentList { deployments: &state.deployments })?;
-    Ok(snapshot.answer(&call.caller, body))
+pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, PageAsOf>) -> Answer {
+    let snapshot = read(&app, &call.caller, &call.path, &call.query.when()).await?;
+    let (deployments, next_cursor) = call.query.turn(&call.caller, &snapshot.release.state.deployments)?;
+    let page = DeploymentList { deployments, next_cursor };
+    snapshot.page(&call.caller, &call.query, &page, page.next_cursor.as_deref())
 }

@@ -16,8 +16,8 @@ use crate::http::releases::record;
 
 /// Report metric samples
 ///
-/// A batch of points; the release keeps aggregates, the log keeps every point. Bodies up to 8 MiB.
-/// Role: `machine` or `operator`.
+/// Up to 1,000 points in a body of up to 8 MiB, all or nothing; the release keeps aggregates, the log every point.
+/// Points that one event of 256 KiB cannot hold are recorded as several. Role: `machine` or `operator`.
 #[utoipa::path(
     post,
     path = "/v1/releases/{release}/deployments/{deployment}/samples",

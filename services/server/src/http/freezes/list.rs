@@ -8,15 +8,20 @@ use utoipa::ToSchema;
 use super::concerns;
 use crate::app::App;
 use crate::http::aggregate::read_known_to_all;
-use crate::http::answer::{Answer, committed};
+use crate::http::answer::Answer;
 use crate::http::call::{Call, NoBody};
+use crate::http::lists::{Page, page_of};
 use crate::names;
 
 #[derive(Serialize, ToSchema)]
 pub struct FreezeList<'a> {
     /// In the order they were declared.
-    #[schema(max_items = 2000)]
+    #[schema(max_items = 200)]
     pub freezes: Vec<&'a Freeze>,
+    /// Absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub next_cursor: Option<String>,
 }
 
 /// List freezes
@@ -28,13 +33,15 @@ pub struct FreezeList<'a> {
     path = "/v1/freezes",
     operation_id = "listFreezes",
     tag = "Calendar",
-    responses((status = 200, description = "The freezes", body = FreezeList<'static>)),
+    params(Page),
+    responses((status = 200, description = "A page of freezes", body = FreezeList<'static>)),
 )]
-pub async fn handler(app: Data<App>, call: Call<(), NoBody>) -> Answer {
+pub async fn handler(app: Data<App>, call: Call<(), NoBody, Page>) -> Answer {
     let caller = &call.caller;
     let calendar = read_known_to_all(&app.calendars, names::calendar(caller.tenant()), caller).await?;
-    let list = FreezeList {
-        freezes: calendar.state.freezes.iter().filter(|freeze| concerns(caller, freeze)).collect(),
-    };
-    committed(&calendar, &list, caller.if_none_match.as_deref())
+    let shown: Vec<_> =
+        calendar.state.freezes.iter().filter(|freeze| concerns(caller, freeze)).cloned().collect();
+    let (freezes, next_cursor) = call.query.turn(&call.caller, &shown)?;
+    let page = FreezeList { freezes, next_cursor };
+    page_of(&calendar, &call.caller, &call.query, &page, page.next_cursor.as_deref())
 }

@@ -5,9 +5,9 @@ use release::value::ReleaseId;
 
 use super::LeaseList;
 use crate::app::App;
-use crate::http::answer::{Answer, json};
+use crate::http::answer::Answer;
 use crate::http::call::{Call, NoBody};
-use crate::http::releases::{AsOf, read};
+use crate::http::releases::{PageAsOf, read};
 
 /// List leases
 ///
@@ -17,12 +17,12 @@ use crate::http::releases::{AsOf, read};
     path = "/v1/releases/{release}/leases",
     operation_id = "listLeases",
     tag = "Deployments",
-    params(AsOf),
-    responses((status = 200, description = "The list", body = LeaseList<'static>)),
+    params(PageAsOf),
+    responses((status = 200, description = "A page of the list", body = LeaseList<'static>)),
 )]
-pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, AsOf>) -> Answer {
-    let snapshot = read(&app, &call.caller, &call.path, &call.query).await?;
-    let state = &snapshot.release.state;
-    let body = json(&LeaseList { leases: &state.leases })?;
-    Ok(snapshot.answer(&call.caller, body))
+pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, PageAsOf>) -> Answer {
+    let snapshot = read(&app, &call.caller, &call.path, &call.query.when()).await?;
+    let (leases, next_cursor) = call.query.turn(&call.caller, &snapshot.release.state.leases)?;
+    let page = LeaseList { leases, next_cursor };
+    snapshot.page(&call.caller, &call.query, &page, page.next_cursor.as_deref())
 }

@@ -71,6 +71,23 @@ fn every_operation_describes_itself() {
 }
 
 #[test]
+fn every_list_is_read_in_pages() {
+    let document = document();
+    let mut wrong = Vec::new();
+    for (pointer, _, operation) in operations(&document) {
+        if !text(&operation["operationId"]).starts_with("list") {
+            continue;
+        }
+        let limited = list(&operation["parameters"]).any(|parameter| parameter["name"] == "limit");
+        let linked = operation["responses"]["200"]["headers"].get("Link").is_some();
+        if !limited || !linked {
+            wrong.push(format!("{pointer}: a list takes `limit` and documents `Link`"));
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
 fn everything_is_bounded() {
     let document = document();
     let mut wrong = Vec::new();

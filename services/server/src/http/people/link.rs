@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use release::directory::{DirectoryCommand, LinkIdentity};
 
-use super::Person;
+use super::{Person, location};
 use crate::app::App;
 use crate::http::aggregate::Recording;
 use crate::http::answer::{Answer, View};
@@ -36,7 +36,7 @@ pub async fn handler(app: Data<App>, call: Call<(), Json<LinkIdentity>, DryRun>)
     };
     recording
         .answer(&app, &call.caller, |state, _| {
-            View::new(&Person { actor: &actor, identity: state.identity(&actor) }, "/v1/people".to_owned())
+            View::new(&Person { actor: &actor, identity: state.identity(&actor) }, location(&actor))
         })
         .await
 }

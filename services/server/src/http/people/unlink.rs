@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use release::directory::{DirectoryCommand, UnlinkIdentity};
 
-use super::Person;
+use super::{Person, location};
 use crate::app::App;
 use crate::http::aggregate::Recording;
 use crate::http::answer::{Answer, View};
@@ -35,7 +35,9 @@ pub async fn handler(app: Data<App>, call: Call<(), Json<UnlinkIdentity>, DryRun
     };
     recording
         .answer(&app, &call.caller, |state, _| {
-            View::new(&Person { actor: &actor, identity: state.identity(&actor) }, "/v1/people".to_owned())
+            let identity = state.identity(&actor);
+            let location = identity.map_or_else(|| "/v1/people".to_owned(), |_| location(&actor));
+            View::new(&Person { actor: &actor, identity }, location)
         })
         .await
 }

@@ -2,31 +2,48 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
+use release::Procedure;
 use release::procedures::{ProcedureCommand, ProcedureJson, PublishProcedure};
 use release::value::Name;
 
 use super::{ProcedureVersion, record};
 use crate::app::App;
 use crate::http::answer::Answer;
-use crate::http::call::{Call, DryRun, FromBody, Json};
+use crate::http::call::{Call, DryRun, FromBody, Json, json_pointer, without_place};
 use crate::http::problem::{Code, Problem};
-use crate::yaml;
+use crate::yaml::{self, Document, Place};
 
 /// The procedure as JSON below `procedure`, or by itself as YAML.
-pub struct ProcedureBody(PublishProcedure);
+pub struct ProcedureBody {
+    publish: PublishProcedure,
+    yaml: Option<Document>,
+}
 
 impl FromBody for ProcedureBody {
     fn from_body(content_type: Option<&str>, bytes: &[u8]) -> Result<Self, Problem> {
-        let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if !["application/yaml", "application/x-yaml", "text/yaml"].contains(&media_type) {
-            return Json::from_body(content_type, bytes).map(|Json(body)| Self(body));
+        let media_type =
+            content_type.unwrap_or("application/json").split(';').next().unwrap_or_default().trim();
+        match media_type.to_ascii_lowercase().as_str() {
+            "application/yaml" | "application/x-yaml" | "text/yaml" => Self::from_yaml(bytes),
+            "application/json" => {
+                Json::from_body(content_type, bytes).map(|Json(publish)| Self { publish, yaml: None })
+            }
+            _ => {
+                let detail = format!("{media_type} is neither application/json nor application/yaml");
+                Err(Problem::new(Code::UnsupportedMediaType, detail))
+            }
         }
-        let malformed = |detail: String| Problem::field(Code::MalformedJson, "", detail);
+    }
+}
+
+impl ProcedureBody {
+    fn from_yaml(bytes: &[u8]) -> Result<Self, Problem> {
+        let malformed = |detail: String| Problem::field(Code::MalformedYaml, "", detail);
         let text = std::str::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
         let document = yaml::parse(text).map_err(|error| malformed(error.to_string()))?;
-        let procedure =
-            ProcedureJson::new(&document.value.to_string()).map_err(|error| malformed(error.to_string()))?;
-        Ok(Self(PublishProcedure { procedure }))
+        let procedure = ProcedureJson::new(&document.value.to_string())
+            .map_err(|error| Problem::field(Code::InvalidBody, "", error.to_string()))?;
+        Ok(Self { publish: PublishProcedure { procedure }, yaml: Some(document) })
     }
 }
 
@@ -34,13 +51,13 @@ impl FromBody for ProcedureBody {
 ///
 /// The next version of the name, complete; it states its own name and number. JSON below `procedure`, or YAML
 /// (`application/yaml`) by itself. It is proposed until a second person activates it, and refused with one row a
-/// finding when the linter objects. Under `product-release` nothing is published. Role: `admin`.
+/// finding when the linter objects; a row names the member, and for YAML its line. Under `product-release` nothing is published. Role: `admin`.
 #[utoipa::path(
     post,
     path = "/v1/procedures/{name}/versions",
     operation_id = "publishProcedure",
     tag = "Procedures",
-    request_body(content = PublishProcedure, example = json!({"procedure": {
+    request_body(content((PublishProcedure = "application/json", example = json!({"procedure": {
         "name": "hotfix", "version": 1, "title": "Hotfix", "description": "For one urgent fix",
         "purpose": "Ship a fix within the hour", "policy": "guided", "order": "enforced",
         "thresholds": {
@@ -60,11 +77,39 @@ impl FromBody for ProcedureBody {
                 "roles": ["engineer", "machine"], "waiver": "never", "on_new_candidate": {"effect": "stale"}
             }]
         }]
-    }})),
+    }})), (release::Procedure = "application/yaml"))),
     responses((status = 201, description = "The version, proposed", body = ProcedureVersion<'static>)),
 )]
 pub async fn handler(app: Data<App>, call: Call<Name, ProcedureBody, DryRun>) -> Answer {
     let name = call.path;
-    let command = ProcedureCommand::Publish { name: name.clone(), body: call.body.0 };
-    record(&app, &call.caller, "publishProcedure", &name, command, StatusCode::CREATED, None).await
+    let ProcedureBody { publish, yaml } = call.body;
+    let sent = publish.procedure.clone();
+    let command = ProcedureCommand::Publish { name: name.clone(), body: publish };
+    let recorded =
+        record(&app, &call.caller, "publishProcedure", &name, command, StatusCode::CREATED, None).await;
+    recorded.map_err(|problem| placed(problem, &sent, yaml.as_ref()))
+}
+
+/// Every row that reads the procedure points at the member, and at its line in the YAML that was sent.
+fn placed(mut problem: Problem, sent: &ProcedureJson, yaml: Option<&Document>) -> Problem {
+    for row in &mut problem.rows {
+        let Some(pointer) = row.input.strip_prefix("procedure").map(str::to_owned) else { continue };
+        let misfit = if row.rule == "shape" { misfit(sent) } else { None };
+        let pointer = misfit.as_ref().map_or(pointer, |(pointer, _)| pointer.clone());
+        if let Some((pointer, what)) = misfit {
+            row.input.push_str(&pointer);
+            row.observed = what;
+        }
+        if let Some(Place { line, column }) = yaml.and_then(|document| document.place(&pointer)) {
+            row.observed.push_str(&format!(" (line {line}, column {column})"));
+        }
+    }
+    problem
+}
+
+/// Where the JSON is no procedure, and why.
+fn misfit(sent: &ProcedureJson) -> Option<(String, String)> {
+    let mut json = serde_json::Deserializer::from_str(sent.as_str());
+    let error = serde_path_to_error::deserialize::<_, Procedure>(&mut json).err()?;
+    Some((json_pointer(error.path()), without_place(&error.inner().to_string()).to_owned()))
 }

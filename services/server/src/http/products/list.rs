@@ -3,34 +3,16 @@
 use actix_web::web::Data;
 use jiff::Timestamp;
 use release::value::Name;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::http::answer::Answer;
-use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
-use crate::http::lists::{self, Asked};
+use crate::http::call::{Call, NoBody};
+use crate::http::lists::{self, Asked, FreshPage};
 use crate::http::problem::Problem;
 use crate::names;
 use crate::views::{self, View};
-
-#[derive(Debug, Deserialize, Serialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct ListProducts {
-    /// How many products at most; 50 when absent.
-    #[param(minimum = 1, maximum = 200)]
-    pub limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    #[param(min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_-]+$")]
-    pub cursor: Option<String>,
-    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
-    #[param(minimum = 0, maximum = 9007199254740991_u64)]
-    #[serde(default, deserialize_with = "exact_integer")]
-    pub min_position: Option<u64>,
-}
-
-impl FromQuery for ListProducts {}
 
 #[derive(Serialize, ToSchema)]
 pub struct ProductList {
@@ -67,7 +49,7 @@ pub struct ProductRow {
     path = "/v1/products",
     operation_id = "listProducts",
     tag = "Products",
-    params(ListProducts),
+    params(FreshPage),
     responses((status = 200, description = "A page of products", body = ProductList, example = json!({
         "products": [{
             "product": "checkout", "settings_version": 3, "settings_published_at": "2026-11-22T09:00:00Z",
@@ -75,11 +57,11 @@ pub struct ProductRow {
         }]
     }))),
 )]
-pub async fn handler(app: Data<App>, call: Call<(), NoBody, ListProducts>) -> Answer {
+pub async fn handler(app: Data<App>, call: Call<(), NoBody, FreshPage>) -> Answer {
     list(&app, &call).await.map_err(|problem| problem.on(&call.caller))
 }
 
-async fn list(app: &App, call: &Call<(), NoBody, ListProducts>) -> Answer {
+async fn list(app: &App, call: &Call<(), NoBody, FreshPage>) -> Answer {
     let asked = &call.query;
     let bounds = (asked.limit, asked.min_position);
     let Asked { scope, limit, position } =

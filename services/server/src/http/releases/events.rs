@@ -1,7 +1,5 @@
 //! `GET /v1/releases/{release}/events`
 
-use actix_web::HttpResponse;
-use actix_web::http::header;
 use actix_web::web::Data;
 use eventlog::{Recorded, Revision};
 use jiff::Timestamp;
@@ -12,11 +10,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{AsOf, read, stream};
 use crate::app::App;
-use crate::http::answer::{Answer, json};
+use crate::http::answer::Answer;
 use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
-use crate::http::problem::{Code, Problem};
+use crate::http::lists;
+use crate::http::problem::Problem;
 
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, Serialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct History {
@@ -24,7 +23,7 @@ pub struct History {
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
     #[serde(default, deserialize_with = "exact_integer")]
     pub from_revision: Option<u64>,
-    /// How many events at most; 100 when absent.
+    /// How many events at most; 50 when absent.
     #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
     /// The history by events recorded at or before this time (RFC 3339).
@@ -98,22 +97,16 @@ impl EventView {
 )]
 pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, History>) -> Answer {
     let page = page(&app, &call).await.map_err(|problem| problem.on(&call.caller))?;
-    let body = json(&page)?;
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "application/json"))
-        .insert_header((header::CACHE_CONTROL, "private, no-cache"))
-        .body(body))
+    let next = page.next_from_revision.map(|next| next.to_string());
+    let next = next.as_deref().map(|next| ("from_revision", next));
+    lists::answer(&call.caller, &call.query, &page, None, next)
 }
 
 async fn page(app: &App, call: &Call<ReleaseId, NoBody, History>) -> Result<EventPage, Problem> {
     let snapshot = read(app, &call.caller, &call.path, &call.query.when()).await?;
-    let limit = call.query.limit.unwrap_or(100);
-    if !(1..=200).contains(&limit) {
-        return Err(Problem::field(Code::InvalidParameter, "limit", "1 to 200"));
-    }
+    let limit = lists::limit(call.query.limit)?;
     let from = call.query.from_revision.unwrap_or(0);
     let stream = stream(&call.caller, &call.path)?;
-    let limit = usize::try_from(limit).unwrap_or(200);
     // One more than asked for says whether there is a next page.
     let mut recorded = app
         .store

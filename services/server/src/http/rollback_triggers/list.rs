@@ -5,9 +5,9 @@ use release::value::ReleaseId;
 
 use super::TriggerList;
 use crate::app::App;
-use crate::http::answer::{Answer, json};
+use crate::http::answer::Answer;
 use crate::http::call::{Call, NoBody};
-use crate::http::releases::{AsOf, read};
+use crate::http::releases::{PageAsOf, read};
 
 /// List rollback triggers
 ///
@@ -17,12 +17,12 @@ use crate::http::releases::{AsOf, read};
     path = "/v1/releases/{release}/rollback-triggers",
     operation_id = "listRollbackTriggers",
     tag = "Rollback",
-    params(AsOf),
-    responses((status = 200, description = "The list", body = TriggerList<'static>)),
+    params(PageAsOf),
+    responses((status = 200, description = "A page of the list", body = TriggerList<'static>)),
 )]
-pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, AsOf>) -> Answer {
-    let snapshot = read(&app, &call.caller, &call.path, &call.query).await?;
-    let state = &snapshot.release.state;
-    let body = json(&TriggerList { triggers: &state.triggers })?;
-    Ok(snapshot.answer(&call.caller, body))
+pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, PageAsOf>) -> Answer {
+    let snapshot = read(&app, &call.caller, &call.path, &call.query.when()).await?;
+    let (triggers, next_cursor) = call.query.turn(&call.caller, &snapshot.release.state.triggers)?;
+    let page = TriggerList { triggers, next_cursor };
+    snapshot.page(&call.caller, &call.query, &page, page.next_cursor.as_deref())
 }

@@ -5,9 +5,9 @@ use release::value::ReleaseId;
 
 use super::RollbackList;
 use crate::app::App;
-use crate::http::answer::{Answer, json};
+use crate::http::answer::Answer;
 use crate::http::call::{Call, NoBody};
-use crate::http::releases::{AsOf, read};
+use crate::http::releases::{PageAsOf, read};
 
 /// List rollbacks
 ///
@@ -17,12 +17,12 @@ use crate::http::releases::{AsOf, read};
     path = "/v1/releases/{release}/rollbacks",
     operation_id = "listRollbacks",
     tag = "Rollback",
-    params(AsOf),
-    responses((status = 200, description = "The list", body = RollbackList<'static>)),
+    params(PageAsOf),
+    responses((status = 200, description = "A page of the list", body = RollbackList<'static>)),
 )]
-pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, AsOf>) -> Answer {
-    let snapshot = read(&app, &call.caller, &call.path, &call.query).await?;
-    let state = &snapshot.release.state;
-    let body = json(&RollbackList { rollbacks: &state.rollbacks })?;
-    Ok(snapshot.answer(&call.caller, body))
+pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, PageAsOf>) -> Answer {
+    let snapshot = read(&app, &call.caller, &call.path, &call.query.when()).await?;
+    let (rollbacks, next_cursor) = call.query.turn(&call.caller, &snapshot.release.state.rollbacks)?;
+    let page = RollbackList { rollbacks, next_cursor };
+    snapshot.page(&call.caller, &call.query, &page, page.next_cursor.as_deref())
 }

@@ -16,8 +16,8 @@ use crate::http::releases::record;
 /// Roll back
 ///
 /// One call starts it, for whatever runs in production, in every state of the release; no gate, window, freeze
-/// or hold refuses it. Needs neither a precondition nor a key. Role: `operator`, `on_call`, `release_manager`
-/// or `machine`.
+/// or hold refuses it. A second one waits for the first to end (`rollback_running`). Needs no precondition, and
+/// no key except from CI tokens. Role: `operator`, `on_call`, `release_manager` or `machine`.
 #[utoipa::path(
     post,
     path = "/v1/releases/{release}/rollback",

@@ -5,9 +5,9 @@ use release::value::{ItemNumber, ReleaseId};
 
 use super::WaiverList;
 use crate::app::App;
-use crate::http::answer::{Answer, json};
+use crate::http::answer::Answer;
 use crate::http::call::{Call, NoBody};
-use crate::http::releases::{AsOf, read};
+use crate::http::releases::{PageAsOf, read};
 
 /// List the waivers of an item
 ///
@@ -17,15 +17,16 @@ use crate::http::releases::{AsOf, read};
     path = "/v1/releases/{release}/items/{item}/waivers",
     operation_id = "listWaivers",
     tag = "Waivers",
-    params(AsOf),
-    responses((status = 200, description = "The waivers", body = WaiverList<'static>)),
+    params(PageAsOf),
+    responses((status = 200, description = "A page of waivers", body = WaiverList<'static>)),
 )]
-pub async fn handler(app: Data<App>, call: Call<(ReleaseId, ItemNumber), NoBody, AsOf>) -> Answer {
+pub async fn handler(app: Data<App>, call: Call<(ReleaseId, ItemNumber), NoBody, PageAsOf>) -> Answer {
     let (id, item) = &call.path;
-    let snapshot = read(&app, &call.caller, id, &call.query).await?;
+    let snapshot = read(&app, &call.caller, id, &call.query.when()).await?;
     let mut waivers: Vec<_> =
         snapshot.release.state.waivers.values().filter(|waiver| waiver.item == *item).collect();
     waivers.sort_by_key(|waiver| (waiver.requested_at, waiver.waiver));
-    let body = json(&WaiverList { waivers })?;
-    Ok(snapshot.answer(&call.caller, body))
+    let (waivers, next_cursor) = call.query.turn(&call.caller, waivers)?;
+    let page = WaiverList { waivers, next_cursor };
+    snapshot.page(&call.caller, &call.query, &page, page.next_cursor.as_deref())
 }

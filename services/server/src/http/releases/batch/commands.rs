@@ -150,7 +150,7 @@ commands! {
         SetWindow { body: body::SetWindow } => Command::SetWindow(body), at("/window");
         RequestApproval { body: body::RequestApproval } =>
             Command::RequestApproval(body), made("approval.requested", "/approvals/requests");
-        GrantApproval { request: Uuid, body: body::GrantApproval } =>
+        ApproveRelease { request: Uuid, body: body::GrantApproval } =>
             Command::GrantApproval { request, body }, at(format!("/approvals/requests/{request}"));
         RejectApproval { request: Uuid, body: body::RejectApproval } =>
             Command::RejectApproval { request, body }, at(format!("/approvals/requests/{request}"));

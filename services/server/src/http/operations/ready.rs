@@ -1,4 +1,4 @@
-//! `GET /health/live`, `GET /health/ready`
+//! `GET /health/ready`
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -70,21 +70,6 @@ impl ViewsHealth {
     }
 }
 
-/// Is the process alive
-///
-/// Answers as long as the process can answer at all.
-#[utoipa::path(
-    get,
-    path = "/health/live",
-    operation_id = "getLiveness",
-    tag = "Operations",
-    security(()),
-    responses((status = 200, description = "Alive", body = Health)),
-)]
-pub async fn live() -> Answer {
-    Ok(HttpResponse::Ok().json(Health { status: "pass", position: None, views: None }))
-}
-
 /// Can the process serve
 ///
 /// The log can be read. `views` tells whether lists are served; single releases are, whatever it says.
@@ -96,7 +81,7 @@ pub async fn live() -> Answer {
     security(()),
     responses((status = 200, description = "Ready", body = Health)),
 )]
-pub async fn ready(app: Data<App>, request: HttpRequest) -> Answer {
+pub async fn handler(app: Data<App>, request: HttpRequest) -> Answer {
     let head = app.store.head();
     let before = head.and_then(|head| head.0.checked_sub(1)).map(Position);
     app.store.read_all(before, 1).await.map_err(|error| Problem::from(error).at(&request))?;
