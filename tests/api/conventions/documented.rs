@@ -159,7 +159,7 @@ async fn given_a_read_when_answered_then_it_has_etag_and_position_where_they_are
     let freeze = json!({"from": "2099-12-20T00:00:00Z", "to": "2099-12-30T00:00:00Z", "reason": "year end"});
     let freeze = admin.post("/v1/freezes", freeze).await.created();
     let person = json!({"actor": "https://issuer.example#emil", "keys": ["github:4711"]});
-    admin.post("/v1/people", person).await.ok();
+    let person = admin.post("/v1/people", person).await.ok();
     let running = "/v1/environments/checkout/staging/running";
     machine.post(running, json!({"version": "2.3.0"})).await.created();
     let reader = world.person("audrey", &["auditor"]);
@@ -167,6 +167,7 @@ async fn given_a_read_when_answered_then_it_has_etag_and_position_where_they_are
     for operation in operations(&world).await.iter().filter(|operation| operation.method == Method::GET) {
         let path = match operation.template.as_str() {
             "/v1/freezes/{freeze}" => freeze.location(),
+            "/v1/people/{actor}" => person.location(),
             "/v1/events/{event}" => "/v1/events/0".to_owned(),
             // What is built in has no stream, and so no revision.
             template if operation.public || template.starts_with("/v1/procedures/{name}") => continue,

@@ -21,7 +21,7 @@ pub struct Readiness {
     #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub decisions: Vec<DecisionReadiness>,
     /// Paths of settings that say nothing; items that read them can only be attested.
-    #[cfg_attr(feature = "openapi", schema(max_items = 100))]
+    #[cfg_attr(feature = "openapi", schema(max_items = 100, value_type = Vec<crate::value::Line>))]
     pub not_configured: Vec<String>,
 }
 

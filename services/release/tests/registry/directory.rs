@@ -51,7 +51,7 @@ fn given_an_unknown_actor_when_linked_its_keys_are_found_both_ways() {
     assert_eq!(keys(&story, &bob().id), ["github:1", "github:2"]);
     assert_eq!(keys(&story, &carol().id), [""; 0]);
     assert_eq!(actors_with(&story.state, &key(1)), [&bob().id]);
-    assert_eq!(actors_with(&story.state, &key(3)), [&bob().id; 0]);
+    assert!(actors_with(&story.state, &key(3)).is_empty());
     assert_eq!(story.state.identity(&bob().id).unwrap().directory_ref, Some(id(77)));
     replays(&story);
 }

@@ -61,13 +61,16 @@ impl From<ReadError> for Failure {
     }
 }
 
+/// Tenant, product where there is one, and person.
+type Seen = (String, Option<String>, String);
+
 /// What a batch of events touched.
 #[derive(Default)]
 struct Batch {
     streams: BTreeMap<StreamId, Touched>,
     ids: Vec<(Uuid, Position)>,
     /// Who did something for which product of which tenant, last with which roles.
-    people: BTreeMap<(String, Option<String>, String), (Position, Vec<Role>)>,
+    people: BTreeMap<Seen, (Position, Vec<Role>)>,
     last: Option<Cursor>,
     /// There was a full page: the log goes on.
     more: bool,
@@ -491,7 +494,7 @@ fn cursors(db: &Connection) -> rusqlite::Result<[Option<Cursor>; 3]> {
 }
 
 /// The person behind an event, and their roles for the product that its stream is of.
-fn person(recorded: &Recorded) -> Option<((String, Option<String>, String), Vec<Role>)> {
+fn person(recorded: &Recorded) -> Option<(Seen, Vec<Role>)> {
     #[derive(Deserialize)]
     struct Who {
         actor: Actor,

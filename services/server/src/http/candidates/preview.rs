@@ -24,14 +24,14 @@ use crate::surroundings;
 #[serde(deny_unknown_fields)]
 pub struct NextCandidate {
     /// The commit that would be tagged.
-    #[param(value_type = String, example = "5d1c2f0a8e4b6973c1d0e9f8a7b6c5d4e3f2a1b0")]
+    #[param(value_type = String, min_length = 40, max_length = 64, example = "5d1c2f0a8e4b6973c1d0e9f8a7b6c5d4e3f2a1b0")]
     commit: GitSha,
     /// Its migrations, configuration schema and pipeline; what is not given counts as unknown.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, min_length = 64, max_length = 64)]
     migration_set_digest: Option<Sha256Hex>,
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, min_length = 64, max_length = 64)]
     config_schema_digest: Option<Sha256Hex>,
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, min_length = 64, max_length = 64)]
     pipeline_digest: Option<Sha256Hex>,
 }
 

@@ -21,12 +21,13 @@ use crate::surroundings;
 #[serde(deny_unknown_fields)]
 pub struct WhyNot {
     /// The number of an item.
-    #[param(value_type = Option<String>, example = "2.2", pattern = "^[1-9][0-9]{0,2}\\.[1-9][0-9]{0,2}$")]
+    #[param(value_type = Option<String>, example = "2.2", max_length = 7, pattern = "^[1-9][0-9]{0,2}\\.[1-9][0-9]{0,2}$")]
     item: Option<ItemNumber>,
     /// The gate after this step.
     #[param(minimum = 1, maximum = 20)]
     gate: Option<u32>,
     /// A command.
+    #[param(inline)]
     command: Option<AskedCommand>,
 }
 
