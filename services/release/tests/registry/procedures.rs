@@ -472,6 +472,13 @@ fn given_json_that_is_no_procedure_or_another_one_it_is_refused() {
     refused(&with(1, |p| p["colour"] = json!("red")), "procedure");
     refused(&with(1, |p| p["title"] = json!("x".repeat(201))), "procedure");
     refused(&with(1, |p| p["name"] = json!("other")), "procedure/name");
+    let by_place = json!({"standard": 1, "normal": 1, "high_risk": 2, "emergency": 1});
+    let by_place: Vec<_> = by_place.as_object().unwrap().values().cloned().collect();
+    refused(&with(1, |p| p["approval_quorum"] = json!(by_place)), "procedure/approval_quorum");
+    refused(
+        &with(1, |p| p["steps"][0]["items"][0]["rule"] = json!(["attestation"])),
+        "procedure/steps/0/items/0/rule",
+    );
     // A rule that takes no members would let them pass unread.
     refused(
         &with(1, |p| p["steps"][0]["items"][0]["rule"]["quorum"] = json!(3)),

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use bytes::Bytes;
+use eventlog::store::MAX_BATCH_EVENTS;
 use eventlog::{Position, Revision, StreamId};
 use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
@@ -238,6 +239,7 @@ pub async fn read(app: &App, caller: &Caller, id: &ReleaseId, when: &AsOf) -> Re
         reached(app, when.min_position).await?;
         let (until, freshness) = moment(app, when)?;
         let release = match until {
+            Until::End if when.min_position.is_some() => newest(app, &stream).await?,
             Until::End => app.releases.load(&stream).await?.committed(),
             until => {
                 // A release nobody opened is unknown; one opened later is not found at that time.
@@ -275,6 +277,18 @@ async fn reached(app: &App, min_position: Option<u64>) -> Result<(), Problem> {
         Ok(Some(Ok(_))) => Ok(()),
         Ok(Some(Err(error))) => Err(error.into()),
         Ok(None) | Err(_) => Err(Problem::new(Code::PositionNotReached, "no event has that position yet")),
+    }
+}
+
+/// The state that holds every event of the log: the log has an event before the command that appended it has told
+/// the readers of the state.
+async fn newest(app: &App, stream: &StreamId) -> Result<Arc<Committed<Release>>, Problem> {
+    let known = app.releases.load(stream).await?.committed();
+    let next = Revision(known.revision.map_or(0, |last| last.0 + 1));
+    let unseen = app.store.read_stream(stream, next, MAX_BATCH_EVENTS).await?;
+    match unseen.last() {
+        None => Ok(known),
+        Some(last) => Ok(app.releases.at_least(stream, last.revision).await?),
     }
 }
 
