@@ -349,6 +349,7 @@ const ACROSS_STREAMS: &[&str] = &[
     "/v1/events",
     "/v1/events/{event}",
     "/v1/inbox",
+    "/v1/procedures",
     "/v1/products",
     "/v1/products/{product}/readiness",
     "/v1/releases",
@@ -358,8 +359,7 @@ const ACROSS_STREAMS: &[&str] = &[
 ];
 
 /// Reads that are of neither.
-const WITHOUT_REVISION: &[&str] =
-    &["/v1/procedures", "/v1/procedures/schema", "/v1/releases/{release}/events", "/v1/whoami"];
+const WITHOUT_REVISION: &[&str] = &["/v1/procedures/schema", "/v1/releases/{release}/events", "/v1/whoami"];
 
 /// What every operation has: path variables, headers, problems.
 fn share(path: &str, method: &str, operation: &mut Value) {
