@@ -19,8 +19,8 @@ from pathlib import Path
 from shiplog_client import AuthenticatedClient
 from shiplog_client.api.approvals import (
     answer_roll_call,
+    approve_release,
     authorize_production,
-    grant_approval,
     list_approvals,
     list_authorizations,
     request_approval,
@@ -47,6 +47,7 @@ from shiplog_client.models.register_product import RegisterProduct
 from shiplog_client.models.set_window import SetWindow
 from shiplog_client.models.start_deployment import StartDeployment
 from shiplog_client.models.tag_candidate import TagCandidate
+from shiplog_client.types import UNSET
 
 COMMIT = "5d1c2f0a8e4b6973c1d0e9f8a7b6c5d4e3f2a1b0"
 SHA256 = "0c" * 32
@@ -170,10 +171,10 @@ class Release:
     def requestApproval(self, action, summary) -> None:
         done(request_approval.sync_detailed(self.id, **self.by("release_manager")))
 
-    def grantApproval(self, action, summary) -> None:
+    def approveRelease(self, action, summary) -> None:
         request = summary.production.approval
         body = GrantApproval(meaning=Meaning.APPROVED, basis=request.basis)
-        done(grant_approval.sync_detailed(self.id, request.request, body=body, **self.by("approver")))
+        done(approve_release.sync_detailed(self.id, request.request, body=body, **self.by("approver")))
 
     def answerRollCall(self, action, summary) -> None:
         for role in action.roles:
@@ -289,9 +290,20 @@ def write_ids(directory: Path, releases: list[Release]) -> None:
         ids.setdefault("requests", []).extend(one.request for one in requests)
         authorizations = done(list_authorizations.sync_detailed(**read)).authorizations
         ids.setdefault("authorizations", []).extend(one.authorization for one in authorizations)
-        ids.setdefault("evidence", []).extend(one.evidence for one in done(list_evidence.sync_detailed(**read)).evidence)
+        ids.setdefault("evidence", []).extend(one.evidence for one in all_evidence(release))
     for kind, known in ids.items():
         (directory / f"{kind}.dict").write_text("".join(f'"{one}"\n' for one in known))
+
+
+def all_evidence(release) -> list:
+    """Page by page, to the end of the list."""
+    found, cursor = [], UNSET
+    while True:
+        page = done(list_evidence.sync_detailed(release.id, client=release.reader, cursor=cursor))
+        found.extend(page.evidence)
+        if not page.next_cursor:
+            return found
+        cursor = page.next_cursor
 
 
 def main(url: str, shiplog: str, data: str, ids: str | None = None) -> None:
@@ -300,7 +312,7 @@ def main(url: str, shiplog: str, data: str, ids: str | None = None) -> None:
     release = Release(service, "2.4.0", previous="2.3.1")
     release.proceed_until(lambda summary: summary.life.state == "closed")
     checklist = done(get_checklist.sync_detailed(release.id, client=release.reader))
-    evidence = done(list_evidence.sync_detailed(release.id, client=release.reader)).evidence
+    evidence = all_evidence(release)
     open_items = [item.number for step in checklist.steps for item in step.items if item.status != "satisfied"]
     if open_items or checklist.closed != checklist.total:
         raise SystemExit(f"closed with open items: {open_items}")
