@@ -1,7 +1,5 @@
 //! One look at a canary, metric by metric, and what the thresholds of a procedure may be.
 
-#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
-
 use jiff::{SignedDuration, Timestamp};
 use release::canary::{
     CanaryThresholds, Clock, ClockPhase, Direction, JudgedMetric, Judgement, Limits, MetricTest,

@@ -1,8 +1,6 @@
 //! Whatever is observed of a canary: its clock counts only what may count, it passes only on enough data,
 //! and what was recorded gives the same state again.
 
-#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
-
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 

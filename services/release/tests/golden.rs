@@ -1,8 +1,6 @@
 //! Every event type ever written, as its bytes were: what was stored stays readable, byte for byte.
 //! A file is added with a new type or schema and never edited.
 
-#![expect(clippy::disallowed_methods, reason = "the domain reads no file; its tests do")]
-
 use std::path::PathBuf;
 
 use release::EventData;

@@ -1,9 +1,6 @@
 //! Every event type that was ever written around releases has a file that never changes: what is in it
 //! is read, and written again byte for byte.
 
-#![expect(clippy::disallowed_methods, reason = "the domain reads no file; its tests do")]
-#![expect(clippy::expect_used, reason = "the clippy exception for tests covers only test functions")]
-
 use std::path::{Path, PathBuf};
 
 use release::event::{

@@ -1,7 +1,5 @@
 //! The window, and the approval of exactly what is about to be deployed in it.
 
-#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
-
 use jiff::SignedDuration;
 use release::command::{
     AbortRelease, AmendRelease, BindCandidate, GrantApproval, RejectApproval, RejectCandidate,

@@ -1,8 +1,6 @@
 //! A canary and the time after it: the clock that its samples move, what a look finds, and which rules
 //! call for a rollback.
 
-#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
-
 use jiff::{SignedDuration, Timestamp};
 use release::Command;
 use release::command::{

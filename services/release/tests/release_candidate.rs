@@ -1,11 +1,5 @@
 //! Tagging, binding and rejecting candidates, and what a new one does to every item.
 
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "the clippy exception for tests covers only test functions"
-)]
-
 use release::Command;
 use release::command::{BindCandidate, RejectCandidate};
 use release::event::{CandidateBound, CandidateRejected, EffectKind, ReleaseEvent};

@@ -1,11 +1,5 @@
 //! What time makes necessary, and several commands in one decision.
 
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "the clippy exception for tests covers only test functions"
-)]
-
 use jiff::{SignedDuration, Timestamp};
 use release::Command;
 use release::EventData;

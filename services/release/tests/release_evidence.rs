@@ -1,11 +1,5 @@
 //! Evidence: recorded for items or for all that take it, checked for time and sense, retracted.
 
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "the clippy exception for tests covers only test functions"
-)]
-
 use jiff::SignedDuration;
 use release::Command;
 use release::command::{AddComment, AttestItem, MarkNotApplicable, RetractEvidence};

@@ -1,7 +1,5 @@
 //! The roll-call, the decision to go, and the start of a production deployment.
 
-#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
-
 use jiff::SignedDuration;
 use release::command::{
     AnswerRollCall, AuthorizeProduction, GrantWaiver, HoldRelease, RequestWaiver, RetractEvidence,

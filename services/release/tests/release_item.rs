@@ -1,7 +1,5 @@
 //! Signing items: attest, reaffirm, retract, not applicable, assign and claim.
 
-#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
-
 use jiff::SignedDuration;
 use release::command::{AssignItem, AttestItem, MarkNotApplicable, ReaffirmItem, RetractItem};
 use release::event::{Assurance, ItemNotApplicableProposed, ReleaseEvent};

@@ -1,7 +1,5 @@
 //! Opening, amending, holding, aborting, reopening, completing and closing a release.
 
-#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
-
 use release::Command;
 use release::aggregate::fold;
 use release::command::{AbortRelease, AmendRelease, HoldRelease, ReopenRelease, ResumeRelease};

@@ -1,7 +1,5 @@
 //! Two identities of one person are one person, wherever a second one is asked for.
 
-#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
-
 use std::sync::Arc;
 
 use release::command::{

@@ -1,7 +1,5 @@
 //! Waivers: requested by whoever works on the item, granted by others, dead on a new candidate.
 
-#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
-
 use jiff::SignedDuration;
 use release::command::{AmendRelease, DenyWaiver, GrantWaiver, RequestWaiver, RetractItem};
 use release::event::{ChangeClass, ItemWaiverExpired, ItemWaiverGranted};

@@ -4,8 +4,6 @@
 //!
 //! 2,000 sequences, in eight tests of 250; `PROPTEST_CASES` says how many each test tries instead.
 
-#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
-
 use std::sync::LazyLock;
 
 use jiff::SignedDuration;

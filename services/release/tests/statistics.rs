@@ -1,8 +1,6 @@
 //! The arithmetic of the judgement against values that R computed: `statistics/reference.R` makes
 //! `statistics/reference.json`, and says how.
 
-#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
-
 use release::canary::statistics::{Errors, detectable_ratio, more_errors, share_interval, shift};
 use serde::Deserialize;
 

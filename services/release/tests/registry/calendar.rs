@@ -7,7 +7,7 @@ use release::spec::{Spec, alice, given, id, monday, nothing, peggy};
 use release::{Calendar, Role};
 use uuid::Uuid;
 
-use crate::{hour, live, minutes, name, prose, replays, somebody, tells_all};
+use crate::registry::{hour, live, minutes, name, prose, replays, somebody, tells_all};
 
 fn declare(
     from: Timestamp,

@@ -11,7 +11,7 @@ use release::value::{ActorId, AuthorKey};
 use release::{Directory, Role};
 use uuid::Uuid;
 
-use crate::{list, live, prose, replays, somebody, tells_all};
+use crate::registry::{list, live, prose, replays, somebody, tells_all};
 
 fn key(n: u32) -> AuthorKey {
     AuthorKey::new(&format!("github:{n}")).unwrap()

@@ -15,7 +15,9 @@ use release::spec::{Spec, alice, bob, dave, erin, id, monday, nothing, peggy, ro
 use release::value::Version;
 use release::{Actor, Environment};
 
-use crate::{digest, hour, line, list, live, minutes, prose, release, replays, somebody, tells_all};
+use crate::registry::{
+    digest, hour, line, list, live, minutes, prose, release, replays, somebody, tells_all,
+};
 
 fn around(class: ChangeClass) -> EnvironmentAround {
     EnvironmentAround {

@@ -13,7 +13,7 @@ use release::value::Name;
 use release::{Procedures, Role, wire};
 use serde_json::{Value, json};
 
-use crate::{live, name, prose, replays, somebody, tells_all};
+use crate::registry::{live, name, prose, replays, somebody, tells_all};
 
 /// Nobody is known to be anybody else.
 fn alone() -> People {

@@ -10,7 +10,7 @@ use release::spec::{Spec, alice, bob, given, grace, monday, nothing, peggy};
 use release::value::List;
 use release::{Product, wire};
 
-use crate::{digest, line, list, live, name, prose, release, replays, somebody, tells_all};
+use crate::registry::{digest, line, list, live, name, prose, release, replays, somebody, tells_all};
 
 fn register(json: &str) -> ProductCommand {
     ProductCommand::Register(serde_json::from_str(json).unwrap())

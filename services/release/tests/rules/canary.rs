@@ -11,7 +11,9 @@ use release::verdict::Cause::{Absent, Stale, Value};
 use release::{Actor, Command};
 use serde_json::json;
 
-use crate::samples::{FINE, Load, answered, by, canary_out, due_by_now, minutes, of_canary, sent, weighed};
+use crate::rules::samples::{
+    FINE, Load, answered, by, canary_out, due_by_now, minutes, of_canary, sent, weighed,
+};
 
 type Story = Spec<Release>;
 

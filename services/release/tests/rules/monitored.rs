@@ -12,7 +12,7 @@ use release::verdict::Cause::{Absent, Stale, Value};
 use release::{Command, verdict::Cause};
 use serde_json::{Value as Json, json};
 
-use crate::samples::{FINE, Load, before, by, due_by_now, minutes, of_production};
+use crate::rules::samples::{FINE, Load, before, by, due_by_now, minutes, of_production};
 
 type Story = Spec<Release>;
 
@@ -54,7 +54,7 @@ fn reported(number: &'static str, metric: &str, beyond: f64) {
         .fails(json!({"to": done + SignedDuration::from_mins(44)}), &[("/to", Value)])
         .fails(json!({"coverage": 0.94}), &[("coverage", Value)])
         .fails(json!({"coverage": null}), &[("coverage", Absent)])
-        .reopens(|s| crate::later(s, number, &bad), &[(&at, Value)])
+        .reopens(|s| crate::rules::later(s, number, &bad), &[(&at, Value)])
         .reopens(rolled_back, &[("deployment/finished_at", Absent)]);
 }
 

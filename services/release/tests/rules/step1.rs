@@ -8,7 +8,7 @@ use release::spec::{alice, robot};
 use release::verdict::Cause::{Absent, Empty, Mismatch, Value};
 use serde_json::json;
 
-use crate::later;
+use crate::rules::later;
 
 #[test]
 fn item_1_1_the_branch_is_there_and_protected() {

@@ -5,7 +5,7 @@ use release::spec::release::{commit, item, sha256};
 use release::verdict::Cause::{Absent, Empty, Mismatch, Stale, Value};
 use serde_json::json;
 
-use crate::{at, later};
+use crate::rules::{at, later};
 
 #[test]
 fn item_2_1_the_candidate_is_deployed_by_its_digests() {

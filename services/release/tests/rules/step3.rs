@@ -7,7 +7,7 @@ use release::spec::{Spec, carol};
 use release::verdict::Cause::{Absent, Empty, Mismatch, Stale, Value};
 use serde_json::json;
 
-use crate::later;
+use crate::rules::later;
 
 #[test]
 fn item_3_1_the_end_to_end_suite_passed_against_the_candidate() {

@@ -10,7 +10,7 @@ use release::spec::{Spec, alice, dave, robot, system};
 use release::verdict::Cause::{Absent, Empty, Mismatch, Stale, Value};
 use serde_json::json;
 
-use crate::later;
+use crate::rules::later;
 
 /// The window is moved by so many hours.
 fn moved(story: Spec<Release>, hours: i64) -> Spec<Release> {

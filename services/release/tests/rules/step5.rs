@@ -11,7 +11,7 @@ use release::verdict::Cause::{Absent, Empty, Mismatch, Stale, Value};
 use release::{Command, Release};
 use serde_json::json;
 
-use crate::later;
+use crate::rules::later;
 
 fn rolled_back(story: Spec<Release>) -> Spec<Release> {
     let body = StartRollback { reason: prose("Errors"), deployment: None, to: None, mode: None };

@@ -9,7 +9,7 @@ use release::verdict::Cause::{Absent, Mismatch, Stale, Value};
 use release::{Command, Release};
 use serde_json::json;
 
-use crate::later;
+use crate::rules::later;
 
 fn journeys(number: &'static str, first: &str) {
     let story = case(number).story();

@@ -8,7 +8,7 @@ use release::spec::{dave, robot};
 use release::verdict::Cause::{Absent, Mismatch, Stale, Value};
 use serde_json::json;
 
-use crate::later;
+use crate::rules::later;
 
 #[test]
 fn item_7_1_the_branch_is_merged() {

@@ -11,7 +11,9 @@ use release::spec::release::{line, list};
 use release::spec::{Spec, dave, robot};
 use release::{Command, EventData, ReleaseEvent, checklist};
 
-use crate::samples::{FINE, before, by, canary_out, due_by_now, minutes, of_canary, of_production, weighed};
+use crate::rules::samples::{
+    FINE, before, by, canary_out, due_by_now, minutes, of_canary, of_production, weighed,
+};
 
 /// All 49 items are closed, and none is attested that a machine could have verified.
 fn is_complete(story: &Spec<Release>) {

@@ -8,7 +8,7 @@ use release::spec::release::item;
 use release::verdict::Cause;
 use serde_json::json;
 
-use crate::samples::{FINE, canary_out, minutes, of_production};
+use crate::rules::samples::{FINE, canary_out, minutes, of_production};
 
 fn facts(missing: &[MissingFact]) -> Vec<(&str, Option<EvidenceKind>)> {
     missing.iter().map(|one| (one.fact.as_str(), one.evidence)).collect()

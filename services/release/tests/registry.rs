@@ -1,7 +1,5 @@
 //! The aggregates around releases: products, environments, the calendar, procedures, the directory.
 
-#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
-
 mod calendar;
 mod directory;
 mod environment;

@@ -1,7 +1,5 @@
 //! What makes each item of version 2 true, and every way in which it is not.
 
-#![expect(clippy::unwrap_used, reason = "the clippy exception for tests covers only test functions")]
-
 mod canary;
 mod candidates;
 mod duties;

@@ -1,0 +1,35 @@
+//! One binary, so that the crate is linked once.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails may panic, and golden files are read"
+)]
+
+mod canary_judge;
+mod canary_properties;
+mod golden;
+mod golden_registry;
+mod procedure;
+mod readiness;
+mod refusals;
+mod registry;
+mod release_approval;
+mod release_canary;
+mod release_candidate;
+mod release_checklist;
+mod release_deployment;
+mod release_due;
+mod release_evidence;
+mod release_go;
+mod release_item;
+mod release_life;
+mod release_people;
+mod release_rollback;
+mod release_waiver;
+mod replay;
+mod rules;
+mod statistics;
+mod telemetry;
