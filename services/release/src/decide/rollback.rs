@@ -12,7 +12,7 @@ use crate::command::{
     StartRollback, TriggerRollback, VerifyRollback,
 };
 use crate::event::{
-    ApprovalConsumed, DeploymentObserved, Effect, EffectKind, EnvironmentPurpose, Outcome, ReleaseEvent,
+    ApprovalConsumed, CandidateRejected, DeploymentObserved, Effect, EffectKind, EnvironmentPurpose, Outcome, ReleaseEvent,
     ReleaseOutcomeSet, RollbackBackupRestored, RollbackCompleted, RollbackDecided, RollbackDecision,
     RollbackFailed, RollbackMode, RollbackProposed, RollbackSchemaKept, RollbackSchemaReverted,
     RollbackStarted, RollbackStep, RollbackTrafficShifted, RollbackTriggered, RollbackVerified, TimerCause,
@@ -20,7 +20,7 @@ use crate::event::{
 use crate::guard::failed;
 use crate::procedure::ROLLBACK_NOT_NEEDED;
 use crate::refusal::{Refusal, RefusalCode};
-use crate::release::{Deployment, DeploymentState, Release, Rollback, RollbackStatus};
+use crate::release::{CandidateStatus, Deployment, DeploymentState, Release, Rollback, RollbackStatus};
 use crate::value::{Name, Prose};
 use crate::verdict::Cause;
 
@@ -263,20 +263,27 @@ pub fn complete(release: &Release, id: Uuid, body: &CompleteRollback, ctx: &Cont
         |from: Timestamp, to: Timestamp| u64::try_from(to.duration_since(from).as_secs()).unwrap_or(0);
     let begun = rollback.triggered_at.unwrap_or(rollback.started_at);
     let steps = [RollbackStep::Traffic, RollbackStep::Schema, RollbackStep::Verified];
-    Ok(vec![
-        Decided::now(RollbackCompleted {
-            rollback: id,
-            duration_s: seconds(rollback.started_at, ctx.now),
-            missing: steps.into_iter().filter(|step| rollback.done(*step).is_none()).collect(),
-            recovery_s: rollback.done(RollbackStep::Verified).map(|verified| seconds(begun, verified)),
-            note: body.note.clone(),
-        }),
-        Decided::now(ReleaseOutcomeSet {
-            outcome: Outcome::RolledBack,
-            rollback: Some(id),
-            reason: Some(rollback.reason.clone()),
-        }),
-    ])
+    let mut events = vec![Decided::now(RollbackCompleted {
+        rollback: id,
+        duration_s: seconds(rollback.started_at, ctx.now),
+        missing: steps.into_iter().filter(|step| rollback.done(*step).is_none()).collect(),
+        recovery_s: rollback.done(RollbackStep::Verified).map(|verified| seconds(begun, verified)),
+        note: body.note.clone(),
+    })];
+    // Nobody has to remember that what was taken back must not go out again like any other.
+    let standing = rollback.candidate.and_then(|number| release.candidate(number));
+    if let Some(candidate) =
+        standing.filter(|known| !matches!(known.status, CandidateStatus::Rejected { .. }))
+    {
+        let (number, reason) = (candidate.number, rollback.reason.clone());
+        events.push(Decided::now(CandidateRejected { number, reason }));
+    }
+    events.push(Decided::now(ReleaseOutcomeSet {
+        outcome: Outcome::RolledBack,
+        rollback: Some(id),
+        reason: Some(rollback.reason.clone()),
+    }));
+    Ok(events)
 }
 
 fn running(release: &Release, id: Uuid) -> Result<&Rollback, Refusal> {

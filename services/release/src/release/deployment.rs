@@ -1,6 +1,6 @@
 //! Deployments, and the aggregates of what was observed of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -15,10 +15,13 @@ use crate::event::{
     ReleaseEvent, Sample,
 };
 use crate::evidence::Artifact;
+use crate::shared::Shared;
 use crate::value::{ActorId, Line, Link, Name, Prose, Sha256Hex};
 
 /// Samples of more series than this are counted, and kept in the log only.
 pub const SERIES_MAX: usize = 200;
+/// So many instants of a series are remembered, the latest, so that what is sent again is not counted again.
+const REMEMBERED: usize = 240;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -50,8 +53,10 @@ pub struct Deployment {
     pub weight: Option<Weight>,
     /// By series and metric: `canary/error_rate`.
     pub series: BTreeMap<String, SeriesAggregate>,
+    /// Samples that were not known before.
     pub samples: u64,
-    /// Samples of series beyond the number that is kept.
+    /// Of these, samples of series beyond the number that is kept, or so late that nobody remembers whether
+    /// they were known.
     pub samples_not_aggregated: u64,
     pub version_probes: ProbeAggregate,
     pub health_probes: ProbeAggregate,
@@ -153,6 +158,61 @@ pub struct SeriesAggregate {
     pub last: f64,
     pub first_at: Timestamp,
     pub last_at: Timestamp,
+    #[serde(skip)]
+    remembered: Shared<BTreeSet<Timestamp>>,
+}
+
+/// Whether a point of a series was there before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sighting {
+    New,
+    Known,
+    Forgotten,
+}
+
+impl SeriesAggregate {
+    fn starting_with(sample: &Sample) -> Self {
+        Self {
+            points: 0,
+            count: 0,
+            sum: 0.0,
+            min: sample.value,
+            max: sample.value,
+            last: sample.value,
+            first_at: sample.at,
+            last_at: sample.at,
+            remembered: Shared::default(),
+        }
+    }
+
+    /// A source that was not answered sends the same again.
+    fn sighting(&mut self, at: Timestamp) -> Sighting {
+        if self.remembered.contains(&at) {
+            return Sighting::Known;
+        }
+        let full = self.remembered.len() >= REMEMBERED;
+        if full && self.remembered.first().is_some_and(|earliest| at < *earliest) {
+            return Sighting::Forgotten;
+        }
+        self.remembered.insert(at);
+        if full {
+            self.remembered.pop_first();
+        }
+        Sighting::New
+    }
+
+    fn add(&mut self, sample: &Sample) {
+        self.points += 1;
+        self.count = self.count.saturating_add(sample.count.unwrap_or(1));
+        self.sum += sample.value;
+        self.min = self.min.min(sample.value);
+        self.max = self.max.max(sample.value);
+        self.first_at = self.first_at.min(sample.at);
+        if sample.at >= self.last_at {
+            self.last_at = sample.at;
+            self.last = sample.value;
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -226,35 +286,26 @@ impl Deployment {
     }
 
     fn sampled(&mut self, sample: &Sample) {
-        self.samples += 1;
         if let Some(canary) = &mut self.canary {
             canary.telemetry.sampled(sample);
         }
         let key = format!("{}/{}", sample.series.as_str(), sample.metric);
         if !self.series.contains_key(&key) && self.series.len() >= SERIES_MAX {
+            self.samples += 1;
             self.samples_not_aggregated += 1;
             return;
         }
-        let count = sample.count.unwrap_or(1);
-        let aggregate = self.series.entry(key).or_insert(SeriesAggregate {
-            points: 0,
-            count: 0,
-            sum: 0.0,
-            min: sample.value,
-            max: sample.value,
-            last: sample.value,
-            first_at: sample.at,
-            last_at: sample.at,
-        });
-        aggregate.points += 1;
-        aggregate.count = aggregate.count.saturating_add(count);
-        aggregate.sum += sample.value;
-        aggregate.min = aggregate.min.min(sample.value);
-        aggregate.max = aggregate.max.max(sample.value);
-        aggregate.first_at = aggregate.first_at.min(sample.at);
-        if sample.at >= aggregate.last_at {
-            aggregate.last_at = sample.at;
-            aggregate.last = sample.value;
+        let aggregate = self.series.entry(key).or_insert_with(|| SeriesAggregate::starting_with(sample));
+        match aggregate.sighting(sample.at) {
+            Sighting::Known => {}
+            Sighting::New => {
+                self.samples += 1;
+                aggregate.add(sample);
+            }
+            Sighting::Forgotten => {
+                self.samples += 1;
+                self.samples_not_aggregated += 1;
+            }
         }
     }
 
