@@ -18,7 +18,7 @@ pub use judge::{FailedIntervals, Judgement, RULE_VERSION, failed_intervals, judg
 pub use subject::{Answered, Subject};
 pub use telemetry::{METRICS_MAX, Point, Telemetry};
 pub use thresholds::*;
-pub use triggers::{Firing, is_irreversible, triggers};
+pub use triggers::{Firing, is_irreversible, schema_path, triggers};
 
 use crate::procedure::Thresholds;
 

@@ -165,6 +165,10 @@ pub enum Command {
     ElapseTimer {
         timer: Uuid,
     },
+    /// Sent when the longest monitoring has long passed and nobody said how it ended.
+    MarkMonitoringOverrun {
+        deployment: Uuid,
+    },
     /// Sent when telemetry has been missing for too long.
     JudgeDeployment {
         deployment: Uuid,
@@ -194,6 +198,10 @@ pub enum Command {
     DecideRollback {
         proposal: Uuid,
         body: DecideRollback,
+    },
+    /// Sent when nobody decided a proposal in time, where the procedure then goes back by itself.
+    RollBackUndecided {
+        proposal: Uuid,
     },
     StartRollback(StartRollback),
     ObserveRollback {

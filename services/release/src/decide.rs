@@ -14,9 +14,9 @@ mod item;
 pub mod judge;
 pub mod judgement;
 mod life;
-mod monitoring;
+pub mod monitoring;
 pub mod preview;
-mod rollback;
+pub mod rollback;
 mod waiver;
 mod window;
 
@@ -208,6 +208,7 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
         }
         Command::CaptureBaseline(body) => monitoring::baseline(release, body, ctx),
         Command::ElapseTimer { timer } => monitoring::elapse(release, *timer, ctx),
+        Command::MarkMonitoringOverrun { deployment } => monitoring::overrun(release, *deployment, ctx),
         Command::JudgeDeployment { deployment } => judgement::now(release, *deployment, ctx),
         Command::ProbeLease { lease, body } => monitoring::probe_lease(release, *lease, body, ctx),
         Command::ExtendLease { lease, body } => monitoring::extend_lease(release, *lease, body, ctx),
@@ -217,6 +218,7 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
         Command::TriggerRollback(body) => rollback::trigger(release, body, ctx),
         Command::ProposeRollback(body) => rollback::propose(release, body, ctx),
         Command::DecideRollback { proposal, body } => rollback::decide(release, *proposal, body, ctx),
+        Command::RollBackUndecided { proposal } => rollback::undecided(release, *proposal, ctx),
         Command::StartRollback(body) => rollback::start(release, body, ctx),
         Command::ObserveRollback { rollback, body } => rollback::observe(release, *rollback, body, ctx),
         Command::VerifyRollback { rollback, body } => rollback::verify(release, *rollback, body, ctx),

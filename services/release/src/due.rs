@@ -8,7 +8,8 @@ use crate::command::{Command, RevokeAuthorization};
 use crate::decide::authorization::effective;
 use crate::decide::deployment::is_latched;
 use crate::decide::judgement::{self, is_counted_by_samples};
-use crate::decide::{Around, Snapshots};
+use crate::decide::monitoring::overrun_due;
+use crate::decide::{Around, Snapshots, rollback};
 use crate::procedure::Procedure;
 use crate::release::{ItemStatus, Life, Release, WaiverStatus};
 use crate::value::Prose;
@@ -79,6 +80,14 @@ pub fn schedule(release: &Release, procedure: &Procedure, snapshots: &Snapshots)
     if let Some((at, deployment)) = judgement::due(release, procedure) {
         let command = Command::JudgeDeployment { deployment };
         add(at, "telemetry_gap", format!("deployment:{deployment}"), deployment, command);
+    }
+    if let Some((at, deployment)) = overrun_due(release, procedure) {
+        let command = Command::MarkMonitoringOverrun { deployment };
+        add(at, "monitoring_overrun", format!("deployment:{deployment}:overrun"), deployment, command);
+    }
+    for (at, proposal) in rollback::undecided_due(release, procedure) {
+        let command = Command::RollBackUndecided { proposal };
+        add(at, "rollback_undecided", format!("proposal:{proposal}"), proposal, command);
     }
     for lease in release.held_leases().filter(|lease| lease.reminded_at.is_none()) {
         let command = Command::RemindLease { lease: lease.lease };

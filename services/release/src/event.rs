@@ -180,6 +180,7 @@ events! {
         TimerReset = "timer.reset" / 1;
         TimerElapsed = "timer.elapsed" / 1;
         TimerCancelled = "timer.cancelled" / 1;
+        MonitoringOverrun = "monitoring.overrun" / 1;
         LeaseOpened = "lease.opened" / 1;
         LeaseProbed = "lease.probed" / 1, telemetry;
         LeaseExtended = "lease.extended" / 1;

@@ -284,6 +284,7 @@ impl Release {
             | ReleaseEvent::TimerReset(_)
             | ReleaseEvent::TimerElapsed(_)
             | ReleaseEvent::TimerCancelled(_)
+            | ReleaseEvent::MonitoringOverrun(_)
             | ReleaseEvent::LeaseOpened(_)
             | ReleaseEvent::LeaseProbed(_)
             | ReleaseEvent::LeaseExtended(_)

@@ -106,6 +106,24 @@ fn given_a_database_or_saturation_that_is_worse_its_group_is_lost() {
 }
 
 #[test]
+fn given_a_control_with_nothing_a_ratio_to_it_says_nothing() {
+    let score = |few: fn(i64) -> (f64, Option<u64>), change: fn(&mut JudgedMetric)| {
+        let shown: Shown<'_> = &[
+            (CANARY, "db_slow_queries_per_min", few),
+            (CONTROL, "db_slow_queries_per_min", |_| (0.0, None)),
+        ];
+        judged(|t| change(metric(t, "db_slow_queries_per_min")), &[FINE, shown]).score
+    };
+    let lost = 100.0 * 75.0 / 90.0;
+    // One a minute is allowed where the control has none.
+    assert_eq!(score(|_| (1.0, None), |_| {}), 100.0);
+    assert_eq!(score(|_| (1.1, None), |_| {}), lost);
+    assert_eq!(score(|_| (0.0, None), |m| m.from_zero = None), 100.0);
+    // Without that limit anything is worse than nothing.
+    assert_eq!(score(|_| (0.1, None), |m| m.from_zero = None), lost);
+}
+
+#[test]
 fn given_a_muted_metric_it_is_recorded_and_not_counted() {
     let slow: Shown<'_> = &[(CANARY, "latency_p50_ms", |n| (300.0 + wave(n), None))];
     let counted = judged(|_| {}, &[FINE, slow]);

@@ -1,6 +1,8 @@
 //! A canary and the time after it: the clock that its samples move, what a look finds, and which rules
 //! call for a rollback.
 
+mod rules;
+
 use jiff::{SignedDuration, Timestamp};
 use release::Command;
 use release::command::{

@@ -208,9 +208,9 @@ fn given_a_rollback_when_its_steps_are_reported_they_are_timed_to_the_verificati
     });
     let story = story.minutes_later(1).when(robot(), trigger, &around()).then_types(&["rollback.triggered"]);
     let story = rolled_back(story.minutes_later(2));
-    let ReleaseEvent::RollbackCompleted(event) = &story.facts[story.facts.len() - 2].event else { panic!() };
+    let ReleaseEvent::RollbackCompleted(event) = &story.facts[story.facts.len() - 3].event else { panic!() };
     assert_eq!((event.duration_s, event.recovery_s, event.missing.len()), (600, Some(660), 0));
-    assert_eq!(story.last_types(2), ["rollback.completed", "release.outcome_set"]);
+    assert_eq!(story.last_types(3), ["rollback.completed", "candidate.rejected", "release.outcome_set"]);
     assert_eq!(story.state.outcome, Some(Outcome::RolledBack));
     assert!(matches!(story.state.deployments[0].status, DeploymentState::RolledBack { .. }));
 }
@@ -225,7 +225,7 @@ fn given_missing_steps_when_completed_they_are_named_and_not_asked_for() {
     let reverted = RollbackObservation::SchemaReverted { note: None };
     let story = story.when(dave(), observe(rollback, reverted), &around()).accepted();
     let story = story.when(dave(), complete(rollback), &around()).accepted();
-    let ReleaseEvent::RollbackCompleted(event) = &story.facts[story.facts.len() - 2].event else { panic!() };
+    let ReleaseEvent::RollbackCompleted(event) = &story.facts[story.facts.len() - 3].event else { panic!() };
     assert_eq!(event.missing, [RollbackStep::Traffic, RollbackStep::Verified]);
     assert_eq!(event.recovery_s, None);
     assert_eq!(story.state.rollbacks[0].loss_window_s, Some(240));

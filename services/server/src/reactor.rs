@@ -92,7 +92,7 @@ impl ReactorError {
 }
 
 /// Event types after which a release's or environment's next due instant may be another.
-const RESCHEDULES: [&str; 14] = [
+const RESCHEDULES: [&str; 15] = [
     "item.waiver_requested",
     "item.waiver_granted",
     "window.set",
@@ -101,6 +101,7 @@ const RESCHEDULES: [&str; 14] = [
     "timer.started",
     "lease.opened",
     "lease.extended",
+    "rollback.proposed",
     "release.reopened",
     "deployment.started",
     "deployment.finished",

@@ -283,7 +283,11 @@ fn worse(metric: &JudgedMetric, ours: f64, theirs: f64) -> bool {
         return false;
     }
     let ratio = metric.ratio.unwrap_or(1.0);
-    let difference = metric.difference.unwrap_or(0.0);
+    let difference = match metric.from_zero {
+        // A ratio to nothing says nothing.
+        Some(from_zero) if theirs == 0.0 => from_zero,
+        _ => metric.difference.unwrap_or(0.0),
+    };
     let up = ours > ratio * theirs && ours - theirs > difference;
     let less = if ratio > 1.0 { 1.0 / ratio } else { ratio };
     let down = ours < less * theirs && theirs - ours > difference;
@@ -307,7 +311,10 @@ fn worse_than(metric: &JudgedMetric) -> String {
     if let Some(difference) = metric.difference {
         parts.push(format!("by more than {difference}"));
     }
-    let compared = parts.join(" and ");
+    let mut compared = parts.join(" and ");
+    if let Some(from_zero) = metric.from_zero {
+        compared = format!("{compared}, above {from_zero} where the control has 0");
+    }
     match metric.maximum {
         Some(maximum) if compared.is_empty() => format!("above {maximum}"),
         Some(maximum) => format!("{compared}, or above {maximum}"),

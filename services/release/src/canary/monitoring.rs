@@ -320,7 +320,12 @@ impl HeldTo<'_> {
         };
         let sign = if decreases { -1.0 } else { 1.0 };
         let allowed = |base: f64| {
-            let ways = [rule.ratio.map(|ratio| ratio * base), rule.difference.map(|more| base + sign * more)];
+            let from_zero = rule.from_zero.filter(|_| base == 0.0);
+            let ways = [
+                rule.ratio.map(|ratio| ratio * base),
+                rule.difference.map(|more| base + sign * more),
+                from_zero,
+            ];
             lenient(&mut ways.into_iter().flatten())
         };
         let mut by_base = self.base.iter().filter_map(|(_, base)| allowed(*base));

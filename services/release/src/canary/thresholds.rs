@@ -142,6 +142,8 @@ limits! {
         ratio: f64,
         /// And worse by more than this.
         difference: f64,
+        /// Where the control has 0, of which nothing is a ratio: worse by more than this.
+        from_zero: f64,
         /// Or above this, whatever the control does.
         maximum: f64,
         /// With fewer canary requests it is not judged, and the verdict is insufficient.
@@ -169,6 +171,11 @@ limits! {
         journeys: Vec<Name>,
         #[cfg_attr(feature = "openapi", schema(max_items = 24))]
         metrics: Vec<MonitoredMetric>,
+    } optional {
+        /// So long people have to decide what a rule proposed.
+        decide_within_s: u32,
+        /// What becomes of a proposal that nobody decided in that time; `propose` when absent.
+        undecided: UndecidedPolicy,
     };
 
     MonitoredMetric {
@@ -195,6 +202,8 @@ limits! {
     MonitoringLimit {} optional {
         ratio: f64,
         difference: f64,
+        /// Allowed where the baseline is 0, of which nothing is a ratio.
+        from_zero: f64,
         /// The objective of the service: within it nothing is a breach.
         objective: f64,
         maximum: f64,
@@ -213,6 +222,12 @@ words! {
         Restarts,
     }
     MetricGroup { Errors, Latency, Database, Saturation, }
+    UndecidedPolicy {
+        /// It waits for people.
+        Propose,
+        /// It is rolled back, unless the schema cannot go back.
+        Auto,
+    }
     /// What a point that is no number, such as a rate over no requests, counts as.
     NanPolicy { Remove, Zero, Fail, }
     /// In which direction a metric gets worse.

@@ -388,8 +388,8 @@ impl<'r> Seen<'r> {
     }
 }
 
-/// F1: the last rehearsal found that the schema cannot go back.
-pub fn is_irreversible(release: &Release) -> bool {
+/// What the last rehearsal found of the schema.
+pub fn schema_path(release: &Release) -> Option<SchemaPath> {
     let drills = release.evidence.values().filter(|evidence| evidence.retracted.is_none());
     let path = drills
         .filter_map(|evidence| match &evidence.recorded.facts {
@@ -397,7 +397,12 @@ pub fn is_irreversible(release: &Release) -> bool {
             _ => None,
         })
         .max_by_key(|(revision, _)| *revision);
-    path.is_some_and(|(_, path)| path == SchemaPath::Irreversible)
+    path.map(|(_, path)| path)
+}
+
+/// F1: the schema cannot go back.
+pub fn is_irreversible(release: &Release) -> bool {
+    schema_path(release) == Some(SchemaPath::Irreversible)
 }
 
 /// The latest so many failures in a row.

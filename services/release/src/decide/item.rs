@@ -12,7 +12,7 @@ use crate::actor::{ActorKind, Role};
 use crate::command::{AssignItem, AttestItem, MarkNotApplicable, ReaffirmItem, RetractItem};
 use crate::event::{
     Assurance, Input, ItemAssigned, ItemAttested, ItemClaimed, ItemMarkedNotApplicable,
-    ItemNotApplicableProposed, ItemReaffirmed, ItemRetracted, ReleaseEvent, ReleaseOpened,
+    ItemNotApplicableProposed, ItemReaffirmed, ItemRetracted, Outcome, ReleaseEvent, ReleaseOpened,
 };
 use crate::evidence::{EvidenceKind, Subject};
 use crate::guard::second_person;
@@ -54,7 +54,7 @@ pub fn attest(release: &Release, number: ItemNumber, body: &AttestItem, ctx: &Co
         return refuse(RefusalCode::MachineRequired, format!("item {number} takes a machine's word"));
     }
     gate_open(release, item, ctx)?;
-    let candidate = bound_to(release, item)?;
+    let candidate = bound_to(release, item, ctx)?;
     let signed = signatures(release, number);
     not_signed(signed, number, ctx)?;
 
@@ -211,9 +211,15 @@ fn signatures(release: &Release, number: ItemNumber) -> &[Attestation] {
 }
 
 /// The candidate the signature binds; items that no candidate touches bind none.
-fn bound_to(release: &Release, item: &Item) -> Result<Option<u32>, Refusal> {
+fn bound_to(release: &Release, item: &Item, ctx: &Context<'_>) -> Result<Option<u32>, Refusal> {
     if item.on_new_candidate == CandidateEffect::Unaffected {
         return Ok(release.current_candidate().map(|candidate| candidate.number));
+    }
+    let procedure = &ctx.around.procedure;
+    let ends = !procedure.is_before_go(item.number) && !procedure.is_about_deployment(item.number);
+    if ends && release.outcome == Some(Outcome::RolledBack) && release.current_candidate().is_none() {
+        // What ends a release that went back is about the candidate that was taken back.
+        return Ok(release.candidates.last().map(|candidate| candidate.number));
     }
     let candidate = current_candidate(release)?;
     if item.needs_bound_candidate && !candidate.is_bound() {

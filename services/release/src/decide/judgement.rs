@@ -8,9 +8,10 @@ use uuid::Uuid;
 use super::deployment::known;
 use super::{Context, Decided, Decision, ahead, opened, refuse, system};
 use crate::canary::{
-    Clock, ClockPhase, Firing, Limits, RULE_VERSION, failed_intervals, is_irreversible, judge, monitoring,
-    seconds, triggers,
+    Clock, ClockPhase, Firing, Limits, RULE_VERSION, UndecidedPolicy, failed_intervals, is_irreversible, judge,
+    monitoring, schema_path, seconds, triggers,
 };
+use crate::evidence::SchemaPath;
 use crate::event::{
     CanaryEvaluated, CanaryVerdict, PauseCause, ProceedDecision, ReleaseEvent, RollbackProposed,
     RollbackTriggered, TimerCancelled, TimerCause, TimerElapsed, TimerPaused, TimerReset, TimerResumed,
@@ -359,8 +360,9 @@ impl<'r> Judged<'r> {
                 "The schema cannot go back (F1): switch the flag off, else fix forward, else restore the backup of \
                  4.1 and say how much data that loses."
             }
-            "C4" | "C8" => "Abort the deployment.",
-            "P1" => "The on-call decides within 5 minutes.",
+            "C4" => self.revert(),
+            "C8" => "Abort the deployment.",
+            "P1" => self.on_call(),
             "P2" => "Roll back, or let two people accept it and fix forward.",
             _ => "Roll back now.",
         };
@@ -370,6 +372,26 @@ impl<'r> Judged<'r> {
             deployment: Some(self.deployment.deployment),
             trigger: Some(trigger),
         }))
+    }
+
+    /// C4 before any traffic: what undoes the migrations is what the rehearsal of 4.2 showed to work.
+    fn revert(&self) -> &'static str {
+        match schema_path(self.release) {
+            Some(SchemaPath::Reversible) => {
+                "Abort the deployment and run the down migrations that were rehearsed for 4.2."
+            }
+            Some(SchemaPath::ExpandOnly) => {
+                "Abort the deployment; the schema only grew, so the previous version runs on it."
+            }
+            Some(SchemaPath::Irreversible) | None => "Abort the deployment and revert the schema as 4.2 plans it.",
+        }
+    }
+
+    fn on_call(&self) -> &'static str {
+        match self.limits.monitoring.and_then(|rules| rules.undecided) {
+            Some(UndecidedPolicy::Auto) => "The on-call decides within 5 minutes, else it is rolled back.",
+            Some(UndecidedPolicy::Propose) | None => "The on-call decides within 5 minutes.",
+        }
     }
 
     /// A late incident after the previous version is gone can only be fixed forward.

@@ -15,10 +15,10 @@ use crate::command::{
 };
 use crate::event::{
     BaselineCaptured, Effect, EffectKind, LeaseBroken, LeaseExtended, LeaseProbed, LeaseReleased,
-    LeaseReminded, MetricsSampled, MigrationReported, ProbeRecorded, ReleaseEvent, Sample, TimerElapsed,
+    LeaseReminded, MetricsSampled, MigrationReported, MonitoringOverrun, ProbeRecorded, ReleaseEvent, Sample, TimerElapsed,
     TrafficObserved,
 };
-use crate::procedure::ROLLBACK_ENVIRONMENT_MAINTAINED;
+use crate::procedure::{Procedure, ROLLBACK_ENVIRONMENT_MAINTAINED, ROLLBACK_NOT_NEEDED};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{ItemStatus, LeaseStatus, Release, RollbackLease, TimerStatus};
 use crate::verdict::{Cause, Row};
@@ -165,6 +165,27 @@ pub fn elapse(release: &Release, id: Uuid, ctx: &Context<'_>) -> Decision {
         return refuse(RefusalCode::NotDue, format!("timer {id} does not elapse now"));
     }
     one(TimerElapsed { timer: id })
+}
+
+/// When the decision after the monitoring is overdue, and of which deployment.
+pub fn overrun_due(release: &Release, procedure: &Procedure) -> Option<(Timestamp, Uuid)> {
+    let rules = procedure.thresholds.monitoring.as_ref()?;
+    let decision = procedure.item_by_key(ROLLBACK_NOT_NEEDED)?;
+    let deployment = release.in_production().filter(|deployment| !deployment.monitoring_overran)?;
+    let began = deployment.succeeded_at().filter(|_| !release.status(decision.number).is_closed())?;
+    let longest = i64::try_from(procedure.thresholds.monitoring_max_s).ok()?;
+    let at = began + SignedDuration::from_secs(longest + i64::from(rules.overrun_s));
+    Some((at, deployment.deployment))
+}
+
+pub fn overrun(release: &Release, id: Uuid, ctx: &Context<'_>) -> Decision {
+    opened(release)?;
+    system(ctx)?;
+    known(release, id)?;
+    match overrun_due(release, &ctx.around.procedure) {
+        Some((at, deployment)) if deployment == id && at <= ctx.now => one(MonitoringOverrun { deployment }),
+        _ => refuse(RefusalCode::NotDue, format!("the monitoring of {id} is not overdue")),
+    }
 }
 
 pub fn probe_lease(release: &Release, id: Uuid, body: &ProbeLease, ctx: &Context<'_>) -> Decision {

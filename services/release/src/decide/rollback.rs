@@ -5,8 +5,9 @@ use uuid::Uuid;
 
 use super::deployment::{cancelled, known as known_deployment, undone};
 use super::monitoring::{at, share, skew_ms};
-use super::{Context, Decided, Decision, one, opened, person, refuse, role};
+use super::{Context, Decided, Decision, one, opened, person, refuse, role, system};
 use crate::actor::Role;
+use crate::canary::{UndecidedPolicy, is_irreversible, seconds};
 use crate::command::{
     CompleteRollback, DecideRollback, FailRollback, ObserveRollback, ProposeRollback, RollbackObservation,
     StartRollback, TriggerRollback, VerifyRollback,
@@ -18,9 +19,9 @@ use crate::event::{
     RollbackStarted, RollbackStep, RollbackTrafficShifted, RollbackTriggered, RollbackVerified, TimerCause,
 };
 use crate::guard::failed;
-use crate::procedure::ROLLBACK_NOT_NEEDED;
+use crate::procedure::{Procedure, ROLLBACK_NOT_NEEDED};
 use crate::refusal::{Refusal, RefusalCode};
-use crate::release::{CandidateStatus, Deployment, DeploymentState, Release, Rollback, RollbackStatus};
+use crate::release::{CandidateStatus, Deployment, DeploymentState, Proposal, Release, Rollback, RollbackStatus};
 use crate::value::{Name, Prose};
 use crate::verdict::Cause;
 
@@ -99,6 +100,49 @@ pub fn decide(release: &Release, id: Uuid, body: &DecideRollback, ctx: &Context<
         };
         started(release, &start, Some(id), &mut events, ctx)?;
     }
+    Ok(events)
+}
+
+/// What rules proposed and nobody decided, with the instant at which it is rolled back without anybody.
+pub fn undecided_due(release: &Release, procedure: &Procedure) -> Vec<(Timestamp, Uuid)> {
+    let rules = procedure.thresholds.monitoring.as_ref();
+    let within = rules
+        .filter(|rules| rules.undecided == Some(UndecidedPolicy::Auto))
+        .and_then(|rules| rules.decide_within_s);
+    let Some(within) = within.filter(|_| release.running_rollback().is_none() && !is_irreversible(release))
+    else {
+        return Vec::new();
+    };
+    let serves = |proposal: &&Proposal| {
+        let of = proposal.deployment.and_then(|id| release.deployment(id));
+        of.is_some_and(|deployment| {
+            matches!(deployment.status, DeploymentState::Running | DeploymentState::Succeeded { .. })
+        })
+    };
+    let open = release.proposals.iter().filter(|proposal| proposal.decided().is_none());
+    let of_rules = open.filter(|proposal| proposal.trigger.is_some()).filter(serves);
+    of_rules.map(|proposal| (proposal.at + seconds(within), proposal.proposal)).collect()
+}
+
+/// Nobody decided in time, and the procedure then goes back.
+pub fn undecided(release: &Release, id: Uuid, ctx: &Context<'_>) -> Decision {
+    opened(release)?;
+    system(ctx)?;
+    let due = undecided_due(release, &ctx.around.procedure);
+    let proposal = release.proposals.iter().find(|proposal| proposal.proposal == id);
+    let is_due = due.iter().any(|(at, of)| *of == id && *at <= ctx.now);
+    let Some(proposal) = proposal.filter(|_| is_due) else {
+        return refuse(RefusalCode::NotDue, format!("proposal {id} is not overdue"));
+    };
+    let mut events: Vec<Decided<ReleaseEvent>> = vec![Decided::now(RollbackDecided {
+        proposal: id,
+        decision: RollbackDecision::Rollback,
+        reason: proposal.reason.clone(),
+        effective: true,
+        inputs: None,
+    })];
+    let (reason, deployment) = (proposal.reason.clone(), proposal.deployment);
+    started(release, &StartRollback { reason, deployment, to: None, mode: None }, Some(id), &mut events, ctx)?;
     Ok(events)
 }
 

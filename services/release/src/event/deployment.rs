@@ -131,6 +131,8 @@ data! {
     TimerReset { timer: Uuid, cause: ResetCause, elapsed_s: u64, };
     TimerElapsed { timer: Uuid, };
     TimerCancelled { timer: Uuid, cause: TimerCause, };
+    /// The longest monitoring has long passed, and nobody said how it ended.
+    MonitoringOverrun { deployment: Uuid, };
 
     /// The previous version is kept so that going back stays possible.
     LeaseOpened {

@@ -66,6 +66,9 @@ pub struct Deployment {
     pub decisions: Vec<ProceedRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<Prose>,
+    /// The longest monitoring has long passed, and nobody said how it ended.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub monitoring_overran: bool,
     /// What the canary was found to be, oldest first; absent when it is not judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
@@ -372,6 +375,7 @@ impl Release {
             migrations: Vec::new(),
             decisions: Vec::new(),
             note: None,
+            monitoring_overran: false,
             canary: None,
         };
         match &fact.event {

@@ -50,6 +50,10 @@ kinds! {
     EvidenceRetractedAfterApproval = "evidence_retracted_after_approval" High,
     /// Somebody went on although a rule had fired.
     WentOnAgainstRule = "went_on_against_rule" High,
+    /// Something else than the candidate answered where it should.
+    VersionMismatch = "version_mismatch" High,
+    /// Nobody said in time how the monitoring ended.
+    MonitoringOverrun = "monitoring_overrun" Medium,
     RollbackStepMissing = "rollback_step_missing" Medium,
     /// The previous version was gone before its time.
     PreviousGoneEarly = "previous_gone_early" High,
@@ -160,6 +164,10 @@ impl Release {
             {
                 raise(ExceptionKind::WentOnAgainstRule, None);
             }
+            ReleaseEvent::RollbackTriggered(triggered) if triggered.rule.as_str() == "C3" => {
+                raise(ExceptionKind::VersionMismatch, None);
+            }
+            ReleaseEvent::MonitoringOverrun(_) => raise(ExceptionKind::MonitoringOverrun, None),
             ReleaseEvent::RollbackCompleted(completed) if !completed.missing.is_empty() => {
                 raise(ExceptionKind::RollbackStepMissing, None);
             }

@@ -191,6 +191,11 @@ impl Release {
             ReleaseEvent::TimerCancelled(cancelled) => {
                 self.set_timer(cancelled.timer, TimerStatus::Cancelled { at, cause: cancelled.cause });
             }
+            ReleaseEvent::MonitoringOverrun(overrun) => {
+                if let Some(deployment) = self.deployment_mut(overrun.deployment) {
+                    deployment.monitoring_overran = true;
+                }
+            }
             ReleaseEvent::LeaseOpened(opened) => self.leases.push(RollbackLease {
                 lease: opened.lease,
                 deployment: opened.deployment,
