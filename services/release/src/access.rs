@@ -81,7 +81,7 @@ mod tests {
     ) -> Result<Vec<&'static str>, RefusalCode> {
         use crate::event::EventData;
         let id = ActorId::new("shiplog#system").unwrap();
-        let actor = Actor { id, kind, roles: Vec::new(), author_keys: Vec::new() };
+        let actor = Actor { id, kind, roles: Vec::new(), author_keys: Vec::new(), signed_in_s_ago: None };
         let event_id = |_| Uuid::nil();
         let ctx = Context { now: Timestamp::UNIX_EPOCH, actor: &actor, event_id: &event_id, around: &() };
         Access::default()

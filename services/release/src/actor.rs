@@ -91,6 +91,9 @@ pub struct Actor {
     /// The commit author keys this person is known by (decided independence of approvers).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub author_keys: Vec<String>,
+    /// How long ago this person signed in, as far as the issuer says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_in_s_ago: Option<u64>,
 }
 
 impl Actor {

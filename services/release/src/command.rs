@@ -131,6 +131,18 @@ pub enum Command {
     },
     AnswerRollCall(AnswerRollCall),
     AuthorizeProduction(AuthorizeProduction),
+    ApproveAfterStart {
+        authorization: Uuid,
+        body: ApproveAfterStart,
+    },
+    /// Sent when an authorization by break-glass was not used in its time.
+    ExpireAuthorization {
+        authorization: Uuid,
+    },
+    /// Sent when what started by break-glass was not approved in its time.
+    MarkApprovalOverdue {
+        authorization: Uuid,
+    },
     RevokeAuthorization {
         authorization: Uuid,
         body: RevokeAuthorization,

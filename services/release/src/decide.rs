@@ -4,6 +4,7 @@
 pub mod approval;
 pub mod authorization;
 mod batch;
+pub mod break_glass;
 mod candidate;
 mod comment;
 mod consequence;
@@ -194,6 +195,11 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
         Command::WithdrawApproval { request, body } => approval::withdraw(release, *request, body, ctx),
         Command::AnswerRollCall(body) => authorization::answer(release, body, ctx),
         Command::AuthorizeProduction(body) => authorization::authorize(release, body, ctx),
+        Command::ApproveAfterStart { authorization, body } => {
+            break_glass::approve(release, *authorization, body, ctx)
+        }
+        Command::ExpireAuthorization { authorization } => break_glass::expire(release, *authorization, ctx),
+        Command::MarkApprovalOverdue { authorization } => break_glass::overdue(release, *authorization, ctx),
         Command::RevokeAuthorization { authorization, body } => {
             authorization::revoke(release, *authorization, body, ctx)
         }

@@ -9,7 +9,7 @@ use crate::decide::authorization::effective;
 use crate::decide::deployment::is_latched;
 use crate::decide::judgement::{self, is_counted_by_samples};
 use crate::decide::monitoring::overrun_due;
-use crate::decide::{Around, Snapshots, rollback};
+use crate::decide::{Around, Snapshots, break_glass, rollback};
 use crate::procedure::Procedure;
 use crate::release::{ItemStatus, Life, Release, WaiverStatus};
 use crate::value::Prose;
@@ -81,6 +81,20 @@ pub fn schedule(release: &Release, procedure: &Procedure, snapshots: &Snapshots)
         let command = Command::JudgeDeployment { deployment };
         add(at, "telemetry_gap", format!("deployment:{deployment}"), deployment, command);
     }
+    if let Some((at, authorization)) = break_glass::expiring(release).filter(|_| !ended) {
+        let command = Command::ExpireAuthorization { authorization };
+        add(at, "authorization_end", format!("authorization:{authorization}"), authorization, command);
+    }
+    for (at, authorization) in break_glass::unapproved(release) {
+        let command = Command::MarkApprovalOverdue { authorization };
+        add(
+            at,
+            "approval_overdue",
+            format!("authorization:{authorization}:approval"),
+            authorization,
+            command,
+        );
+    }
     if let Some((at, deployment)) = overrun_due(release, procedure) {
         let command = Command::MarkMonitoringOverrun { deployment };
         add(at, "monitoring_overrun", format!("deployment:{deployment}:overrun"), deployment, command);
@@ -94,7 +108,7 @@ pub fn schedule(release: &Release, procedure: &Procedure, snapshots: &Snapshots)
         let cause = format!("lease:{}", lease.lease);
         add(lease.remind_at, "lease_reminder", cause, lease.remind_set_by, command);
     }
-    if let Some(given) = release.live_authorization().filter(|_| !ended) {
+    if let Some(given) = release.live_authorization().filter(|given| !ended && given.break_glass.is_none()) {
         let approval = effective(release);
         let named = |input: &str| approval.is_some_and(|a| a.rows.iter().any(|row| row.input == input));
         for freeze in &snapshots.freezes {

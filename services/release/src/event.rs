@@ -161,6 +161,9 @@ events! {
         GateEvaluated = "gate.evaluated" / 1;
         RollCallAnswered = "roll_call.answered" / 1;
         ProductionAuthorized = "production.authorized" / 1;
+        BreakGlassAuthorized = "production.break_glass_authorized" / 1;
+        ApprovedAfterStart = "production.approved_after_start" / 1;
+        ApprovalOverdue = "production.approval_overdue" / 1;
         AuthorizationRevoked = "production.authorization_revoked" / 1;
         AuthorizationExpired = "production.authorization_expired" / 1;
         DeploymentStarted = "deployment.started" / 1;

@@ -66,6 +66,22 @@ pub(crate) fn person<A>(ctx: &Context<'_, A>) -> Result<(), Refusal> {
     refuse(RefusalCode::PersonRequired, format!("the caller is a {}", ctx.actor.kind.as_str()))
 }
 
+/// Whoever signs showed lately who they are, where the procedure asks for that.
+pub(crate) fn fresh_sign_in<A>(ctx: &Context<'_, A>, max_age_s: Option<u64>) -> Result<(), Refusal> {
+    let Some(limit) = max_age_s else { return Ok(()) };
+    let observed = match ctx.actor.signed_in_s_ago {
+        Some(ago) if ago <= limit => return Ok(()),
+        Some(ago) => format!("{ago} seconds ago"),
+        None => "not known".to_owned(),
+    };
+    let cause = if ctx.actor.signed_in_s_ago.is_none() { Cause::Absent } else { Cause::Stale };
+    let code = RefusalCode::SignInTooOld;
+    let expected = format!("at most {limit} seconds ago");
+    let row = failed(code.as_str(), "actor/signed_in", expected.clone(), observed.clone(), cause);
+    let detail = format!("signed in {expected} is asked for, it was {observed}");
+    Err(Refusal::new(code, detail).with_rows(vec![row]))
+}
+
 /// A list that a fold keeps in memory ends somewhere.
 pub(crate) fn room(what: &str, held: usize, limit: usize) -> Result<(), Refusal> {
     if held < limit {

@@ -61,7 +61,7 @@ mod tests {
 
     fn decide(state: &Installation, kind: ActorKind) -> Result<Vec<Decided<InstallationEvent>>, Refusal> {
         let id = ActorId::new("shiplog#system").unwrap();
-        let actor = Actor { id, kind, roles: Vec::new(), author_keys: Vec::new() };
+        let actor = Actor { id, kind, roles: Vec::new(), author_keys: Vec::new(), signed_in_s_ago: None };
         let event_id = |_| Uuid::nil();
         let ctx = Context { now: Timestamp::UNIX_EPOCH, actor: &actor, event_id: &event_id, around: &() };
         state.decide(&InstallationCommand::SimulateClock, &ctx)

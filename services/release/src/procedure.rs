@@ -30,6 +30,26 @@ pub struct Procedure {
     pub roll_call: Vec<Role>,
     #[cfg_attr(feature = "openapi", schema(max_items = 20))]
     pub steps: Vec<Step>,
+    /// Who approves signed in no longer ago than this; absent: whenever that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_in_max_age_s: Option<u64>,
+    /// How an emergency goes to production before it is approved; absent: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlassRules>,
+}
+
+/// What remains when an operator or the on-call authorizes alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BreakGlassRules {
+    /// How long the authorization can be used.
+    pub valid_s: u64,
+    /// In what time an independent approver has to approve it afterwards.
+    pub approve_within_s: u64,
+    /// Keys of the items that are closed, or recorded as missing.
+    #[cfg_attr(feature = "openapi", schema(max_items = 20))]
+    pub items: Vec<Name>,
 }
 
 /// What a person may attest of an item that a machine could prove.

@@ -182,6 +182,10 @@ refusals! {
         "Production needs an approval of this candidate and window by the quorum of the change class, not used before.";
     ApproverNotIndependent = "approver_not_independent", Forbidden, "Approver is not independent",
         "Who requested the approval, tagged the candidate, deployed it or, under a strict procedure, wrote a commit of it may not approve it. The rows name which.";
+    SignInTooOld = "sign_in_too_old", Forbidden, "Sign in again",
+        "The procedure asks whoever approves to have signed in lately. Sign in again, so that the token's auth_time is newer, and send the same request.";
+    BreakGlassNotAllowed = "break_glass_not_allowed", State, "Break-glass is not allowed",
+        "Only a release of class emergency goes to production without an approval, and only where its procedure says how. The row names what is not so.";
     BasisChanged = "basis_changed", Precondition, "What you saw has changed",
         "The basis is the hash of the rows the caller saw, and they are not what holds now. The rows are those that differ; read again, then decide.";
     RollCallRoleUnknown = "roll_call_role_unknown", Content, "Role is not in the roll-call",

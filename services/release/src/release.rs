@@ -180,7 +180,8 @@ impl Release {
     /// a deployment ends; it used up the approval.
     fn is_open(&self, item: &Item, procedure: &Procedure) -> bool {
         let ended = || item.rule == Rule::Approval || procedure.is_about_deployment(item.number);
-        let done = item.outlives_step || self.status(item.number).is_closed();
+        let approved = item.rule == Rule::Approval && self.approved_after_start();
+        let done = item.outlives_step || approved || self.status(item.number).is_closed();
         !done && (self.outcome != Some(Outcome::RolledBack) || !ended())
     }
 
@@ -258,6 +259,9 @@ impl Release {
             | ReleaseEvent::WindowClosed(_)
             | ReleaseEvent::RollCallAnswered(_)
             | ReleaseEvent::ProductionAuthorized(_)
+            | ReleaseEvent::BreakGlassAuthorized(_)
+            | ReleaseEvent::ApprovedAfterStart(_)
+            | ReleaseEvent::ApprovalOverdue(_)
             | ReleaseEvent::AuthorizationRevoked(_)
             | ReleaseEvent::AuthorizationExpired(_) => self.copy_go(fact),
             ReleaseEvent::ApprovalRequested(_)

@@ -185,7 +185,7 @@ fn revision(n: usize) -> u64 {
 #[expect(clippy::panic, reason = "an id that is none fails its test here")]
 pub fn actor(name: &str, kind: ActorKind, roles: &[Role]) -> Actor {
     let Ok(id) = ActorId::new(&format!("https://id.example#{name}")) else { panic!("{name:?}") };
-    Actor { id, kind, roles: roles.to_vec(), author_keys: Vec::new() }
+    Actor { id, kind, roles: roles.to_vec(), author_keys: Vec::new(), signed_in_s_ago: None }
 }
 
 macro_rules! people {

@@ -19,6 +19,7 @@ use release::spec::release::{
 };
 use release::spec::{Spec, actor, alice, bob, dave, grace, heidi, id, monday, robot, rupert, system};
 use release::value::{ReleaseId, Sha256Hex};
+use release::verdict::Cause;
 use release::{ActorKind, Command, Refusal, RefusalClass, Role};
 
 fn ask() -> Command {
@@ -45,7 +46,7 @@ fn withdraw(story: &Spec<Release>) -> Command {
 }
 
 fn granting(story: &Spec<Release>, basis: Sha256Hex) -> Command {
-    let body = GrantApproval { meaning: Meaning::Reviewed, basis: Some(basis), comment: None };
+    let body = GrantApproval { meaning: Meaning::Approved, basis: Some(basis), comment: None };
     Command::GrantApproval { request: story.request(), body }
 }
 
@@ -512,4 +513,48 @@ fn a_refusal_of_the_basis_says_which_it_is_now() {
     let wrong = granting(&story, sha256('0'));
     let Err(Refusal { detail, .. }) = story.ask(&grace(), &wrong, &around()) else { panic!() };
     assert!(detail.contains(story.state.live_approval().unwrap().basis.as_str()));
+}
+
+/// The procedure asks whoever approves to have signed in within the last ten minutes.
+fn signed_in_lately() -> Around {
+    let mut around = around();
+    let mut procedure = (*around.procedure).clone();
+    procedure.sign_in_max_age_s = Some(600);
+    around.procedure = std::sync::Arc::new(procedure);
+    around
+}
+
+#[test]
+fn given_a_procedure_that_asks_for_a_fresh_sign_in_when_it_is_older_or_unknown_then_refused() {
+    let story = requested();
+    let command = grant(&story);
+    let signed_in = |ago: Option<u64>| release::Actor { signed_in_s_ago: ago, ..grace() };
+    let refused = |ago, cause| {
+        let refused = story.clone().when(signed_in(ago), command.clone(), &signed_in_lately());
+        let refused = refused.then_refused(No::SignInTooOld);
+        assert_eq!(refused.refusal.rows[0].cause, Some(cause));
+        refused.naming(&["actor/signed_in"]);
+    };
+    refused(None, Cause::Absent);
+    refused(Some(601), Cause::Stale);
+    let story = story.clone().when(signed_in(Some(600)), command.clone(), &signed_in_lately()).accepted();
+    assert_eq!(story.state.approvals[0].grants[0].signed_in_s_ago, Some(600));
+    assert!(story.state.status(item("4.4")).is_closed());
+}
+
+#[test]
+fn given_signatures_that_review_or_verify_they_are_recorded_and_do_not_approve() {
+    let story = requested();
+    let meaning = |meaning| Command::GrantApproval {
+        request: story.request(),
+        body: GrantApproval { meaning, basis: None, comment: None },
+    };
+    let with = |story: Spec<Release>, who, word| story.when(who, meaning(word), &around());
+    let reviewed = with(story.clone(), heidi(), Meaning::Reviewed).then_types(&["approval.granted"]);
+    let verified = with(reviewed, heidi(), Meaning::Verified).then_types(&["approval.granted"]);
+    assert_eq!(verified.state.approvals[0].approvers().count(), 0);
+    assert!(!verified.state.status(item("4.4")).is_closed());
+    let again = with(verified, heidi(), Meaning::Reviewed).then_refused(No::AlreadySigned).story;
+    let approved = with(again, grace(), Meaning::Approved).then_types(&["approval.granted", "item.judged"]);
+    assert!(approved.state.status(item("4.4")).is_closed());
 }

@@ -201,12 +201,18 @@ fn given_an_environment_held_by_another_when_authorizing_then_refused() {
 
 #[test]
 fn given_another_basis_when_authorizing_then_refused() {
-    let wrong =
-        Command::AuthorizeProduction(AuthorizeProduction { basis: Some(sha256('0')), preempt_reason: None });
+    let wrong = Command::AuthorizeProduction(AuthorizeProduction {
+        basis: Some(sha256('0')),
+        preempt_reason: None,
+        break_glass: None,
+    });
     let story = ready().when(alice(), wrong, &around()).then_refused(No::BasisChanged).story;
     let basis = release::checklist::go_basis(&story.state, &around(), story.now).basis;
-    let right =
-        Command::AuthorizeProduction(AuthorizeProduction { basis: Some(basis), preempt_reason: None });
+    let right = Command::AuthorizeProduction(AuthorizeProduction {
+        basis: Some(basis),
+        preempt_reason: None,
+        break_glass: None,
+    });
     story.when(alice(), right, &around()).accepted();
 }
 
@@ -389,7 +395,11 @@ fn given_a_digest_rejected_after_one_approved_when_authorizing_or_starting_then_
 #[test]
 fn given_a_reason_to_preempt_when_the_release_is_no_emergency_then_nothing_is_authorized() {
     let why = Some(prose("payments are down"));
-    let preempting = Command::AuthorizeProduction(AuthorizeProduction { basis: None, preempt_reason: why });
+    let preempting = Command::AuthorizeProduction(AuthorizeProduction {
+        basis: None,
+        preempt_reason: why,
+        break_glass: None,
+    });
     let story = ready().when(alice(), preempting, &around()).then_refused(No::PreemptionNotAllowed);
     story.naming(&["release/class"]);
 }

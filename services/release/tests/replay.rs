@@ -183,7 +183,11 @@ fn command(story: &Spec<Release>, pick: &Pick, around: &Around) -> Command {
             answer: if n % 7 == 0 { Answer::NoGo } else { Answer::Go },
             reason: None,
         }),
-        40 | 41 => Command::AuthorizeProduction(AuthorizeProduction { basis: None, preempt_reason: None }),
+        40 | 41 => Command::AuthorizeProduction(AuthorizeProduction {
+            basis: None,
+            preempt_reason: None,
+            break_glass: None,
+        }),
         42 => deploy("staging", None),
         43 | 44 => deploy("production", of(state.authorizations.iter().map(|a| a.authorization), n)),
         45 | 46 => Command::FinishDeployment {

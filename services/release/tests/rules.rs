@@ -1,5 +1,6 @@
 //! What makes each item of version 2 true, and every way in which it is not.
 
+mod break_glass;
 mod canary;
 mod candidates;
 mod duties;

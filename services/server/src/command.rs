@@ -64,6 +64,7 @@ impl Envelope {
                 kind: ActorKind::System,
                 roles: Vec::new(),
                 author_keys: Vec::new(),
+                signed_in_s_ago: None,
             },
             auth: None,
             via: None,

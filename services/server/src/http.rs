@@ -113,6 +113,7 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     let authorization = format!("{release}/authorizations");
     add(at(&authorization).get(authorizations::list::handler));
     add(at(&format!("{authorization}/{{authorization}}")).get(authorizations::get::handler));
+    add(at(&format!("{authorization}/{{authorization}}/approve")).post(authorizations::approve::handler));
     add(at(&format!("{authorization}/{{authorization}}/revoke")).post(authorizations::revoke::handler));
 
     let deployment = format!("{release}/deployments/{{deployment}}");

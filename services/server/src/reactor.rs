@@ -92,12 +92,13 @@ impl ReactorError {
 }
 
 /// Event types after which a release's or environment's next due instant may be another.
-const RESCHEDULES: [&str; 15] = [
+const RESCHEDULES: [&str; 16] = [
     "item.waiver_requested",
     "item.waiver_granted",
     "window.set",
     "approval.requested",
     "production.authorized",
+    "production.break_glass_authorized",
     "timer.started",
     "lease.opened",
     "lease.extended",

@@ -51,6 +51,7 @@ pub fn by(subject: &str, roles: &[Role], key: Option<&str>) -> Envelope {
             kind: ActorKind::Person,
             roles: roles.to_vec(),
             author_keys: Vec::new(),
+            signed_in_s_ago: None,
         },
         auth: None,
         via: None,

@@ -153,7 +153,7 @@ pub fn production(release: &Release, procedure: &Procedure) -> Production {
             window: approval.window,
             basis: approval.basis.clone(),
             quorum: approval.quorum,
-            granted_by: approval.grants.iter().map(|grant| grant.by.id.clone()).collect(),
+            granted_by: approval.approvers().cloned().collect(),
             requested_by: approval.requested_by.clone(),
             requested_at: approval.requested_at,
             status: approval.status.clone(),

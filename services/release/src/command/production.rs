@@ -33,7 +33,18 @@ commands! {
         /// Why the production environments are taken from the release that holds them. For a release of class
         /// emergency alone.
         preempt_reason: Prose,
+        /// In an emergency, without approval, window and roll-call: by one operator or on-call, to be approved
+        /// afterwards.
+        break_glass: BreakGlass,
     };
+    /// Why nobody could be waited for.
+    BreakGlass {
+        /// The incident that it is for, as its tracker names it.
+        incident: Line,
+        reason: Prose,
+    };
+    /// After production was authorized by break-glass.
+    ApproveAfterStart {} optional { comment: Prose, };
     RevokeAuthorization { reason: Prose, };
 
     StartDeployment { environment: Name, } optional {

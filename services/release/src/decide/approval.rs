@@ -10,11 +10,14 @@ use crate::actor::Role;
 use crate::command::{GrantApproval, RejectApproval, RequestApproval, WithdrawApproval};
 use crate::event::{
     ApprovalGranted, ApprovalRejected, ApprovalRequested, ApprovalRevoked, ApprovalWithdrawn, Assurance,
-    Interval, ItemJudged, ReleaseEvent, RevocationCause,
+    Interval, ItemJudged, Meaning, ReleaseEvent, RevocationCause,
 };
+use crate::guard::fresh_sign_in;
 use crate::procedure::{Policy, Procedure};
 use crate::refusal::{Refusal, RefusalCode};
-use crate::release::{Approval, ApprovalStatus, Candidate, CandidateStatus, ItemStatus, Release};
+use crate::release::{
+    Approval, ApprovalGrant, ApprovalStatus, Candidate, CandidateStatus, ItemStatus, Release,
+};
 use crate::value::{ActorId, Digest, ItemNumber, ReleaseId, Sha256Hex};
 use crate::verdict::{Cause, Row, Verdict};
 
@@ -230,12 +233,15 @@ pub fn grant(release: &Release, id: Uuid, body: &GrantApproval, ctx: &Context<'_
     let opened = moving(release)?;
     role(ctx, &[Role::Approver])?;
     person(ctx)?;
+    fresh_sign_in(ctx, ctx.around.procedure.sign_in_max_age_s)?;
     let approval = undecided(release, id)?;
     window_ahead(release, ctx)?;
-    if let Some(grant) =
-        approval.grants.iter().find(|grant| ctx.around.people.same(&grant.by.id, &ctx.actor.id))
-    {
-        return refuse(RefusalCode::AlreadySigned, format!("{} approved it before", grant.by.id));
+    let same = |grant: &&ApprovalGrant| {
+        grant.meaning == body.meaning && ctx.around.people.same(&grant.by.id, &ctx.actor.id)
+    };
+    if let Some(grant) = approval.grants.iter().find(same) {
+        let meaning = grant.meaning.as_str();
+        return refuse(RefusalCode::AlreadySigned, format!("{} {meaning} it before", grant.by.id));
     }
     let rows = binding(release, ctx.around);
     let basis = hash(&rows);
@@ -251,19 +257,12 @@ pub fn grant(release: &Release, id: Uuid, body: &GrantApproval, ctx: &Context<'_
         );
     }
     let candidate = current_candidate(release)?;
-    let independence = independence(release, approval, candidate, ctx);
-    let strict = ctx.around.policy() == Policy::Strict;
-    let against: Vec<_> =
-        independence.iter().filter(|row| !row.ok && (strict || row.input != AUTHORS)).cloned().collect();
-    if !against.is_empty() {
-        return Err(Refusal::new(
-            RefusalCode::ApproverNotIndependent,
-            format!("{} took part in what is approved", ctx.actor.id),
-        )
-        .with_rows(against));
-    }
-    let people = u32::try_from(approval.grants.len() + 1).unwrap_or(u32::MAX);
-    let effective = people >= approval.quorum;
+    let input = format!("approval/{}/requested_by", approval.request);
+    let independence = independence(release, (input, &approval.requested_by), candidate, ctx);
+    people_against(&independence, ctx)?;
+    let approves = body.meaning == Meaning::Approved;
+    let people = u32::try_from(approval.approvers().count() + usize::from(approves)).unwrap_or(u32::MAX);
+    let effective = approves && people >= approval.quorum;
     let mut events: Vec<Decided<ReleaseEvent>> = vec![Decided::now(ApprovalGranted {
         request: id,
         meaning: body.meaning,
@@ -271,6 +270,7 @@ pub fn grant(release: &Release, id: Uuid, body: &GrantApproval, ctx: &Context<'_
         independence,
         effective,
         comment: body.comment.clone(),
+        signed_in_s_ago: ctx.actor.signed_in_s_ago,
         inputs: ctx.around.snapshots.inputs(),
     })];
     if let Some(item) = ctx.around.procedure.approval_item().filter(|_| effective) {
@@ -292,13 +292,26 @@ pub fn grant(release: &Release, id: Uuid, body: &GrantApproval, ctx: &Context<'_
     Ok(events)
 }
 
+/// Who took part does not approve. Commits of the approver refuse under a strict procedure, and are shown
+/// under a guided one.
+pub fn people_against(independence: &[Row], ctx: &Context<'_>) -> Result<(), Refusal> {
+    let strict = ctx.around.policy() == Policy::Strict;
+    let against: Vec<_> =
+        independence.iter().filter(|row| !row.ok && (strict || row.input != AUTHORS)).cloned().collect();
+    if against.is_empty() {
+        return Ok(());
+    }
+    let detail = format!("{} took part in what is approved", ctx.actor.id);
+    Err(Refusal::new(RefusalCode::ApproverNotIndependent, detail).with_rows(against))
+}
+
 const AUTHORS: &str = "candidate/authors";
 
 /// Not who asked, tagged or deployed. Whether the approver wrote a commit is known only as far as
 /// authors and their keys are; the row then says that it is not established.
-fn independence(
+pub fn independence(
     release: &Release,
-    approval: &Approval,
+    (input, asked): (String, &ActorId),
     candidate: &Candidate,
     ctx: &Context<'_>,
 ) -> Vec<Row> {
@@ -313,11 +326,7 @@ fn independence(
         }
     };
     let mut rows = vec![
-        not_me(
-            format!("approval/{}/requested_by", approval.request),
-            approval.requested_by.to_string(),
-            differs(&approval.requested_by),
-        ),
+        not_me(input, asked.to_string(), differs(asked)),
         not_me(
             format!("candidate/{}/tagged_by", candidate.number),
             candidate.tagged_by.to_string(),

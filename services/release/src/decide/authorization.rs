@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::approval::{QUORUM_AFTER_REJECTION, digest_input, hash, item_row, rejections};
 use super::judge::fresh;
 use super::{
-    Around, Context, Decision, current_candidate, is_system, may_preempt, moving, not_ended, one, person,
-    refuse, role, whole,
+    Around, Context, Decision, break_glass, current_candidate, is_system, may_preempt, moving, not_ended,
+    one, person, refuse, role, whole,
 };
 use crate::actor::Role;
 use crate::command::{AnswerRollCall, AuthorizeProduction, RevokeAuthorization};
@@ -53,9 +53,10 @@ pub fn answer(release: &Release, body: &AnswerRollCall, ctx: &Context<'_>) -> De
 }
 
 /// The decision to go, judged: every row, and the name of the rule behind each.
+#[derive(Default)]
 pub struct Go {
     pub rows: Vec<Row>,
-    codes: Vec<RefusalCode>,
+    pub codes: Vec<RefusalCode>,
 }
 
 impl Go {
@@ -96,7 +97,7 @@ impl Go {
 /// Gate 4, read now: the items, the candidate, the window, the approval, freezes, the roll-call and
 /// the environment.
 pub fn go(release: &Release, around: &Around, now: Timestamp) -> Go {
-    let mut go = Go { rows: Vec::new(), codes: Vec::new() };
+    let mut go = Go::default();
     let procedure = &around.procedure;
     go.row(
         RefusalCode::GoNotInProcedure,
@@ -151,8 +152,7 @@ pub fn go(release: &Release, around: &Around, now: Timestamp) -> Go {
     );
     for (digest, why) in candidate.map(|candidate| rejections(release, candidate, around)).unwrap_or_default()
     {
-        let signed = approval
-            .map_or(0, |approval| around.people.count(approval.grants.iter().map(|grant| &grant.by.id)));
+        let signed = approval.map_or(0, |approval| around.people.count(approval.approvers()));
         go.row(
             RefusalCode::DigestRejected,
             digest_input(digest),
@@ -210,7 +210,7 @@ fn roll_call(release: &Release, around: &Around, go: &mut Go) {
     }
 }
 
-fn reservation(release: &Release, around: &Around, go: &mut Go) {
+pub fn reservation(release: &Release, around: &Around, go: &mut Go) {
     let mine = release.id();
     let mut production = around
         .snapshots
@@ -239,16 +239,25 @@ fn reservation(release: &Release, around: &Around, go: &mut Go) {
     }
 }
 
-pub fn authorize(release: &Release, body: &AuthorizeProduction, ctx: &Context<'_>) -> Decision {
-    moving(release)?;
-    role(ctx, &[Role::ReleaseManager])?;
-    person(ctx)?;
+/// One start is authorized at a time, and not while another runs.
+pub fn none_live(release: &Release) -> Result<(), Refusal> {
     if let Some(given) = release.live_authorization() {
         return refuse(RefusalCode::AuthorizationLive, format!("{}", given.authorization));
     }
     if let Some(running) = release.production_deployments().find(|running| running.in_progress()) {
         return refuse(RefusalCode::DeploymentRunning, format!("deployment {}", running.deployment));
     }
+    Ok(())
+}
+
+pub fn authorize(release: &Release, body: &AuthorizeProduction, ctx: &Context<'_>) -> Decision {
+    moving(release)?;
+    if let Some(glass) = &body.break_glass {
+        return break_glass::authorize(release, body, glass, ctx);
+    }
+    role(ctx, &[Role::ReleaseManager])?;
+    person(ctx)?;
+    none_live(release)?;
     may_preempt(release, body.preempt_reason.as_ref())?;
     let go = go(release, ctx.around, ctx.now);
     let basis = go.basis();

@@ -35,7 +35,17 @@ pub fn of(
     }
     if let Some(given) = after.live_authorization() {
         let open = || rows_of(after, procedure, |number| procedure.is_before_go(number));
-        let cause = if approval.is_none_or(|approval| approval.request != given.request) {
+        let same = release.authorization(given.authorization).is_some_and(|before| {
+            after.current_candidate().is_some_and(|candidate| candidate.number == before.candidate)
+        });
+        let cause = if given.break_glass.is_some() {
+            let why = match after.life {
+                Life::Aborted { .. } => Some(RevocationCause::ReleaseAborted),
+                _ if !same => Some(RevocationCause::NewCandidate),
+                _ => None,
+            };
+            why.map(|why| (why, Vec::new()))
+        } else if approval.is_none_or(|approval| Some(approval.request) != given.request) {
             Some((RevocationCause::ApprovalEnded, Vec::new()))
         } else if ended.is_some() {
             ended

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use uuid::Uuid;
 
 use super::approval::hash;
-use super::authorization::{effective, go, live};
+use super::authorization::{Go, effective, go, live, reservation};
 use super::{
     Context, Decided, Decision, current_candidate, may_preempt, moving, opened, person, refuse, role, whole,
 };
@@ -19,7 +19,9 @@ use crate::evidence::Artifact;
 use crate::guard::second_person;
 use crate::procedure::{MONITORING_COMPLETED, Procedure, ROLLBACK_ENVIRONMENT_MAINTAINED};
 use crate::refusal::{Refusal, RefusalCode};
-use crate::release::{Candidate, Deployment, DeploymentState, ItemStatus, Release, same_artifacts};
+use crate::release::{
+    Authorization, Candidate, Deployment, DeploymentState, ItemStatus, Release, same_artifacts,
+};
 use crate::value::ItemNumber;
 use crate::verdict::{Cause, Row};
 
@@ -78,26 +80,37 @@ pub fn start(release: &Release, body: &StartDeployment, ctx: &Context<'_>) -> De
     if given.expires_at <= ctx.now {
         return refuse(RefusalCode::AuthorizationEnded, format!("it expired at {}", given.expires_at));
     }
-    // What was so when it was authorized has to be so at the start.
-    go(release, ctx.around, ctx.now).refused()?;
-    let Some(approval) = effective(release).filter(|approval| approval.request == given.request) else {
-        return refuse(RefusalCode::ApprovalMissing, "its approval is no longer effective");
+    let consumed = if given.break_glass.is_some() {
+        let mut held = Go::default();
+        reservation(release, ctx.around, &mut held);
+        held.refused()?;
+        None
+    } else {
+        Some(ApprovalConsumed { request: usable_approval(release, given, ctx)?, deployment })
     };
-    if let Some(grant) =
-        approval.grants.iter().find(|grant| ctx.around.people.same(&grant.by.id, &ctx.actor.id))
-    {
-        return Err(second_person(ctx, &grant.by.id, "approved it"));
-    }
     started.authorization = Some(id);
     started.effects = restart(release, &ctx.around.procedure);
-    let mut events: Vec<Decided<ReleaseEvent>> =
-        vec![Decided::now(started), Decided::now(ApprovalConsumed { request: approval.request, deployment })];
+    let mut events: Vec<Decided<ReleaseEvent>> = vec![Decided::now(started)];
+    events.extend(consumed.map(Decided::now));
     let metrics = ctx.around.procedure.thresholds.judged_metrics();
     if !metrics.is_empty() {
         events.push(Decided::now(CanaryPlanned { deployment, metrics }));
     }
     events.extend(cancelled(release, TimerCause::Restarted));
     Ok(events)
+}
+
+/// What was so when it was authorized has to be so at the start.
+fn usable_approval(release: &Release, given: &Authorization, ctx: &Context<'_>) -> Result<Uuid, Refusal> {
+    go(release, ctx.around, ctx.now).refused()?;
+    let approval = effective(release).filter(|approval| Some(approval.request) == given.request);
+    let Some(approval) = approval else {
+        return refuse(RefusalCode::ApprovalMissing, "its approval is no longer effective");
+    };
+    match approval.grants.iter().find(|grant| ctx.around.people.same(&grant.by.id, &ctx.actor.id)) {
+        Some(grant) => Err(second_person(ctx, &grant.by.id, "approved it")),
+        None => Ok(approval.request),
+    }
 }
 
 /// What is deployed is what was built: the same artifacts, by the same pipeline.
@@ -156,7 +169,9 @@ pub fn is_latched(release: &Release, number: ItemNumber, procedure: &Procedure) 
     procedure.is_before_go(number)
         && release
             .production_deployments()
-            .any(|d| d.is_live() && d.authorization.is_some() && d.candidate == Some(candidate.number))
+            .filter(|d| d.is_live() && d.authorization.is_some() && d.candidate == Some(candidate.number))
+            // What started before its facts were there takes them afterwards.
+            .any(|d| release.break_glass_of(d).is_none())
 }
 
 pub fn finish(release: &Release, id: Uuid, body: &FinishDeployment, ctx: &Context<'_>) -> Decision {

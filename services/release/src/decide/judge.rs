@@ -7,7 +7,7 @@ use crate::event::{
     CandidateTagMutated, ChangeClass, GateEvaluated, ItemDeferred, ItemJudged, ReleaseEvent, Reopening,
 };
 use crate::evidence::Facts;
-use crate::procedure::{Freshness, Item, NotApplicableProof, Order, Procedure, Step, WaiverCode};
+use crate::procedure::{Freshness, Item, NotApplicableProof, Order, Procedure, Rule, Step, WaiverCode};
 use crate::release::{Evidence, ItemStatus, Release};
 use crate::rule::{self, Outcome, RULES_VERSION, Reading, Reads};
 use crate::value::ItemNumber;
@@ -166,7 +166,8 @@ impl Touched {
                 | ReleaseEvent::RollbackFailed(_)
                 | ReleaseEvent::RollbackCompleted(_)
                 | ReleaseEvent::ReleaseOutcomeSet(_) => Reads::ROLLBACK,
-                ReleaseEvent::ApprovalGranted(_)
+                ReleaseEvent::ApprovedAfterStart(_)
+                | ReleaseEvent::ApprovalGranted(_)
                 | ReleaseEvent::ApprovalRevoked(_)
                 | ReleaseEvent::ApprovalConsumed(_)
                 | ReleaseEvent::ApprovalExpired(_) => Reads::APPROVAL,
@@ -304,7 +305,10 @@ fn gate(after: &Release, step: &Step, ctx: &Context<'_>) -> Option<GateEvaluated
         .items
         .iter()
         .filter(|item| !item.outlives_step)
-        .map(|item| item_row("gate", after, item.number))
+        .map(|item| match item.rule {
+            Rule::Approval if after.approved_after_start() => after_start(item),
+            _ => item_row("gate", after, item.number),
+        })
         .collect();
     if closed {
         rows.extend(fresh_rows(after, ctx, |fresh| fresh.at_gate == step.number));
@@ -315,6 +319,12 @@ fn gate(after: &Release, step: &Step, ctx: &Context<'_>) -> Option<GateEvaluated
             && (verdict.satisfied || same_failures(&recorded.verdict, &verdict))
     });
     (!same).then_some(GateEvaluated { gate: step.number, verdict })
+}
+
+/// An emergency that was approved after it started goes on, and says so for ever.
+fn after_start(item: &Item) -> Row {
+    let input = format!("item/{}", item.number);
+    Row::ok("gate", &whole(), input, "closed".into(), "approved after start".into())
 }
 
 /// One row for each item that has to be seen again shortly before.

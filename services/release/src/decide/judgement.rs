@@ -8,15 +8,15 @@ use uuid::Uuid;
 use super::deployment::known;
 use super::{Context, Decided, Decision, ahead, opened, refuse, system};
 use crate::canary::{
-    Clock, ClockPhase, Firing, Limits, RULE_VERSION, UndecidedPolicy, failed_intervals, is_irreversible, judge,
-    monitoring, schema_path, seconds, triggers,
+    Clock, ClockPhase, Firing, Limits, RULE_VERSION, UndecidedPolicy, failed_intervals, is_irreversible,
+    judge, monitoring, schema_path, seconds, triggers,
 };
-use crate::evidence::SchemaPath;
 use crate::event::{
     CanaryEvaluated, CanaryVerdict, PauseCause, ProceedDecision, ReleaseEvent, RollbackProposed,
     RollbackTriggered, TimerCancelled, TimerCause, TimerElapsed, TimerPaused, TimerReset, TimerResumed,
     TimerStarted,
 };
+use crate::evidence::SchemaPath;
 use crate::procedure::{CANARY_MONITORED, MONITORING_COMPLETED, Procedure};
 use crate::refusal::RefusalCode;
 use crate::release::{Canary, Deployment, DeploymentState, Release, Timer, TimerStatus, Trigger};
@@ -383,7 +383,9 @@ impl<'r> Judged<'r> {
             Some(SchemaPath::ExpandOnly) => {
                 "Abort the deployment; the schema only grew, so the previous version runs on it."
             }
-            Some(SchemaPath::Irreversible) | None => "Abort the deployment and revert the schema as 4.2 plans it.",
+            Some(SchemaPath::Irreversible) | None => {
+                "Abort the deployment and revert the schema as 4.2 plans it."
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use crate::event::{
     ChangeClass, Outcome, ReleaseAborted, ReleaseAmended, ReleaseClosed, ReleaseCompleted, ReleaseHeld,
     ReleaseOpened, ReleaseReopened, ReleaseResumed, RollbackStep,
 };
-use crate::procedure::{LESSONS_LEARNED_CAPTURED, STAKEHOLDERS_NOTIFIED};
+use crate::procedure::{LESSONS_LEARNED_CAPTURED, Rule, STAKEHOLDERS_NOTIFIED};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Life, Release};
 use crate::value::Version;
@@ -193,6 +193,7 @@ fn all_closed(release: &Release, ctx: &Context<'_>, with_outliving: bool) -> Res
         .items()
         .filter(|item| with_outliving || !item.outlives_step)
         .filter(|item| !release.status(item.number).is_closed())
+        .filter(|item| item.rule != Rule::Approval || !release.approved_after_start())
         .map(|item| {
             Row::failed(
                 "gate",

@@ -15,8 +15,8 @@ use crate::command::{
 };
 use crate::event::{
     BaselineCaptured, Effect, EffectKind, LeaseBroken, LeaseExtended, LeaseProbed, LeaseReleased,
-    LeaseReminded, MetricsSampled, MigrationReported, MonitoringOverrun, ProbeRecorded, ReleaseEvent, Sample, TimerElapsed,
-    TrafficObserved,
+    LeaseReminded, MetricsSampled, MigrationReported, MonitoringOverrun, ProbeRecorded, ReleaseEvent, Sample,
+    TimerElapsed, TrafficObserved,
 };
 use crate::procedure::{Procedure, ROLLBACK_ENVIRONMENT_MAINTAINED, ROLLBACK_NOT_NEEDED};
 use crate::refusal::{Refusal, RefusalCode};

@@ -13,15 +13,18 @@ use crate::command::{
     StartRollback, TriggerRollback, VerifyRollback,
 };
 use crate::event::{
-    ApprovalConsumed, CandidateRejected, DeploymentObserved, Effect, EffectKind, EnvironmentPurpose, Outcome, ReleaseEvent,
-    ReleaseOutcomeSet, RollbackBackupRestored, RollbackCompleted, RollbackDecided, RollbackDecision,
-    RollbackFailed, RollbackMode, RollbackProposed, RollbackSchemaKept, RollbackSchemaReverted,
-    RollbackStarted, RollbackStep, RollbackTrafficShifted, RollbackTriggered, RollbackVerified, TimerCause,
+    ApprovalConsumed, CandidateRejected, DeploymentObserved, Effect, EffectKind, EnvironmentPurpose, Outcome,
+    ReleaseEvent, ReleaseOutcomeSet, RollbackBackupRestored, RollbackCompleted, RollbackDecided,
+    RollbackDecision, RollbackFailed, RollbackMode, RollbackProposed, RollbackSchemaKept,
+    RollbackSchemaReverted, RollbackStarted, RollbackStep, RollbackTrafficShifted, RollbackTriggered,
+    RollbackVerified, TimerCause,
 };
 use crate::guard::failed;
 use crate::procedure::{Procedure, ROLLBACK_NOT_NEEDED};
 use crate::refusal::{Refusal, RefusalCode};
-use crate::release::{CandidateStatus, Deployment, DeploymentState, Proposal, Release, Rollback, RollbackStatus};
+use crate::release::{
+    CandidateStatus, Deployment, DeploymentState, Proposal, Release, Rollback, RollbackStatus,
+};
 use crate::value::{Name, Prose};
 use crate::verdict::Cause;
 
@@ -142,7 +145,13 @@ pub fn undecided(release: &Release, id: Uuid, ctx: &Context<'_>) -> Decision {
         inputs: None,
     })];
     let (reason, deployment) = (proposal.reason.clone(), proposal.deployment);
-    started(release, &StartRollback { reason, deployment, to: None, mode: None }, Some(id), &mut events, ctx)?;
+    started(
+        release,
+        &StartRollback { reason, deployment, to: None, mode: None },
+        Some(id),
+        &mut events,
+        ctx,
+    )?;
     Ok(events)
 }
 

@@ -56,7 +56,8 @@ pub fn close(release: &Release, ctx: &Context<'_>) -> Decision {
         let reopened = resting_on(release, approval, &ctx.around.procedure);
         events.push(Decided::now(ApprovalExpired { request: approval.request, reopened }));
     }
-    if let Some(given) = release.live_authorization() {
+    // One that was given by break-glass never rested on a window.
+    if let Some(given) = release.live_authorization().filter(|given| given.break_glass.is_none()) {
         events.push(Decided::now(AuthorizationExpired { authorization: given.authorization }));
     }
     Ok(events)

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Assurance, ChangeClass, Input, Interval};
 use crate::actor::Role;
 use crate::evidence::Artifact;
-use crate::value::{GitSha, ItemNumber, Prose, Sha256Hex};
+use crate::value::{GitSha, ItemNumber, Line, Prose, Sha256Hex};
 use crate::verdict::{Row, Verdict};
 
 data! {
@@ -43,6 +43,8 @@ data! {
         effective: bool,
     } optional {
         comment: Prose,
+        /// How long before it the approver had signed in.
+        signed_in_s_ago: u64,
         /// Snapshots of other streams the decision read.
         inputs: Vec<Input>,
     };
@@ -101,6 +103,33 @@ data! {
         inputs: Vec<Input>,
     } optional { pipeline_digest: Sha256Hex, };
 
+    /// One start in an emergency, by one person, without approval.
+    BreakGlassAuthorized {
+        authorization: Uuid,
+        candidate: u32,
+        commit_sha: GitSha,
+        artifacts: Vec<Artifact>,
+        incident: Line,
+        reason: Prose,
+        expires_at: Timestamp,
+        /// Until when an independent approver approves it.
+        approval_due_at: Timestamp,
+        basis: Sha256Hex,
+        /// The few items that an emergency rests on as well, and which of them are missing.
+        verdict: Verdict,
+        /// Snapshots of other streams the decision read.
+        inputs: Vec<Input>,
+    } optional { pipeline_digest: Sha256Hex, };
+
+    /// What one person started in an emergency; no item closes with it.
+    ApprovedAfterStart { authorization: Uuid, independence: Vec<Row>, } optional {
+        comment: Prose,
+        signed_in_s_ago: u64,
+        inputs: Vec<Input>,
+    };
+    /// Nobody approved in time what was started in an emergency.
+    ApprovalOverdue { authorization: Uuid, };
+
     AuthorizationRevoked { authorization: Uuid, cause: RevocationCause, rows: Vec<Row>, } optional { reason: Prose, };
     AuthorizationExpired { authorization: Uuid, };
 }
@@ -113,7 +142,7 @@ words! {
         /// The facts are about something older.
         Stale = "stale",
     }
-    /// What an approver's signature says.
+    /// What an approver's signature says. `approved` alone counts towards the quorum.
     Meaning { Approved = "approved", Reviewed = "reviewed", Verified = "verified", }
     Answer { Go = "go", NoGo = "no_go", }
     /// Why an approval or an authorization no longer holds.

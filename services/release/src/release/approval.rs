@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Release;
+use super::{Deployment, Release};
 use crate::actor::Role;
 use crate::event::{
     Answer, ChangeClass, Fact, Interval, Meaning, ReleaseEvent, RevocationCause, RollCallAnswered, Signatory,
 };
 use crate::evidence::Artifact;
-use crate::value::{ActorId, Prose, Sha256Hex};
+use crate::value::{ActorId, ItemNumber, Line, Prose, Sha256Hex};
 use crate::verdict::Row;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -54,6 +54,11 @@ impl Approval {
     pub fn is_live(&self) -> bool {
         matches!(self.status, ApprovalStatus::Requested | ApprovalStatus::Granted { .. })
     }
+
+    /// Who approved it; who reviewed or verified it is not among them.
+    pub fn approvers(&self) -> impl Iterator<Item = &ActorId> {
+        self.grants.iter().filter(|grant| grant.meaning == Meaning::Approved).map(|grant| &grant.by.id)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -67,6 +72,8 @@ pub struct ApprovalGrant {
     pub independence: Vec<Row>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Prose>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_in_s_ago: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -119,8 +126,11 @@ pub struct RollCallEntry {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Authorization {
     pub authorization: Uuid,
-    /// The approval it rests on.
-    pub request: Uuid,
+    /// The approval it rests on; absent when it was given by break-glass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlassUse>,
     pub candidate: u32,
     #[cfg_attr(feature = "openapi", schema(max_items = 100))]
     pub artifacts: Vec<Artifact>,
@@ -132,6 +142,35 @@ pub struct Authorization {
     pub expires_at: Timestamp,
     #[serde(flatten)]
     pub status: AuthorizationStatus,
+}
+
+/// How production was authorized without an approval, and what became of that.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BreakGlassUse {
+    pub incident: Line,
+    pub reason: Prose,
+    /// Items that it should have rested on and that were open.
+    #[cfg_attr(feature = "openapi", schema(max_items = 20))]
+    pub missing: Vec<ItemNumber>,
+    pub approval_due_at: Timestamp,
+    /// Nobody approved it until then.
+    pub overdue: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved_after_start: Option<ApprovalAfterStart>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ApprovalAfterStart {
+    pub by: ActorId,
+    pub at: Timestamp,
+    #[cfg_attr(feature = "openapi", schema(max_items = 5000))]
+    pub independence: Vec<Row>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Prose>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_in_s_ago: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -172,6 +211,25 @@ impl Release {
 
     pub fn live_authorization(&self) -> Option<&Authorization> {
         self.authorizations.iter().rev().find(|given| given.status == AuthorizationStatus::Live)
+    }
+
+    pub fn authorization(&self, id: Uuid) -> Option<&Authorization> {
+        self.authorizations.iter().find(|given| given.authorization == id)
+    }
+
+    fn break_glass_mut(&mut self, id: Uuid) -> Option<&mut BreakGlassUse> {
+        self.authorizations.iter_mut().find(|given| given.authorization == id)?.break_glass.as_mut()
+    }
+
+    /// How the deployment was authorized, when that was by break-glass.
+    pub fn break_glass_of(&self, deployment: &Deployment) -> Option<&BreakGlassUse> {
+        self.authorization(deployment.authorization?)?.break_glass.as_ref()
+    }
+
+    /// What is in production was started by break-glass, and approved since.
+    pub fn approved_after_start(&self) -> bool {
+        let used = self.in_production().and_then(|deployment| self.break_glass_of(deployment));
+        used.is_some_and(|used| used.approved_after_start.is_some())
     }
 
     /// The answers that count: for the current candidate and the open window.
@@ -225,7 +283,8 @@ impl Release {
             ReleaseEvent::RollCallAnswered(answered) => self.answered(fact, answered),
             ReleaseEvent::ProductionAuthorized(given) => self.authorizations.push(Authorization {
                 authorization: given.authorization,
-                request: given.request,
+                request: Some(given.request),
+                break_glass: None,
                 candidate: given.candidate,
                 artifacts: given.artifacts.clone(),
                 pipeline_digest: given.pipeline_digest.clone(),
@@ -235,6 +294,46 @@ impl Release {
                 expires_at: given.expires_at,
                 status: AuthorizationStatus::Live,
             }),
+            ReleaseEvent::BreakGlassAuthorized(given) => {
+                let open = given.verdict.rows.iter().filter(|row| !row.ok);
+                let missing = open.filter_map(|row| ItemNumber::new(row.input.strip_prefix("item/")?).ok());
+                self.authorizations.push(Authorization {
+                    authorization: given.authorization,
+                    request: None,
+                    break_glass: Some(BreakGlassUse {
+                        incident: given.incident.clone(),
+                        reason: given.reason.clone(),
+                        missing: missing.collect(),
+                        approval_due_at: given.approval_due_at,
+                        overdue: false,
+                        approved_after_start: None,
+                    }),
+                    candidate: given.candidate,
+                    artifacts: given.artifacts.clone(),
+                    pipeline_digest: given.pipeline_digest.clone(),
+                    basis: given.basis.clone(),
+                    authorized_by: fact.by.id.clone(),
+                    authorized_at: at,
+                    expires_at: given.expires_at,
+                    status: AuthorizationStatus::Live,
+                });
+            }
+            ReleaseEvent::ApprovedAfterStart(approved) => {
+                if let Some(used) = self.break_glass_mut(approved.authorization) {
+                    used.approved_after_start = Some(ApprovalAfterStart {
+                        by: fact.by.id.clone(),
+                        at,
+                        independence: approved.independence.clone(),
+                        comment: approved.comment.clone(),
+                        signed_in_s_ago: approved.signed_in_s_ago,
+                    });
+                }
+            }
+            ReleaseEvent::ApprovalOverdue(overdue) => {
+                if let Some(used) = self.break_glass_mut(overdue.authorization) {
+                    used.overdue = true;
+                }
+            }
             ReleaseEvent::AuthorizationRevoked(revoked) => {
                 let status = AuthorizationStatus::Revoked { at, cause: revoked.cause };
                 self.end_authorization(revoked.authorization, status);
@@ -278,6 +377,7 @@ impl Release {
                         meaning: granted.meaning,
                         independence: granted.independence.clone(),
                         comment: granted.comment.clone(),
+                        signed_in_s_ago: granted.signed_in_s_ago,
                     });
                     if granted.effective {
                         approval.status = ApprovalStatus::Granted { at };

@@ -50,6 +50,12 @@ kinds! {
     EvidenceRetractedAfterApproval = "evidence_retracted_after_approval" High,
     /// Somebody went on although a rule had fired.
     WentOnAgainstRule = "went_on_against_rule" High,
+    /// Production was authorized by one person, without an approval.
+    BreakGlass = "break_glass" High,
+    /// It was approved after it had started.
+    ApprovalAfterStart = "approval_after_start" Medium,
+    /// What started without an approval was not approved in time.
+    ApprovalOverdue = "approval_overdue" High,
     /// Something else than the candidate answered where it should.
     VersionMismatch = "version_mismatch" High,
     /// Nobody said in time how the monitoring ended.
@@ -164,6 +170,9 @@ impl Release {
             {
                 raise(ExceptionKind::WentOnAgainstRule, None);
             }
+            ReleaseEvent::BreakGlassAuthorized(_) => raise(ExceptionKind::BreakGlass, None),
+            ReleaseEvent::ApprovedAfterStart(_) => raise(ExceptionKind::ApprovalAfterStart, None),
+            ReleaseEvent::ApprovalOverdue(_) => raise(ExceptionKind::ApprovalOverdue, None),
             ReleaseEvent::RollbackTriggered(triggered) if triggered.rule.as_str() == "C3" => {
                 raise(ExceptionKind::VersionMismatch, None);
             }

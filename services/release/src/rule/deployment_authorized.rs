@@ -34,10 +34,18 @@ impl Judge for DeploymentAuthorized {
             return findings.absent(at("authorization"), "the authorization that it used up");
         };
         findings.row(at("authorization"), true, Cause::Value, "used once", given.authorization.to_string());
-        let window = reading.release.approval(given.request).map(|approval| approval.window);
-        let inside = window.is_some_and(|window| window.contains(deployment.started_at));
-        let expected = window.map_or_else(|| "a window".to_owned(), |window| window.to_string());
-        findings.row(at("started_at"), inside, Cause::Value, expected, deployment.started_at.to_string());
+        let started_at = deployment.started_at.to_string();
+        if given.break_glass.is_some() {
+            let in_time = deployment.started_at < given.expires_at;
+            let expected = format!("before {}, by break-glass", given.expires_at);
+            findings.row(at("started_at"), in_time, Cause::Value, expected, started_at);
+        } else {
+            let approval = given.request.and_then(|request| reading.release.approval(request));
+            let window = approval.map(|approval| approval.window);
+            let inside = window.is_some_and(|window| window.contains(deployment.started_at));
+            let expected = window.map_or_else(|| "a window".to_owned(), |window| window.to_string());
+            findings.row(at("started_at"), inside, Cause::Value, expected, started_at);
+        }
         let same = crate::release::same_artifacts(&deployment.artifacts, &given.artifacts);
         let expected = super::deployed::listed(&given.artifacts);
         findings.row(

@@ -312,7 +312,7 @@ pub fn go(role: Role) -> Command {
 }
 
 pub fn authorize() -> Command {
-    Command::AuthorizeProduction(AuthorizeProduction { basis: None, preempt_reason: None })
+    Command::AuthorizeProduction(AuthorizeProduction { basis: None, preempt_reason: None, break_glass: None })
 }
 
 pub fn deploy(environment: &str, authorization: Option<Uuid>) -> Command {

@@ -126,10 +126,8 @@ fn given_migrations_that_failed_the_deployment_is_aborted_and_its_schema_reverte
 /// The steps of the running rollback are reported, and it is completed.
 fn back(story: Story, schema: RollbackObservation) -> Story {
     let rollback = story.rollback();
-    let observe = |observation| Command::ObserveRollback {
-        rollback,
-        body: ObserveRollback { observation, at: None },
-    };
+    let observe =
+        |observation| Command::ObserveRollback { rollback, body: ObserveRollback { observation, at: None } };
     let story = act(story, robot(), observe(RollbackObservation::TrafficShifted { weight_percent: 0.0 }));
     let story = act(story, robot(), observe(schema));
     let verified = VerifyRollback {

@@ -103,10 +103,9 @@ fn item_6_6_the_database_answers_as_before_as_reported() {
 
 #[test]
 fn item_6_6_a_baseline_of_nothing_allows_as_much_as_the_procedure_says() {
-    let slow = |value: f64| changed("6.6", "db_slow_queries_per_min", &json!({"value": value, "baseline": 0.0}));
-    case("6.6")
-        .holds_with(slow(1.0))
-        .fails(slow(1.1), &[("metrics/db_slow_queries_per_min", Value)]);
+    let slow =
+        |value: f64| changed("6.6", "db_slow_queries_per_min", &json!({"value": value, "baseline": 0.0}));
+    case("6.6").holds_with(slow(1.0)).fails(slow(1.1), &[("metrics/db_slow_queries_per_min", Value)]);
 }
 
 #[test]

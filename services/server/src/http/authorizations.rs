@@ -1,5 +1,6 @@
 //! Authorizations of a production deployment: single use, until the window ends.
 
+pub mod approve;
 pub mod authorize;
 pub mod get;
 pub mod list;

@@ -12,6 +12,7 @@ use actix_web::web::{Bytes, BytesMut, Data, Path};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use eventlog::Revision;
 use futures_util::StreamExt;
+use jiff::Timestamp;
 use release::strict::{self, Strict};
 use release::value::{ActorId, ItemNumber, Name, ReleaseId};
 use release::{Actor, ActorKind, Role, role_missing};
@@ -50,6 +51,8 @@ pub struct Call<P = (), B = NoBody, Q = NoQuery> {
 /// Who calls, and what the headers say of repetition and preconditions.
 pub struct Caller {
     pub principal: Arc<Principal>,
+    /// By the machine's clock, as the token's times are.
+    pub signed_in_s_ago: Option<u64>,
     pub idempotency_key: Option<String>,
     pub if_match: Option<Revision>,
     pub if_none_match: Option<String>,
@@ -453,7 +456,10 @@ async fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
         None => None,
     };
     request.extensions_mut().insert(Known { principal: Arc::clone(&principal), allowance });
+    let now = app.clock.real();
+    let ago = |at: Timestamp| u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0);
     Ok(Caller {
+        signed_in_s_ago: principal.auth_time.map(ago),
         principal,
         idempotency_key: idempotency_key(request)?,
         if_match: if_match(request)?,
@@ -623,6 +629,7 @@ impl Caller {
             },
             roles: self.principal.roles_for(product),
             author_keys: Vec::new(),
+            signed_in_s_ago: self.signed_in_s_ago,
         })
     }
 

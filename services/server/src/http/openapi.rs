@@ -78,6 +78,7 @@ use super::{
         authorizations::authorize::handler,
         authorizations::list::handler,
         authorizations::get::handler,
+        authorizations::approve::handler,
         authorizations::revoke::handler,
         deployments::start::handler,
         deployments::list::handler,

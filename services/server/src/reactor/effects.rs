@@ -31,8 +31,9 @@ pub enum Effect {
 }
 
 /// Which events of a release others care about.
-pub const EFFECTS: [(&str, Effect); 11] = [
+pub const EFFECTS: [(&str, Effect); 12] = [
     ("production.authorized", Effect::Holds),
+    ("production.break_glass_authorized", Effect::Holds),
     ("deployment.started", Effect::Holds),
     ("deployment.finished", Effect::Runs),
     ("rollback.completed", Effect::Runs),
@@ -113,7 +114,7 @@ impl Cause<'_> {
     ) -> Result<(), ReactorError> {
         for environment in environments {
             let (holds, leaves) = match event {
-                ReleaseEvent::ProductionAuthorized(_) => {
+                ReleaseEvent::ProductionAuthorized(_) | ReleaseEvent::BreakGlassAuthorized(_) => {
                     (environment.purpose == EnvironmentPurpose::Production, false)
                 }
                 ReleaseEvent::DeploymentStarted(started) => (

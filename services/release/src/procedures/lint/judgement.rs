@@ -170,7 +170,12 @@ impl<'p> Lint<'p> {
                 );
             }
             let limits = [metric.ratio, metric.difference, metric.maximum];
-            if limits.into_iter().chain([metric.from_zero]).flatten().any(|limit| limit.is_nan() || limit < 0.0) {
+            if limits
+                .into_iter()
+                .chain([metric.from_zero])
+                .flatten()
+                .any(|limit| limit.is_nan() || limit < 0.0)
+            {
                 self.threshold(&format!("{pointer}/{place}"), "a limit is below 0".into());
             }
             let judged = metric.group.is_some() && limits.iter().all(Option::is_none);

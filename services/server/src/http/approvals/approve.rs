@@ -16,9 +16,10 @@ use crate::http::releases::record;
 
 /// Approve
 ///
-/// Signs the request with a meaning; `basis` is the hash of the rows the caller saw, 412 when they changed since.
+/// Signs the request with a meaning, of which `approved` alone counts towards the quorum; `basis` is the hash of the rows the caller saw, 412 when they changed since.
 /// The quorum of the change class closes item 4.4; a candidate that holds a digest which was rejected before asks
-/// for two at least. Role: `approver`, not who requested, tagged or deploys, by whichever identity.
+/// for two at least. A procedure may ask for a sign-in that is not older than `sign_in_max_age_s` (the token's
+/// `auth_time`). Role: `approver`, not who requested, tagged or deploys, by whichever identity.
 #[utoipa::path(
     post,
     path = "/v1/releases/{release}/approvals/requests/{request}/approve",

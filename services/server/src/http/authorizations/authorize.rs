@@ -19,6 +19,10 @@ use crate::http::releases::record;
 /// unused, and every role of the roll-call says go. Reserves the production environments first; of two releases
 /// one gets them, and a release of class emergency takes them with `preempt_reason`. Single use, until the window ends. `basis` is what the gate of the decision showed. Role:
 /// `release_manager`.
+///
+/// In an emergency that cannot wait, `break_glass` with the incident authorizes without all that, where the procedure
+/// allows it: it says which of the few items it should rest on are missing, is an exception at once, and has to be
+/// approved afterwards. Role: `operator` or `on_call`.
 #[utoipa::path(
     post,
     path = "/v1/releases/{release}/authorize",

@@ -157,6 +157,8 @@ commands! {
         WithdrawApproval { request: Uuid, body: body::WithdrawApproval } =>
             Command::WithdrawApproval { request, body }, at(format!("/approvals/requests/{request}"));
         AnswerRollCall { body: body::AnswerRollCall } => Command::AnswerRollCall(body), at("/roll-call");
+        ApproveAfterStart { authorization: Uuid, body: body::ApproveAfterStart } =>
+            Command::ApproveAfterStart { authorization, body }, at(format!("/authorizations/{authorization}"));
         RevokeAuthorization { authorization: Uuid, body: body::RevokeAuthorization } =>
             Command::RevokeAuthorization { authorization, body }, at(format!("/authorizations/{authorization}"));
         FinishDeployment { deployment: Uuid, body: body::FinishDeployment } =>
