@@ -66,6 +66,9 @@ pub struct ItemView {
     pub status: ItemStatus,
     /// Its step is not open yet.
     pub blocked: bool,
+    /// The release ended before it was closed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub not_reached: bool,
     /// A machine could prove it; an attestation by a person stands in for that.
     pub machine: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -266,6 +269,8 @@ fn item_view(release: &Release, procedure: &Procedure, item: &Item, step_open: b
         name: item.name.to_string(),
         status: state.status.clone(),
         blocked: !step_open && !item.early,
+        not_reached: (release.ended_early() || matches!(release.life, Life::Closed { .. }))
+            && !release.status(item.number).is_closed(),
         machine: item.machine,
         assignee: state.assignee.clone(),
         due_at: state.due_at,

@@ -113,6 +113,8 @@ pub enum Command {
         item: ItemNumber,
     },
     Comment(AddComment),
+    /// Sent when an emergency took an environment from the release.
+    LoseEnvironment(LoseEnvironment),
     SetWindow(SetWindow),
     /// Sent when the window is over.
     CloseWindow,

@@ -16,6 +16,7 @@ pub mod judge;
 pub mod judgement;
 mod life;
 pub mod monitoring;
+mod preempted;
 pub mod preview;
 pub mod rollback;
 mod waiver;
@@ -30,11 +31,13 @@ use crate::aggregate::Aggregate as _;
 use crate::command::Command;
 use crate::directory::People;
 use crate::event::{
-    ChangeClass, EnvironmentPurpose, Fact, Input, Interval, ReleaseEvent, ReleaseOpened, SettingsRef,
-    Signatory,
+    ChangeClass, EnvironmentPurpose, Fact, Input, Interval, Outcome, ReleaseEvent, ReleaseOpened,
+    SettingsRef, Signatory,
 };
 use crate::guard::{failed, is_system, one, person, refuse, role};
-use crate::procedure::{Item, Order, Policy, Procedure, ProcedureRef};
+use crate::procedure::{
+    Item, LESSONS_LEARNED_CAPTURED, Order, Policy, Procedure, ProcedureRef, STAKEHOLDERS_NOTIFIED,
+};
 use crate::product::ProductSettings;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Candidate, FULL_AT, Life, Release};
@@ -187,6 +190,7 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
         Command::MarkNotApplicable { item, body } => item::mark_not_applicable(release, *item, body, ctx),
         Command::ConfirmNotApplicable { item } => item::confirm_not_applicable(release, *item, ctx),
         Command::Comment(body) => comment::add(release, body, ctx),
+        Command::LoseEnvironment(body) => preempted::lose(release, body, ctx),
         Command::SetWindow(body) => window::set(release, body, ctx),
         Command::CloseWindow => window::close(release, ctx),
         Command::RequestApproval(body) => approval::request(release, body, ctx),
@@ -285,18 +289,42 @@ fn not_ended(release: &Release) -> Result<&ReleaseOpened, Refusal> {
     match &release.life {
         Life::Aborted { at, .. } => refuse(RefusalCode::ReleaseEnded, format!("aborted at {at}")),
         Life::Closed { at, .. } => refuse(RefusalCode::ReleaseEnded, format!("closed at {at}")),
+        _ if release.outcome == Some(Outcome::Superseded) => {
+            refuse(RefusalCode::ReleaseEnded, "superseded by an emergency")
+        }
         Life::NotOpened | Life::Open | Life::Held { .. } | Life::Completed { .. } => Ok(opened),
     }
+}
+
+/// What is learned from a release that ended early is written down after its end.
+fn takes_facts<'r>(
+    release: &'r Release,
+    items: &[ItemNumber],
+    ctx: &Context<'_>,
+) -> Result<&'r ReleaseOpened, Refusal> {
+    let keys = [STAKEHOLDERS_NOTIFIED, LESSONS_LEARNED_CAPTURED];
+    let known = |number: &ItemNumber| ctx.around.procedure.item(*number);
+    let ends = |number: &ItemNumber| known(number).is_some_and(|item| keys.contains(&item.key.as_str()));
+    let closed = matches!(release.life, Life::Closed { .. });
+    if release.ended_early() && !closed && !items.is_empty() && items.iter().all(ends) {
+        return opened(release);
+    }
+    not_ended(release)
 }
 
 /// The release moves: it has not ended and is not on hold.
 fn moving(release: &Release) -> Result<&ReleaseOpened, Refusal> {
     let opened = not_ended(release)?;
+    not_held(release)?;
+    Ok(opened)
+}
+
+fn not_held(release: &Release) -> Result<(), Refusal> {
     match &release.life {
         Life::Held { since, reason, .. } => {
             refuse(RefusalCode::ReleaseHeld, format!("on hold since {since}: {reason}"))
         }
-        _ => Ok(opened),
+        _ => Ok(()),
     }
 }
 

@@ -201,6 +201,7 @@ events! {
         RollbackVerified = "rollback.verified" / 1;
         RollbackFailed = "rollback.failed" / 1;
         RollbackCompleted = "rollback.completed" / 1;
+        ReleasePreempted = "release.preempted" / 1;
         ReleaseOutcomeSet = "release.outcome_set" / 1;
         ExceptionAssigned = "exception.assigned" / 1;
         ExceptionDisposed = "exception.disposed" / 1;

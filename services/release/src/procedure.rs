@@ -329,6 +329,7 @@ impl Procedure {
 }
 
 /// Items with a duty of their own are known by their stable keys.
+pub const STAGING_DEPLOYED: &str = "staging-deployed";
 pub const ROLLBACK_NOT_NEEDED: &str = "rollback-not-needed";
 pub const CANARY_MONITORED: &str = "canary-monitored";
 pub const MONITORING_COMPLETED: &str = "monitoring-completed";

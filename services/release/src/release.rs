@@ -165,8 +165,16 @@ impl Release {
         self.open_before(step, procedure).next().is_none() && self.shut_before(step).next().is_none()
     }
 
+    /// It was aborted, or an emergency took its place: no step follows another any more.
+    pub fn ended_early(&self) -> bool {
+        matches!(self.outcome, Some(Outcome::Aborted | Outcome::Superseded))
+    }
+
     /// Its items are closed and its gate was not found shut.
     pub fn is_step_done(&self, step: &Step, procedure: &Procedure) -> bool {
+        if self.ended_early() {
+            return true;
+        }
         let shut = self.gates.get(&step.number).is_some_and(|gate| !gate.verdict.satisfied);
         self.items_closed(step, procedure) && (!shut || self.outcome == Some(Outcome::RolledBack))
     }
@@ -182,12 +190,12 @@ impl Release {
         let ended = || item.rule == Rule::Approval || procedure.is_about_deployment(item.number);
         let approved = item.rule == Rule::Approval && self.approved_after_start();
         let done = item.outlives_step || approved || self.status(item.number).is_closed();
-        !done && (self.outcome != Some(Outcome::RolledBack) || !ended())
+        !done && !self.ended_early() && (self.outcome != Some(Outcome::RolledBack) || !ended())
     }
 
     /// The gates before the step that were evaluated and do not hold.
     pub fn shut_before(&self, step: u32) -> impl Iterator<Item = (u32, &GateState)> {
-        let went_back = self.outcome == Some(Outcome::RolledBack);
+        let went_back = self.outcome == Some(Outcome::RolledBack) || self.ended_early();
         let earlier = self.gates.range(..step).filter(move |_| !went_back);
         earlier.filter(|(_, gate)| !gate.verdict.satisfied).map(|(number, gate)| (*number, &**gate))
     }
@@ -230,6 +238,7 @@ impl Release {
             | ReleaseEvent::ReleaseCompleted(_)
             | ReleaseEvent::ReleaseClosed(_)
             | ReleaseEvent::ReleaseOutcomeSet(_)
+            | ReleaseEvent::ReleasePreempted(_)
             | ReleaseEvent::CommentAdded(_) => self.copy_life(fact),
             ReleaseEvent::CandidateTagged(tagged) => self.candidate_tagged(fact, tagged),
             ReleaseEvent::CandidateBound(bound) => self.candidate_bound(bound),
@@ -363,6 +372,7 @@ impl Release {
                 self.outcome = Some(Outcome::Completed);
             }
             ReleaseEvent::ReleaseClosed(_) => self.life = Life::Closed { at, by: by.clone() },
+            ReleaseEvent::ReleasePreempted(preempted) => self.apply(&preempted.effects, fact),
             ReleaseEvent::ReleaseOutcomeSet(set) => self.outcome = Some(set.outcome),
             ReleaseEvent::CommentAdded(added) => self.comments.push(Comment {
                 comment: added.comment,

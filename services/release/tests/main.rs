@@ -22,6 +22,7 @@ mod release_candidate;
 mod release_checklist;
 mod release_deployment;
 mod release_due;
+mod release_ended;
 mod release_evidence;
 mod release_go;
 mod release_item;

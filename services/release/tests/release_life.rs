@@ -173,7 +173,7 @@ fn given_a_held_release_when_aborted_it_ends() {
     let story = story
         .when(alice(), abort(), &around())
         .then([ReleaseAborted { reason: prose("superseded by 2.5.0") }.into()]);
-    for command in [hold(), resume(), abort(), attest("1.1"), Command::Complete, Command::Close] {
+    for command in [hold(), resume(), abort(), attest("1.1"), Command::Complete] {
         story.clone().when(alice(), command, &around()).then_refused(No::ReleaseEnded);
     }
     assert!(matches!(story.state.life, Life::Aborted { .. }));

@@ -322,6 +322,25 @@ async fn given_an_environment_that_is_held_when_an_emergency_gives_a_reason_then
 }
 
 #[tokio::test]
+async fn given_an_environment_that_an_emergency_takes_when_the_server_has_seen_it_then_its_holder_hears_of_it()
+ {
+    let world = World::with_simulated_clock().await;
+    let operator = world.person("omar", &["operator"]);
+    let held = deployable(&world, "2.4.0").await;
+    operator.post(&held.under("deployments"), json!({"environment": "staging"})).await.created();
+    let urgent = deployable(&world, "2.4.1").await;
+    let class = json!({"why": "payments are down", "class": "emergency"});
+    world.alice().post(&urgent.under("amend"), class).await.ok();
+    let why = json!({"environment": "staging", "preempt_reason": "payments are down"});
+    operator.post(&urgent.under("deployments"), why).await.created();
+    world.pass(1).await;
+    let feed = world.viewer().get(&held.under("events")).await.ok().json();
+    let events = feed["events"].as_array().unwrap();
+    let lost = events.iter().find(|event| event["header"]["type"] == "release.preempted").unwrap();
+    assert_eq!((&lost["data"]["by"], &lost["data"]["purpose"]), (&json!(urgent.id), &json!("staging")));
+}
+
+#[tokio::test]
 async fn given_a_body_within_the_documented_limits_when_samples_are_reported_then_it_is_taken() {
     let world = World::new().await;
     let opened = deployable(&world, "2.4.0").await;

@@ -9,11 +9,13 @@ use crate::event::{
     Answer, DeploymentOutcome, Meaning, Probe, ProceedDecision, RollbackDecision, RollbackMode, Sample,
 };
 use crate::evidence::{Artifact, Metric, Migration};
-use crate::value::{Line, Link, List, Name, Prose, Sha256Hex, Version};
+use crate::value::{Line, Link, List, Name, Prose, ReleaseId, Sha256Hex, Version};
 
 commands! {
     /// The time in which production may be changed: from `from`, included, to `to`, not included.
     SetWindow { from: Timestamp, to: Timestamp, };
+
+    LoseEnvironment { environment: Name, by: ReleaseId, reason: Prose, };
 
     RequestApproval {} optional { note: Prose, };
 

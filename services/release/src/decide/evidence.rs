@@ -4,7 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::deployment::is_latched;
-use super::{Context, Decided, Decision, has_room, item_of, not_ended, one, refuse, role, roles_of, system};
+use super::{
+    Context, Decided, Decision, has_room, item_of, not_ended, one, refuse, role, roles_of, system,
+    takes_facts,
+};
 use crate::actor::{ActorKind, Role};
 use crate::command::RetractEvidence;
 use crate::event::{EvidenceExpired, EvidenceRecorded, EvidenceRetracted, ReleaseEvent};
@@ -22,7 +25,7 @@ const LATE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Without `items` it goes to every item that takes the kind and that the caller may report on.
 pub fn record(release: &Release, items: &[ItemNumber], body: &NewEvidence, ctx: &Context<'_>) -> Decision {
-    not_ended(release)?;
+    takes_facts(release, items, ctx)?;
     has_room(release)?;
     let mut named = Vec::new();
     for number in items {

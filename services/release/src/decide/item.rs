@@ -6,7 +6,7 @@ use super::deployment::is_latched;
 use super::judge::reading;
 use super::{
     Context, Decided, Decision, ahead, current_candidate, evidence, fold_ahead, gate_open, has_room, item_of,
-    moving, not_ended, one, person, refuse, role, roles_of,
+    moving, not_ended, not_held, one, person, refuse, role, roles_of, takes_facts,
 };
 use crate::actor::{ActorKind, Role};
 use crate::command::{AssignItem, AttestItem, MarkNotApplicable, ReaffirmItem, RetractItem};
@@ -27,7 +27,8 @@ use crate::verdict::{Cause, Row, Verdict};
 const RULE_VERSION: u32 = 1;
 
 pub fn attest(release: &Release, number: ItemNumber, body: &AttestItem, ctx: &Context<'_>) -> Decision {
-    let opened = moving(release)?;
+    let opened = takes_facts(release, &[number], ctx)?;
+    not_held(release)?;
     has_room(release)?;
     let item = item_of(ctx, number)?;
     role(ctx, &roles_of(item))?;
@@ -217,7 +218,8 @@ fn bound_to(release: &Release, item: &Item, ctx: &Context<'_>) -> Result<Option<
     }
     let procedure = &ctx.around.procedure;
     let ends = !procedure.is_before_go(item.number) && !procedure.is_about_deployment(item.number);
-    if ends && release.outcome == Some(Outcome::RolledBack) && release.current_candidate().is_none() {
+    let over = release.outcome == Some(Outcome::RolledBack) || release.ended_early();
+    if ends && over && release.current_candidate().is_none() {
         // What ends a release that went back is about the candidate that was taken back.
         return Ok(release.candidates.last().map(|candidate| candidate.number));
     }

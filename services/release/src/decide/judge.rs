@@ -289,6 +289,9 @@ fn same_failures(recorded: &Verdict, new: &Verdict) -> bool {
 /// The gate at the end of the step, when it holds now and did not, or the other way round. How fresh a
 /// fact is counts when the gate opens, and again when production is authorized.
 fn gate(after: &Release, step: &Step, ctx: &Context<'_>) -> Option<GateEvaluated> {
+    if after.ended_early() {
+        return None;
+    }
     let procedure = &ctx.around.procedure;
     let recorded = after.gates.get(&step.number);
     let was_open = recorded.is_some_and(|gate| gate.verdict.satisfied);

@@ -148,9 +148,17 @@ pub fn complete(release: &Release, ctx: &Context<'_>) -> Decision {
 }
 
 pub fn close(release: &Release, ctx: &Context<'_>) -> Decision {
-    moving(release)?;
+    let ended_early = release.ended_early() && !matches!(release.life, Life::Closed { .. });
+    if ended_early {
+        opened(release)?
+    } else {
+        moving(release)?
+    };
     role(ctx, &[Role::ReleaseManager])?;
     person(ctx)?;
+    if ended_early {
+        return close_ended_early(release, ctx);
+    }
     if matches!(release.life, Life::Open) && release.outcome == Some(Outcome::RolledBack) {
         return close_rolled_back(release, ctx);
     }
@@ -184,6 +192,28 @@ fn close_rolled_back(release: &Release, ctx: &Context<'_>) -> Decision {
         return one(ReleaseClosed {});
     }
     Err(Refusal::new(RefusalCode::GateClosed, format!("{} rows do not hold", rows.len())).with_rows(rows))
+}
+
+/// A release that was aborted or superseded closes by its reason; when it touched production, also with
+/// what was learned.
+fn close_ended_early(release: &Release, ctx: &Context<'_>) -> Decision {
+    let mut touched = release.production_deployments().peekable();
+    if touched.peek().is_none() {
+        return one(ReleaseClosed {});
+    }
+    if let Some(running) = touched.find(|deployment| deployment.in_progress()) {
+        return refuse(RefusalCode::DeploymentRunning, format!("deployment {}", running.deployment));
+    }
+    let lessons = ctx.around.procedure.item_by_key(LESSONS_LEARNED_CAPTURED);
+    let rows: Vec<_> = lessons
+        .map(|item| item_row("gate", release, item.number))
+        .filter(|row| !row.ok)
+        .into_iter()
+        .collect();
+    if rows.is_empty() {
+        return one(ReleaseClosed {});
+    }
+    Err(Refusal::new(RefusalCode::GateClosed, "what was learned is not written down").with_rows(rows))
 }
 
 fn all_closed(release: &Release, ctx: &Context<'_>, with_outliving: bool) -> Result<(), Refusal> {

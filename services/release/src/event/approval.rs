@@ -162,6 +162,8 @@ words! {
         /// The approval it rested on ended.
         ApprovalEnded = "approval_ended",
         FreezeDeclared = "freeze_declared",
+        /// An emergency took the environment.
+        Preempted = "preempted",
         ReleaseAborted = "release_aborted",
         Withdrawn = "withdrawn",
     }

@@ -161,6 +161,8 @@ words! {
         Restarted = "restarted",
         /// The canary came to its end before its time: somebody decided to go on, or the deployment ended.
         CanaryEnded = "canary_ended",
+        /// An emergency took production.
+        Superseded = "superseded",
     }
     PauseCause {
         TelemetryGap = "telemetry_gap",

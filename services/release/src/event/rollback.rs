@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Effect, Input};
+use super::{Effect, EnvironmentPurpose, Input};
 use crate::evidence::Artifact;
-use crate::value::{Line, Link, Prose, Version};
+use crate::value::{Line, Link, Name, Prose, ReleaseId, Version};
 
 data! {
     /// A rule fired, or somebody saw what a rule would.
@@ -19,6 +19,15 @@ data! {
         from: Timestamp,
         to: Timestamp,
         skew_ms: i64,
+    };
+
+    /// An emergency took an environment; what was shown there, or authorized for it, is so no longer.
+    ReleasePreempted {
+        environment: Name,
+        purpose: EnvironmentPurpose,
+        by: ReleaseId,
+        reason: Prose,
+        effects: Vec<Effect>,
     };
 
     RollbackProposed { proposal: Uuid, reason: Prose, } optional { deployment: Uuid, trigger: Uuid, };

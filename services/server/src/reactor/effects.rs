@@ -1,10 +1,11 @@
 //! What an event of a release means for its product and the environments of it.
 
 use eventlog::{Header, Recorded};
+use release::command::{Command, LoseEnvironment};
 use release::environment::{
     ConfirmReservation, EnvironmentAround, EnvironmentCommand, RecordRunning, ReleaseReservation,
 };
-use release::event::{DeploymentOutcome, EnvironmentPurpose, ReleaseOpened};
+use release::event::{DeploymentOutcome, EnvironmentEvent, EnvironmentPurpose, ReleaseOpened};
 use release::product::settings::EnvironmentSettings;
 use release::product::{ProductCommand, RejectDigest};
 use release::release::{CandidateStatus, Life, Release as State};
@@ -26,12 +27,14 @@ pub enum Effect {
     Runs,
     /// The release no longer needs what it held.
     LetsGo,
+    /// An emergency took an environment from a release.
+    Preempts,
     /// A candidate was rejected, or a rejected one turns out to hold these digests.
     Rejects,
 }
 
 /// Which events of a release others care about.
-pub const EFFECTS: [(&str, Effect); 12] = [
+pub const EFFECTS: [(&str, Effect); 13] = [
     ("production.authorized", Effect::Holds),
     ("production.break_glass_authorized", Effect::Holds),
     ("deployment.started", Effect::Holds),
@@ -44,6 +47,7 @@ pub const EFFECTS: [(&str, Effect); 12] = [
     ("release.aborted", Effect::LetsGo),
     ("candidate.rejected", Effect::Rejects),
     ("candidate.bound", Effect::Rejects),
+    ("environment.preempted", Effect::Preempts),
 ];
 
 pub fn of(event_type: &str) -> Option<Effect> {
@@ -51,6 +55,9 @@ pub fn of(event_type: &str) -> Option<Effect> {
 }
 
 pub async fn carry_out(app: &App, effect: Effect, recorded: &Recorded) -> Result<(), ReactorError> {
+    if effect == Effect::Preempts {
+        return preempts(app, recorded).await;
+    }
     let Some((tenant, id)) = names::as_release(&recorded.stream) else { return Ok(()) };
     let release =
         app.releases.at_least(&recorded.stream, recorded.revision).await.map_err(CommandError::from)?;
@@ -62,7 +69,7 @@ pub async fn carry_out(app: &App, effect: Effect, recorded: &Recorded) -> Result
     }
     let environments = surroundings::environments(app, tenant, opened).await?;
     match effect {
-        Effect::Rejects => Ok(()),
+        Effect::Rejects | Effect::Preempts => Ok(()),
         Effect::Holds => cause.hold(&environments, &cause.event()?).await,
         Effect::Runs => {
             cause.runs(&release.state, &cause.event()?).await?;
@@ -75,6 +82,33 @@ pub async fn carry_out(app: &App, effect: Effect, recorded: &Recorded) -> Result
         }
         Effect::LetsGo => cause.let_go(&environments, &release.state).await,
     }
+}
+
+/// The release that held the environment hears of it.
+async fn preempts(app: &App, recorded: &Recorded) -> Result<(), ReactorError> {
+    let Some((tenant, _, environment)) = names::as_environment(&recorded.stream) else { return Ok(()) };
+    let header = header(recorded)?;
+    let event: EnvironmentEvent = wire::decode(&header.event_type, header.schema, &recorded.data)
+        .map_err(|error| ReactorError::Unreadable(error.to_string()))?;
+    let EnvironmentEvent::EnvironmentPreempted(preempted) = event else { return Ok(()) };
+    let stream = names::release(tenant, &preempted.release).map_err(SurroundingsError::from)?;
+    let release = app.releases.load(&stream).await.map_err(CommandError::from)?.committed();
+    let Some(opened) = &release.state.opened else { return Ok(()) };
+    let around = surroundings::whole(app, tenant, opened).await?;
+    let command = Command::LoseEnvironment(LoseEnvironment {
+        environment,
+        by: preempted.by.clone(),
+        reason: preempted.reason.clone(),
+    });
+    let rule = "environment_lost";
+    let own = envelope(rule, &stream, format!("{rule}:{}", recorded.id))?;
+    let envelope = Envelope {
+        causation: Some(recorded.id),
+        correlation: header.correlation.clone(),
+        trace: own.trace.clone().or_else(|| header.trace.clone()),
+        ..own
+    };
+    settle(handle(app, &app.releases, &stream, &envelope, &command, &around, |_, _| ()).await)
 }
 
 /// The event that makes something necessary, and where.

@@ -12,7 +12,8 @@ use crate::http::call::{Call, DryRun, NoBody};
 
 /// Close a completed release
 ///
-/// Every item is closed, those that outlive their step too. Nothing but amendments follows.
+/// Every item is closed, those that outlive their step too; or the release was rolled back, aborted or superseded, and
+/// what that asks for is done. Nothing but amendments follows.
 /// Role: `release_manager`.
 #[utoipa::path(
     post,
