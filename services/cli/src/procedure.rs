@@ -1,4 +1,4 @@
-//! `shiplog procedure lint|show`
+//! `shiplog procedure lint|list|show`
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use release::Procedure;
-use release::procedures::{built_in, lint};
+use release::procedures::{BUILT_IN, BUILT_IN_FORCE, VARIANTS, built_in, lint, variant};
 use server::yaml::{self, Document};
 
 use crate::Outcome;
@@ -25,10 +25,15 @@ enum Action {
         /// The file.
         file: PathBuf,
     },
-    /// Print a procedure as a checklist: a file, or a built-in version.
+    /// List the built-in procedures: those that releases pin, and variants to publish as your own.
+    List,
+    /// Print a procedure as a checklist: a built-in one by its name, or a file.
     Show {
-        /// The file; the built-in `product-release` that new releases pin when absent.
-        file: Option<PathBuf>,
+        /// A name of the list, or a file; the built-in `product-release` that new releases pin when absent.
+        procedure: Option<PathBuf>,
+        /// Print it as JSON, as it can be published.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -36,13 +41,43 @@ impl ProcedureArgs {
     pub fn run(self) -> Outcome {
         match self.action {
             Action::Lint { file } => check(&file),
-            Action::Show { file: Some(file) } => show(&read(&file)?.0),
-            Action::Show { file: None } => {
-                let newest = built_in(release::procedures::BUILT_IN_FORCE);
-                show(&serde_json::from_slice(newest.unwrap_or_default())?)
+            Action::List => list(),
+            Action::Show { procedure, json } => {
+                let procedure = named(procedure.as_deref())?;
+                if json {
+                    print(&format!("{}\n", serde_json::to_string_pretty(&procedure)?))
+                } else {
+                    show(&procedure)
+                }
             }
         }
     }
+}
+
+/// By the name of a built-in one, else from a file.
+fn named(procedure: Option<&Path>) -> Result<Procedure, Box<dyn std::error::Error + Send + Sync>> {
+    let name = procedure.and_then(Path::to_str);
+    if name.is_none_or(|name| name == "product-release") {
+        return Ok(serde_json::from_slice(built_in(BUILT_IN_FORCE).unwrap_or_default())?);
+    }
+    match name.and_then(variant) {
+        Some(built) => Ok(built?),
+        None => Ok(read(procedure.unwrap_or(Path::new("")))?.0),
+    }
+}
+
+fn list() -> Outcome {
+    let mut text = String::new();
+    for (version, bytes) in BUILT_IN {
+        let procedure: Procedure = serde_json::from_slice(bytes)?;
+        let force = if *version == BUILT_IN_FORCE { ", which new releases pin" } else { "" };
+        writeln!(text, "{:<24}version {version} of the procedure{force}", procedure.name.to_string())?;
+    }
+    for (name, _) in VARIANTS {
+        let procedure = named(Some(Path::new(name)))?;
+        writeln!(text, "{name:<24}{}", procedure.title)?;
+    }
+    print(&text)
 }
 
 fn check(file: &Path) -> Outcome {
@@ -97,6 +132,10 @@ fn show(procedure: &Procedure) -> Outcome {
         }
         writeln!(text, "   => {}\n", step.expected_output)?;
     }
+    print(&text)
+}
+
+fn print(text: &str) -> Outcome {
     match std::io::stdout().write_all(text.as_bytes()) {
         // Whoever reads has seen enough: `shiplog procedure show | head`.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

@@ -150,6 +150,7 @@ events! {
         WindowClosed = "window.closed" / 1;
         ApprovalRequested = "approval.requested" / 1;
         ApprovalGranted = "approval.granted" / 1;
+        StandingApprovalApplied = "approval.standing_applied" / 1;
         ApprovalRejected = "approval.rejected" / 1;
         ApprovalWithdrawn = "approval.withdrawn" / 1;
         ApprovalRevoked = "approval.revoked" / 1;

@@ -36,6 +36,20 @@ pub struct Procedure {
     /// How an emergency goes to production before it is approved; absent: it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<BreakGlassRules>,
+    /// A change of class standard that is small enough needs no approval of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing_approval: Option<StandingApproval>,
+}
+
+/// Given once, by whoever activated this version of the procedure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct StandingApproval {
+    /// How the register of standard changes names it.
+    pub reference: Line,
+    /// How many merged changes are small enough.
+    pub changes_max: u32,
 }
 
 /// What remains when an operator or the on-call authorizes alone.

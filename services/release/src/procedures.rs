@@ -8,6 +8,7 @@ mod decide;
 pub mod difference;
 mod json;
 pub mod lint;
+mod variants;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ use crate::value::{ActorId, Name, Prose, Sha256Hex};
 pub use difference::ProcedureDifference;
 pub use json::{InvalidProcedureJson, ProcedureJson};
 pub use lint::{LintCode, LintFinding, lint};
+pub use variants::{VARIANTS, variant};
 
 /// How many versions may be published under one name.
 pub const MAX_VERSIONS: usize = 200;

@@ -275,6 +275,7 @@ impl Release {
             | ReleaseEvent::AuthorizationExpired(_) => self.copy_go(fact),
             ReleaseEvent::ApprovalRequested(_)
             | ReleaseEvent::ApprovalGranted(_)
+            | ReleaseEvent::StandingApprovalApplied(_)
             | ReleaseEvent::ApprovalRejected(_)
             | ReleaseEvent::ApprovalWithdrawn(_)
             | ReleaseEvent::ApprovalRevoked(_)

@@ -5,6 +5,7 @@
 //! Rules run only while a command is decided. What they said is recorded, and never computed again.
 
 mod finding;
+mod low_risk;
 mod reading;
 mod signature;
 mod why;
@@ -58,6 +59,7 @@ use crate::procedure::Policy;
 use crate::verdict::{Cause, Verdict};
 
 pub use finding::Findings;
+pub use low_risk::low_risk;
 pub use reading::{Read, Reading};
 pub use why::{MissingFact, Question, why};
 

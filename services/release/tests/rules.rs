@@ -15,6 +15,7 @@ mod step4;
 mod step5;
 mod step6;
 mod step7;
+mod variants;
 mod walk;
 mod why;
 

@@ -78,7 +78,9 @@ pub fn judge(
     let detectable = &canary.detectable;
     let base = errors.1.rate().unwrap_or(0.0).max(detectable.rate_floor);
     let minimum = detectable_ratio(base, requests, errors.1.requests, detectable.alpha, detectable.power);
-    let shows = minimum.is_some_and(|ratio| ratio <= detectable.ratio_max);
+    // Without a control there is no increase to show: what is held to a maximum is seen as it is.
+    let compares = canary.error_rate().is_none_or(JudgedMetric::compares);
+    let shows = !compares || minimum.is_some_and(|ratio| ratio <= detectable.ratio_max);
     let came = canary
         .must_have()
         .map(|metric| {
@@ -214,7 +216,7 @@ impl Comparison<'_> {
             let row = absent(expected(least), &requests.to_string(), Cause::Value);
             return (Outcome::TooLittle, Some(row));
         }
-        if control.values.is_empty() {
+        if control.values.is_empty() && metric.compares() {
             let row = absent(expected("a control to compare with".into()), "none", Cause::Absent);
             return (Outcome::TooLittle, Some(row));
         }
@@ -231,7 +233,8 @@ impl Comparison<'_> {
     fn error_rate(&self, metric: &JudgedMetric) -> (bool, String, String) {
         let (canary, control) = self.errors(metric);
         let p = more_errors(canary, control);
-        let high = exceeds(metric, canary, control) && p < self.alpha;
+        let above = metric.maximum.zip(canary.rate()).is_some_and(|(maximum, rate)| rate > maximum);
+        let high = above || (exceeds(metric, canary, control) && p < self.alpha);
         let rate = |errors: Errors| rounded(errors.rate().unwrap_or(0.0));
         let limit = format!("not {} at alpha {}", worse_than(metric), self.alpha);
         let observed = format!(
@@ -430,7 +433,8 @@ impl Comparison<'_> {
         let control = self.values(self.control, metric);
         let few = requests < self.limits.canary.intervals.requests_min;
         let by_requests = matches!(metric.test, MetricTest::ErrorRate | MetricTest::Rank);
-        if canary.values.is_empty() || control.values.is_empty() || (by_requests && few) {
+        let nothing_beside = control.values.is_empty() && metric.compares();
+        if canary.values.is_empty() || nothing_beside || (by_requests && few) {
             return Outcome::NoData;
         }
         let high = match metric.test {

@@ -258,6 +258,13 @@ impl MetricGroup {
     }
 }
 
+impl JudgedMetric {
+    /// It is held to the control, not to a maximum alone.
+    pub fn compares(&self) -> bool {
+        self.ratio.is_some() || self.difference.is_some()
+    }
+}
+
 impl CanaryThresholds {
     /// The error rate that floors, looks and rules C2 and C5 read.
     pub fn error_rate(&self) -> Option<&JudgedMetric> {

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::judge::reading;
 use super::{
     Around, Context, Decided, Decision, current_candidate, moving, not_ended, one, person, refuse, role,
     whole,
@@ -10,7 +11,7 @@ use crate::actor::Role;
 use crate::command::{GrantApproval, RejectApproval, RequestApproval, WithdrawApproval};
 use crate::event::{
     ApprovalGranted, ApprovalRejected, ApprovalRequested, ApprovalRevoked, ApprovalWithdrawn, Assurance,
-    Interval, ItemJudged, Meaning, ReleaseEvent, RevocationCause,
+    ChangeClass, Interval, ItemJudged, Meaning, ReleaseEvent, RevocationCause, StandingApprovalApplied,
 };
 use crate::guard::fresh_sign_in;
 use crate::procedure::{Policy, Procedure};
@@ -18,6 +19,7 @@ use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{
     Approval, ApprovalGrant, ApprovalStatus, Candidate, CandidateStatus, ItemStatus, Release,
 };
+use crate::rule::low_risk;
 use crate::value::{ActorId, Digest, ItemNumber, ReleaseId, Sha256Hex};
 use crate::verdict::{Cause, Row, Verdict};
 
@@ -64,8 +66,9 @@ pub fn request(release: &Release, body: &RequestApproval, ctx: &Context<'_>) -> 
         let code = if frozen { RefusalCode::FreezeActive } else { RefusalCode::GateClosed };
         return Err(Refusal::new(code, format!("{} rows do not hold", open.len())).with_rows(open));
     }
-    one(ApprovalRequested {
-        request: (ctx.event_id)(0),
+    let request = (ctx.event_id)(0);
+    let mut events: Vec<Decided<ReleaseEvent>> = vec![Decided::now(ApprovalRequested {
+        request,
         candidate: candidate.number,
         window,
         class: release.class(),
@@ -74,7 +77,47 @@ pub fn request(release: &Release, body: &RequestApproval, ctx: &Context<'_>) -> 
         rows,
         note: body.note.clone(),
         inputs: ctx.around.snapshots.inputs(),
-    })
+    })];
+    events.extend(standing(release, candidate, request, ctx).into_iter().flatten());
+    Ok(events)
+}
+
+/// The approval that the procedure was given for changes like this one, where they are no larger; nothing
+/// when somebody has to sign.
+fn standing(
+    release: &Release,
+    candidate: &Candidate,
+    request: Uuid,
+    ctx: &Context<'_>,
+) -> Option<[Decided<ReleaseEvent>; 2]> {
+    let rules = ctx.around.procedure.standing_approval.as_ref()?;
+    let item = ctx.around.procedure.approval_item()?;
+    let rejected = !rejections(release, candidate, ctx.around).is_empty();
+    if release.class() != ChangeClass::Standard || rejected {
+        return None;
+    }
+    let rows = low_risk(&reading(release, item, ctx), rules.changes_max).rows;
+    if rows.iter().any(|row| !row.ok) {
+        return None;
+    }
+    let reference = rules.reference.clone();
+    let row = Row::ok(
+        "standing_approval",
+        &whole(),
+        format!("approval/{request}/standing"),
+        "a standing approval of changes like this".into(),
+        reference.to_string(),
+    );
+    let judged = ItemJudged {
+        item: item.number,
+        assurance: Assurance::Verified,
+        verdict: Verdict::of("standing_approval", RULE_VERSION, vec![row]),
+        candidate: Some(candidate.number),
+        rests_on: None,
+        valid_until: None,
+        reopens: None,
+    };
+    Some([Decided::now(StandingApprovalApplied { request, reference, rows }), Decided::now(judged)])
 }
 
 fn window_ahead(release: &Release, ctx: &Context<'_>) -> Result<Interval, Refusal> {

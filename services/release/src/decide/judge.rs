@@ -168,6 +168,7 @@ impl Touched {
                 | ReleaseEvent::ReleaseOutcomeSet(_) => Reads::ROLLBACK,
                 ReleaseEvent::ApprovedAfterStart(_)
                 | ReleaseEvent::ApprovalGranted(_)
+                | ReleaseEvent::StandingApprovalApplied(_)
                 | ReleaseEvent::ApprovalRevoked(_)
                 | ReleaseEvent::ApprovalConsumed(_)
                 | ReleaseEvent::ApprovalExpired(_) => Reads::APPROVAL,

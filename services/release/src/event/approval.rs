@@ -49,6 +49,9 @@ data! {
         inputs: Vec<Input>,
     };
 
+    /// The procedure's standing approval covers it, so nobody signs.
+    StandingApprovalApplied { request: Uuid, reference: Line, rows: Vec<Row>, };
+
     /// The end of this request.
     ApprovalRejected { request: Uuid, reason: Prose, };
     ApprovalWithdrawn { request: Uuid, reason: Prose, };

@@ -45,6 +45,9 @@ pub struct Approval {
     pub note: Option<Prose>,
     #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub grants: Vec<ApprovalGrant>,
+    /// The standing approval that covers it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Line>,
     #[serde(flatten)]
     pub status: ApprovalStatus,
 }
@@ -367,6 +370,7 @@ impl Release {
                 requested_at: at,
                 note: requested.note.clone(),
                 grants: Vec::new(),
+                standing: None,
                 status: ApprovalStatus::Requested,
             }),
             ReleaseEvent::ApprovalGranted(granted) => {
@@ -382,6 +386,12 @@ impl Release {
                     if granted.effective {
                         approval.status = ApprovalStatus::Granted { at };
                     }
+                }
+            }
+            ReleaseEvent::StandingApprovalApplied(applied) => {
+                if let Some(approval) = self.approvals.iter_mut().find(|a| a.request == applied.request) {
+                    approval.standing = Some(applied.reference.clone());
+                    approval.status = ApprovalStatus::Granted { at };
                 }
             }
             ReleaseEvent::ApprovalRejected(rejected) => {

@@ -26,6 +26,10 @@ impl Judge for PerformanceKept {
         Reads::of(&[EvidenceKind::PerfComparison]).and(Reads::CANDIDATE)
     }
 
+    fn not_applicable(&self, reading: &Reading<'_>, findings: &mut Findings) -> bool {
+        super::rollback_rehearsed::first_release(reading, findings)
+    }
+
     fn judge(&self, reading: &Reading<'_>, findings: &mut Findings) {
         let Some(run) = reading.latest(of::PerfComparison) else {
             let expected = "a comparison with the previous version under load";

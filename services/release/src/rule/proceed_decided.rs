@@ -8,7 +8,8 @@ use super::{Findings, Judge, Reading, Reads, Rule};
 use crate::canary::{CanaryThresholds, Limits, rounded};
 use crate::event::{CanaryVerdict, ProceedDecision, RollbackDecision};
 use crate::evidence::{CanaryRun, EvidenceKind, of};
-use crate::release::{Deployment, Release, Trigger};
+use crate::procedure::CANARY_MONITORED;
+use crate::release::{Deployment, ItemStatus, Release, Trigger};
 use crate::verdict::Cause;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +20,11 @@ pub struct ProceedDecided {}
 impl Judge for ProceedDecided {
     fn reads(&self) -> Reads {
         let recorded = Reads::CANARY.and(Reads::TIMER).and(Reads::PROCEED).and(Reads::TELEMETRY);
-        Reads::of(&[EvidenceKind::CanaryRun]).and(recorded).and(Reads::DEPLOYMENT).and(Reads::ROLLBACK)
+        Reads::of(&[EvidenceKind::CanaryRun])
+            .and(recorded)
+            .and(Reads::DEPLOYMENT)
+            .and(Reads::ROLLBACK)
+            .and(Reads::ITEMS)
     }
 
     fn judge(&self, reading: &Reading<'_>, findings: &mut Findings) {
@@ -28,7 +33,13 @@ impl Judge for ProceedDecided {
             return findings.absent("procedure/thresholds/canary", "how a canary is judged");
         };
         let at = |member: &str| format!("deployment/{}/{member}", deployment.deployment);
-        if is_sampled(deployment) {
+        if without_canary(reading) {
+            // Who decided is recorded here, under their own names.
+            findings.seen_by(true);
+            let both = two_proceed(deployment);
+            let observed = if both { "two people" } else { "fewer" };
+            findings.row(at("canary/verdict"), both, Cause::Value, WITHOUT_CANARY, observed);
+        } else if is_sampled(deployment) {
             seen_by(deployment, findings);
             let judged = of_run(reading, deployment).filter(|last| is_last(limits.canary, last.look));
             match judged {
@@ -66,6 +77,14 @@ impl Judge for ProceedDecided {
 }
 
 const PASS: &str = "pass, or two people who proceed with less; never a failure";
+
+const WITHOUT_CANARY: &str = "two people who proceed without a canary";
+
+/// It was justified and confirmed that traffic cannot be split.
+fn without_canary(reading: &Reading<'_>) -> bool {
+    let item = reading.procedure.item_by_key(CANARY_MONITORED);
+    item.is_some_and(|item| matches!(reading.release.status(item.number), ItemStatus::NotApplicable { .. }))
+}
 
 /// The looks that the procedure plans are over; an extension only adds to them.
 fn is_last(canary: &CanaryThresholds, look: u32) -> bool {
