@@ -289,6 +289,9 @@ commands! {
         config_schema_digest: Sha256Hex,
         /// SHA-256 of the workflow, chart and runbook that deploy it.
         pipeline_digest: Sha256Hex,
+        /// Keys of the features whose paths or tickets changed since the last candidate; absent when that is
+        /// not known.
+        touched_features: List<Line, 200>,
     } defaulted {
         artifacts: List<Artifact, 100>,
         /// Provider account ids or keyed e-mail hashes of the commit authors since the previous version.

@@ -9,7 +9,7 @@ use crate::actor::Role;
 use crate::evidence::{Artifact, Facts, Source, Subject};
 use crate::procedure::{NotApplicableProof, ProcedureRef};
 use crate::release::ExceptionRef;
-use crate::value::{ActorId, CandidateTag, GitSha, ItemNumber, Link, Name, Prose, Sha256Hex, Version};
+use crate::value::{ActorId, CandidateTag, GitSha, ItemNumber, Line, Link, Name, Prose, Sha256Hex, Version};
 use crate::verdict::Verdict;
 
 /// What the log and the loop that feeds it need to know of an event.
@@ -386,6 +386,8 @@ data! {
         migration_set_digest: Sha256Hex,
         config_schema_digest: Sha256Hex,
         pipeline_digest: Sha256Hex,
+        /// Features that changed since the last candidate, where that is known.
+        touched_features: Vec<Line>,
     };
 
     /// Values that followed the tag; bound once, they never change.

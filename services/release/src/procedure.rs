@@ -247,6 +247,9 @@ pub enum CandidateEffect {
     Unaffected,
     /// A person reaffirms it, unless it changes a risk area of the product: then new evidence.
     RiskAreas,
+    /// New evidence on the features that it touches, a person's word for the rest; new evidence on all of
+    /// them where nobody says which it touches.
+    Features,
     /// One effect while the named digests are equal, stale otherwise.
     Conditional {
         #[cfg_attr(feature = "openapi", schema(max_items = 3))]

@@ -359,6 +359,7 @@ fn effect(effect: &CandidateEffect) -> String {
         CandidateEffect::Stale => "stale".to_owned(),
         CandidateEffect::Revoke => "revoke".to_owned(),
         CandidateEffect::Unaffected => "unaffected".to_owned(),
+        CandidateEffect::Features => "features".into(),
         CandidateEffect::RiskAreas => "risk_areas".to_owned(),
         CandidateEffect::Conditional { equal, then } => {
             let then = match then {

@@ -6,6 +6,7 @@ mod candidates;
 mod duties;
 mod exceptions;
 mod monitored;
+mod not_applicable;
 mod policy;
 mod samples;
 mod step1;

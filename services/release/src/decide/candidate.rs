@@ -65,6 +65,7 @@ pub fn tagged(release: &Release, body: &TagCandidate, ctx: &Context<'_>) -> Deci
         migration_set_digest: body.migration_set_digest.clone(),
         config_schema_digest: body.config_schema_digest.clone(),
         pipeline_digest: body.pipeline_digest.clone(),
+        touched_features: body.touched_features.as_ref().map(|touched| touched.to_vec()),
     })
 }
 
@@ -137,7 +138,12 @@ fn on_candidate(
         CandidateEffect::Reevaluate | CandidateEffect::Reaffirm => EffectKind::Reaffirm,
         CandidateEffect::RiskAreas if touches_risk => EffectKind::Stale,
         CandidateEffect::RiskAreas => EffectKind::Reaffirm,
-        CandidateEffect::Stale => EffectKind::Stale,
+        CandidateEffect::Features
+            if new.touched_features.as_ref().is_some_and(|touched| touched.is_empty()) =>
+        {
+            EffectKind::Reaffirm
+        }
+        CandidateEffect::Stale | CandidateEffect::Features => EffectKind::Stale,
         CandidateEffect::Revoke => EffectKind::Revoked,
         CandidateEffect::Conditional { equal, then } => {
             let unchanged = old.is_some_and(|old| equal.iter().all(|digest| same_digest(*digest, old, new)));

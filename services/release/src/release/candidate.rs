@@ -9,7 +9,7 @@ use crate::event::{
     CandidateBound, CandidateRejected, CandidateTagMutated, CandidateTagged, Fact, ReleaseEvent,
 };
 use crate::evidence::Artifact;
-use crate::value::{ActorId, CandidateTag, GitSha, Prose, Sha256Hex};
+use crate::value::{ActorId, CandidateTag, GitSha, Line, Prose, Sha256Hex};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -28,6 +28,10 @@ pub struct Candidate {
     pub pipeline_digest: Option<Sha256Hex>,
     #[cfg_attr(feature = "openapi", schema(max_items = 500, value_type = Vec<crate::value::Line>))]
     pub authors: Vec<String>,
+    /// Features that changed since the last candidate, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 200))]
+    pub touched_features: Option<Vec<Line>>,
     pub tagged_by: ActorId,
     pub tagged_at: Timestamp,
     pub tagged_at_revision: u64,
@@ -97,6 +101,7 @@ impl Release {
             config_schema_digest: tagged.config_schema_digest.clone(),
             pipeline_digest: tagged.pipeline_digest.clone(),
             authors: tagged.authors.clone(),
+            touched_features: tagged.touched_features.clone(),
             tagged_by: by.clone(),
             tagged_at: at,
             tagged_at_revision: fact.revision,

@@ -194,6 +194,9 @@ impl<'a> Reading<'a> {
         if commit_of(&evidence.recorded.facts) == Some(&candidate.commit_sha) {
             return true;
         }
+        if self.item.on_new_candidate == CandidateEffect::Features {
+            return evidence.revision > candidate.tagged_at_revision || self.is_untouched(evidence);
+        }
         match (&self.item.on_new_candidate, &evidence.recorded.subject) {
             (CandidateEffect::Unaffected | CandidateEffect::Reaffirm | CandidateEffect::RiskAreas, _) => true,
             (_, Subject::Candidate { number }) if *number == candidate.number => true,
@@ -205,6 +208,19 @@ impl<'a> Reading<'a> {
             (CandidateEffect::Stale, _) => evidence.revision > candidate.tagged_at_revision,
             (_, _) => true,
         }
+    }
+
+    /// No candidate since changed the feature that the evidence is about, as far as all of them say so.
+    fn is_untouched(&self, evidence: &Evidence) -> bool {
+        let feature = match &evidence.recorded.facts {
+            Facts::Ticket(ticket) => Some(&ticket.key),
+            Facts::Commit(_) => None,
+            _ => return false,
+        };
+        let later = self.release.candidates.iter().filter(|c| c.tagged_at_revision > evidence.revision);
+        later
+            .map(|candidate| candidate.touched_features.as_ref())
+            .all(|touched| touched.is_some_and(|touched| feature.is_none_or(|key| !touched.contains(key))))
     }
 
     /// Some of the evidence came after the candidate was tagged, or is about its commit.

@@ -166,6 +166,7 @@ pub fn tag(n: u32) -> TagCandidate {
         migration_set_digest: Some(sha256('a')),
         config_schema_digest: Some(sha256('b')),
         pipeline_digest: Some(sha256('c')),
+        touched_features: None,
         artifacts: List::default(),
         authors: list(vec![line("github:101")]),
         changed_paths: List::default(),

@@ -199,3 +199,71 @@ fn given_a_message_that_a_machine_sent_a_person_confirms_it_for_the_new_candidat
     let story = story.when(release::spec::alice(), reaffirm, &around()).accepted();
     assert!(story.state.status(item("4.3")).is_closed());
 }
+
+/// Two features were accepted for the first candidate.
+fn two_features() -> Spec<Release> {
+    let story = through(2);
+    let both = patched(honest("3.4", &story).remove(0), &json!({"features": ["PAY-5", "PAY-6"]}));
+    let ticket = honest("3.4", &story).remove(1);
+    let other = patched(ticket.clone(), &json!({"key": "PAY-6"}));
+    let story = story.reported("3.4", both).reported("3.4", ticket).reported("3.4", other).signed("3.4");
+    assert!(story.state.status(item("3.4")).is_closed(), "{:#?}", story.failing("3.4"));
+    story.minutes_later(1)
+}
+
+/// The second candidate, which says what it touches, up to Gate 2.
+fn touching(story: Spec<Release>, touched: Option<&[&str]>) -> Spec<Release> {
+    let touched_features = touched.map(|touched| list(touched.iter().map(|key| line(key)).collect()));
+    let new = TagCandidate { touched_features, ..tag(2) };
+    let bind = Command::BindCandidate { number: 2, body: bind('1') };
+    let story = story.when(bob(), Command::TagCandidate(new), &around()).accepted();
+    let story = story.when(robot(), bind, &around()).accepted().minutes_later(1);
+    (1..=2).fold(story, |story, step| story.step_reported(step))
+}
+
+fn features_of_the_commit(story: Spec<Release>) -> Spec<Release> {
+    let both = patched(honest("3.4", &story).remove(0), &json!({"features": ["PAY-5", "PAY-6"]}));
+    story.reported("3.4", both)
+}
+
+#[test]
+fn given_a_candidate_that_touches_one_feature_that_one_is_tested_again_and_people_sign_for_the_rest() {
+    let story = features_of_the_commit(touching(two_features(), Some(&["PAY-5"])));
+    story.fails("3.4", &[("ticket/PAY-5", release::verdict::Cause::Absent)]);
+    let ticket = honest("3.4", &story).remove(1);
+    let story = story.reported("3.4", ticket);
+    // What was seen of the other still counts, with the word of both for the new candidate.
+    assert!(!story.state.status(item("3.4")).is_closed());
+    let story = story.signed("3.4");
+    assert!(story.state.status(item("3.4")).is_closed());
+}
+
+#[test]
+fn given_a_candidate_that_touches_no_feature_people_reaffirm_and_nothing_is_tested_again() {
+    let story = touching(two_features(), Some(&[]));
+    assert!(matches!(story.state.status(item("3.4")), ItemStatus::Stale { reaffirmable: true, .. }));
+    let body = || release::command::ReaffirmItem { statement: None };
+    let reaffirm = || Command::ReaffirmItem { item: item("3.4"), body: body() };
+    let story = story.when(release::spec::carol(), reaffirm(), &around()).accepted();
+    assert!(!story.state.status(item("3.4")).is_closed());
+    let story = story.when(release::spec::frank(), reaffirm(), &around()).accepted();
+    assert!(story.state.status(item("3.4")).is_closed());
+}
+
+#[test]
+fn given_a_candidate_that_does_not_say_what_it_touches_everything_is_tested_again() {
+    let story = features_of_the_commit(touching(two_features(), None));
+    let absent = release::verdict::Cause::Absent;
+    story.fails("3.4", &[("ticket/PAY-5", absent), ("ticket/PAY-6", absent)]);
+}
+
+#[test]
+fn given_a_feature_that_an_earlier_candidate_touched_it_is_not_accepted_by_a_later_one_that_does_not() {
+    let story = touching(two_features(), Some(&["PAY-6"]));
+    let new = TagCandidate { touched_features: Some(list(vec![])), ..tag(3) };
+    let bind = Command::BindCandidate { number: 3, body: bind('1') };
+    let story = story.when(bob(), Command::TagCandidate(new), &around()).accepted();
+    let story = story.when(robot(), bind, &around()).accepted().minutes_later(1);
+    let story = features_of_the_commit((1..=2).fold(story, |story, step| story.step_reported(step)));
+    story.fails("3.4", &[("ticket/PAY-6", release::verdict::Cause::Absent)]);
+}

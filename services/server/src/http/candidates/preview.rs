@@ -81,6 +81,7 @@ async fn answer(app: &App, caller: &Caller, id: &ReleaseId, next: NextCandidate)
         migration_set_digest: next.migration_set_digest,
         config_schema_digest: next.config_schema_digest,
         pipeline_digest: next.pipeline_digest,
+        touched_features: None,
     };
     let actor = caller.actor(Some(id.product()))?;
     let ctx = Context { now: app.clock.now(), actor: &actor, event_id: &|_| Uuid::nil(), around: &around };
