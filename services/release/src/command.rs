@@ -174,6 +174,7 @@ pub enum Command {
         deployment: Uuid,
         body: DecideProceed,
     },
+    PlanLowTraffic(PlanLowTraffic),
     CaptureBaseline(CaptureBaseline),
     /// Sent when the time has passed.
     ElapseTimer {

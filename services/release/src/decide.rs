@@ -216,6 +216,7 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
         Command::ReportMigrations { deployment, body } => {
             monitoring::migrations(release, *deployment, body, ctx)
         }
+        Command::PlanLowTraffic(body) => deployment::plan_low_traffic(release, body, ctx),
         Command::CaptureBaseline(body) => monitoring::baseline(release, body, ctx),
         Command::ElapseTimer { timer } => monitoring::elapse(release, *timer, ctx),
         Command::MarkMonitoringOverrun { deployment } => monitoring::overrun(release, *deployment, ctx),

@@ -169,6 +169,7 @@ events! {
         AuthorizationExpired = "production.authorization_expired" / 1;
         DeploymentStarted = "deployment.started" / 1;
         CanaryPlanned = "canary.planned" / 1;
+        LowTrafficPlanned = "canary.low_traffic_planned" / 1;
         CanaryEvaluated = "canary.evaluated" / 1;
         DeploymentObserved = "deployment.observed" / 1;
         DeploymentFinished = "deployment.finished" / 1;

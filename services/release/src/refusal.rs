@@ -186,6 +186,8 @@ refusals! {
         "The procedure asks whoever approves to have signed in lately. Sign in again, so that the token's auth_time is newer, and send the same request.";
     BreakGlassNotAllowed = "break_glass_not_allowed", State, "Break-glass is not allowed",
         "Only a release of class emergency goes to production without an approval, and only where its procedure says how. The row names what is not so.";
+    LowTrafficNotPlanned = "low_traffic_not_planned", State, "Low traffic cannot be planned so",
+        "A procedure may let a release plan for a canary that few requests reach, with a share inside the band. The row names what is not so.";
     BasisChanged = "basis_changed", Precondition, "What you saw has changed",
         "The basis is the hash of the rows the caller saw, and they are not what holds now. The rows are those that differ; read again, then decide.";
     RollCallRoleUnknown = "roll_call_role_unknown", Content, "Role is not in the roll-call",

@@ -17,8 +17,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::event::{ChangeClass, EventData, Fact, Outcome, ReleaseEvent, ReleaseOpened, Signatory};
-use crate::procedure::{Item, Procedure, Rule, Step};
+use crate::event::{
+    ChangeClass, Compensation, EventData, Fact, LowTrafficPlanned, Outcome, ReleaseEvent, ReleaseOpened,
+    Signatory,
+};
+use crate::procedure::{Item, Procedure, Rule, Step, Thresholds};
 use crate::shared::Shared;
 use crate::value::{ActorId, ItemNumber, Prose, ReleaseId};
 
@@ -59,6 +62,8 @@ pub struct Release {
     pub waivers: Shared<BTreeMap<Uuid, Waiver>>,
     pub comments: Shared<Vec<Comment>>,
     pub window: Option<Window>,
+    /// How a canary is judged that few requests reach, where that was planned.
+    pub low_traffic: Option<LowTrafficPlanned>,
     /// Every request for approval, oldest first; so are the lists below.
     pub approvals: Shared<Vec<Approval>>,
     /// The latest answer of each person in each role.
@@ -214,6 +219,15 @@ impl Release {
         self.opened.as_ref().map_or(ChangeClass::Normal, |opened| opened.class)
     }
 
+    /// How long production is watched after the rollout.
+    pub fn monitoring_s(&self, thresholds: &Thresholds) -> u64 {
+        let longer = |plan: &LowTrafficPlanned| plan.compensation == Compensation::LongerMonitoring;
+        if self.low_traffic.as_ref().is_some_and(longer) {
+            return thresholds.monitoring_max_s;
+        }
+        thresholds.monitoring_min_s.of(self.class())
+    }
+
     /// The key people know it by; `None` until it is opened.
     pub fn id(&self) -> Option<ReleaseId> {
         self.opened.as_ref().map(|opened| ReleaseId::of(&opened.product, &opened.version))
@@ -283,6 +297,7 @@ impl Release {
             | ReleaseEvent::ApprovalExpired(_) => self.copy_approval(fact),
             ReleaseEvent::DeploymentStarted(_)
             | ReleaseEvent::CanaryPlanned(_)
+            | ReleaseEvent::LowTrafficPlanned(_)
             | ReleaseEvent::CanaryEvaluated(_)
             | ReleaseEvent::DeploymentObserved(_)
             | ReleaseEvent::DeploymentFinished(_)
@@ -364,6 +379,7 @@ impl Release {
                 }
                 self.revoke_waivers(at);
                 self.window = None;
+                self.low_traffic = None;
                 self.roll_call.clear();
                 self.gates.clear();
             }

@@ -5,6 +5,7 @@ mod canary;
 mod candidates;
 mod duties;
 mod exceptions;
+mod low_traffic;
 mod monitored;
 mod not_applicable;
 mod policy;

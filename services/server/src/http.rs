@@ -22,6 +22,7 @@ pub mod inbox;
 pub mod items;
 pub mod leases;
 pub mod lists;
+pub mod low_traffic;
 pub mod openapi;
 pub mod operations;
 pub mod people;
@@ -101,6 +102,7 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{release}/gates/{{step}}")).get(gates::get::handler));
     add(at(&format!("{release}/why")).get(releases::why::handler));
     let request = format!("{release}/approvals/requests");
+    add(at(&format!("{release}/low-traffic")).post(low_traffic::plan::handler));
     add(at(&format!("{release}/window")).post(window::set::handler).get(window::get::handler));
     add(at(&request).post(approvals::request::handler).get(approvals::list::handler));
     add(at(&format!("{request}/{{request}}")).get(approvals::get::handler));

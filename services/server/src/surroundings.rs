@@ -88,6 +88,7 @@ fn compares_people(command: &Command) -> bool {
     match command {
         Command::AttestItem { .. }
         | Command::ReaffirmItem { .. }
+        | Command::ApproveAfterStart { .. }
         | Command::GrantWaiver { .. }
         | Command::DenyWaiver { .. }
         | Command::ConfirmNotApplicable { .. }

@@ -8,7 +8,7 @@ use super::clock::{coverage, long, sample_times, seconds, total};
 use super::statistics::{count, mean};
 use super::thresholds::{Direction, MonitoredMetric, MonitoringLimit, NanPolicy};
 use super::{Limits, Telemetry, rounded};
-use crate::event::{ChangeClass, Interval, SampleSeries};
+use crate::event::{Interval, SampleSeries};
 use crate::evidence::{Facts, Metric};
 use crate::procedure::{MONITORING_COMPLETED, Procedure};
 use crate::release::{Deployment, DeploymentState, Release, TimerStatus};
@@ -134,7 +134,7 @@ pub struct MonitoringTime {
 pub fn time(
     deployment: &Deployment,
     limits: &Limits<'_>,
-    class: ChangeClass,
+    planned_s: u64,
     now: Timestamp,
 ) -> Option<MonitoringTime> {
     let telemetry = &deployment.canary.as_ref()?.telemetry;
@@ -143,7 +143,7 @@ pub fn time(
     Some(MonitoringTime {
         silent: heard.last.is_some_and(|last| now.duration_since(last) > seconds(rules.gap_s)),
         counted_s: whole_seconds(heard.counted(from, now)),
-        elapses_at: from + duration(limits.thresholds.monitoring_min_s.of(class)) + heard.gaps,
+        elapses_at: from + duration(planned_s) + heard.gaps,
     })
 }
 
@@ -163,7 +163,7 @@ pub fn of(
         .filter(|timer| matches!(timer.status, TimerStatus::Elapsed { .. }))
         .map(|timer| timer.elapses_at);
     let baselines = Baselines::of(release, deployment.started_at);
-    judge(deployment, baselines, &limits, release.class(), elapsed, now)
+    judge(deployment, baselines, &limits, release.monitoring_s(&procedure.thresholds), elapsed, now)
 }
 
 /// None before T0, and for a procedure that judges nothing after it.
@@ -171,7 +171,7 @@ pub fn judge(
     deployment: &Deployment,
     baselines: Baselines<'_>,
     limits: &Limits<'_>,
-    class: ChangeClass,
+    planned_s: u64,
     elapsed: Option<Timestamp>,
     now: Timestamp,
 ) -> Option<MonitoringVerdict> {
@@ -180,7 +180,6 @@ pub fn judge(
     let last_sample = Heard::of(telemetry, limits, from, now).last;
     let over = elapsed.unwrap_or(now);
     let heard = Heard::of(telemetry, limits, from, over);
-    let planned_s = limits.thresholds.monitoring_min_s.of(class);
     let counted_s = whole_seconds(heard.counted(from, over));
     let until = from + duration(planned_s) + heard.gaps;
     let came = heard.coverage.unwrap_or(0.0);

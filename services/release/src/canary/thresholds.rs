@@ -68,6 +68,9 @@ limits! {
         critical: CriticalLimits,
         #[cfg_attr(feature = "openapi", schema(max_items = 24))]
         metrics: Vec<JudgedMetric>,
+    } optional {
+        /// What an insufficient verdict takes; `two_person` when absent.
+        low_traffic: LowTraffic,
     };
 
     Look { at_s: u32, alpha: f64, };
@@ -222,6 +225,12 @@ words! {
         Restarts,
     }
     MetricGroup { Errors, Latency, Database, Saturation, }
+    LowTraffic {
+        /// Two people who decide to proceed.
+        TwoPerson,
+        /// One, where the release planned for it before its approval; else two.
+        Planned,
+    }
     UndecidedPolicy {
         /// It waits for people.
         Propose,

@@ -23,6 +23,9 @@ use crate::verdict::Row;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Production {
+    /// How a canary is judged that few requests reach, where that was planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low_traffic: Option<crate::event::LowTrafficPlanned>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
     /// The last request for approval, and how it stands.
@@ -147,6 +150,7 @@ pub fn production(release: &Release, procedure: &Procedure) -> Production {
     let due = schedule(release, procedure, &Snapshots::default());
     Production {
         window: release.window.clone(),
+        low_traffic: release.low_traffic.clone(),
         approval: release.approvals.last().map(|approval| ApprovalSummary {
             request: approval.request,
             candidate: approval.candidate,

@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use crate::actor::Role;
 use crate::event::{
-    Answer, DeploymentOutcome, Meaning, Probe, ProceedDecision, RollbackDecision, RollbackMode, Sample,
+    Answer, Compensation, DeploymentOutcome, Meaning, Probe, ProceedDecision, RollbackDecision, RollbackMode,
+    Sample,
 };
 use crate::evidence::{Artifact, Metric, Migration};
 use crate::value::{Line, Link, List, Name, Prose, ReleaseId, Sha256Hex, Version};
@@ -82,6 +83,15 @@ commands! {
     DecideProceed { decision: ProceedDecision, reason: Prose, } optional {
         /// The hash of the rows the caller saw.
         basis: Sha256Hex,
+    };
+
+    /// Before production is approved, which binds it: how a canary is judged that few requests will reach.
+    PlanLowTraffic {
+        /// The smallest share of traffic that the platform can give the canary.
+        #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 100))]
+        share_percent: f64,
+        compensation: Compensation,
+        reason: Prose,
     };
 
     CaptureBaseline { source: Line, from: Timestamp, to: Timestamp, metrics: List<Metric, 100>, } optional {

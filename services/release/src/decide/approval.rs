@@ -221,6 +221,10 @@ pub fn bound(release: &Release, procedure: &Procedure) -> Vec<Row> {
     if let Some(window) = release.open_window() {
         bind("window".into(), window.to_string());
     }
+    if let Some(plan) = &release.low_traffic {
+        let plan = format!("{} % and {}", plan.share_percent, plan.compensation.as_str());
+        bind("canary/low_traffic".into(), plan);
+    }
     bind(CLASS.into(), release.class().as_str().into());
     for item in procedure.items().filter(|item| procedure.is_bound_by_approval(item)) {
         rows.push(item_row(BINDING, release, item.number));

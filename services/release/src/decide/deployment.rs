@@ -6,17 +6,19 @@ use uuid::Uuid;
 use super::approval::hash;
 use super::authorization::{Go, effective, go, live, reservation};
 use super::{
-    Context, Decided, Decision, current_candidate, may_preempt, moving, opened, person, refuse, role, whole,
+    Context, Decided, Decision, current_candidate, may_preempt, moving, one, opened, person, refuse, role,
+    whole,
 };
 use crate::actor::Role;
-use crate::command::{DecideProceed, FinishDeployment, StartDeployment};
+use crate::canary::LowTraffic;
+use crate::command::{DecideProceed, FinishDeployment, PlanLowTraffic, StartDeployment};
 use crate::event::{
     ApprovalConsumed, CanaryPlanned, CanaryVerdict, DeploymentFinished, DeploymentOutcome, DeploymentStarted,
-    Effect, EffectKind, EnvironmentPurpose, LeaseOpened, ProceedDecided, ProceedDecision, ReleaseEvent,
-    TimerCancelled, TimerCause, TimerStarted,
+    Effect, EffectKind, EnvironmentPurpose, LeaseOpened, LowTrafficPlanned, ProceedDecided, ProceedDecision,
+    ReleaseEvent, TimerCancelled, TimerCause, TimerStarted,
 };
 use crate::evidence::Artifact;
-use crate::guard::second_person;
+use crate::guard::{failed, second_person};
 use crate::procedure::{MONITORING_COMPLETED, Procedure, ROLLBACK_ENVIRONMENT_MAINTAINED};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{
@@ -200,7 +202,7 @@ pub fn finish(release: &Release, id: Uuid, body: &FinishDeployment, ctx: &Contex
             deployment: id,
             item: item.number,
             started_at: ctx.now,
-            elapses_at: after(thresholds.monitoring_min_s.of(release.class())),
+            elapses_at: after(release.monitoring_s(thresholds)),
         }));
     }
     if let (Some(previous), Some(_)) =
@@ -304,6 +306,40 @@ pub fn proceed_rows(release: &Release, deployment: &Deployment) -> Vec<Row> {
         rows.push(read("canary", passes, "pass at the last look", observed));
     }
     rows
+}
+
+/// Chosen before it is approved: an approval binds it, so a later plan revokes that.
+pub fn plan_low_traffic(release: &Release, body: &PlanLowTraffic, ctx: &Context<'_>) -> Decision {
+    moving(release)?;
+    role(ctx, &[Role::ReleaseManager])?;
+    person(ctx)?;
+    let code = RefusalCode::LowTrafficNotPlanned;
+    let refused = |input: &str, expected: String, observed: String| {
+        let row = failed(code.as_str(), input, expected.clone(), observed, Cause::Value);
+        Err(Refusal::new(code, format!("{input}: expected {expected}")).with_rows(vec![row]))
+    };
+    let thresholds = &ctx.around.procedure.thresholds;
+    let policy = thresholds.canary.as_ref().and_then(|canary| canary.low_traffic);
+    if policy != Some(LowTraffic::Planned) {
+        return refused("procedure/thresholds/canary/low_traffic", "planned".into(), "two_person".into());
+    }
+    let (least, most) = (thresholds.canary_weight_min_percent, thresholds.canary_weight_max_percent);
+    if !(least..=most).contains(&body.share_percent) {
+        let observed = body.share_percent.to_string();
+        return refused("share_percent", format!("{least} to {most}"), observed);
+    }
+    if let Some(running) = release.production_deployments().find(|running| running.in_progress()) {
+        return refuse(RefusalCode::DeploymentRunning, format!("deployment {}", running.deployment));
+    }
+    let planned = LowTrafficPlanned {
+        share_percent: body.share_percent,
+        compensation: body.compensation,
+        reason: body.reason.clone(),
+    };
+    if release.low_traffic.as_ref() == Some(&planned) {
+        return refuse(RefusalCode::NothingChanged, "this is the plan");
+    }
+    one(planned)
 }
 
 pub fn known(release: &Release, id: Uuid) -> Result<&Deployment, Refusal> {

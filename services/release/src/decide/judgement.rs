@@ -298,8 +298,8 @@ impl<'r> Judged<'r> {
     }
 
     fn sync_monitoring(&self, timer: &Timer, now: Timestamp) -> Option<ReleaseEvent> {
-        let class = self.release.class();
-        let time = monitoring::time(self.deployment, &self.limits, class, now)?;
+        let planned_s = self.release.monitoring_s(&self.procedure.thresholds);
+        let time = monitoring::time(self.deployment, &self.limits, planned_s, now)?;
         if time.silent {
             return paused(timer.timer, &timer.status, PauseCause::TelemetryGap, time.counted_s);
         }

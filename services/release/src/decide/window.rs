@@ -21,7 +21,7 @@ pub fn set(release: &Release, body: &SetWindow, ctx: &Context<'_>) -> Decision {
     }
     let thresholds = &ctx.around.procedure.thresholds;
     let canary = if release.class() == ChangeClass::Emergency { 0 } else { thresholds.canary_min_s };
-    let least = canary + thresholds.monitoring_min_s.of(release.class());
+    let least = canary + release.monitoring_s(thresholds);
     let lasts = window.to.duration_since(window.from).as_secs();
     let mut rows = Vec::new();
     let mut check = |input: &str, holds: bool, expected: String, observed: String| {

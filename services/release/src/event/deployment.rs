@@ -116,6 +116,9 @@ data! {
         inputs: Vec<Input>,
     };
 
+    /// So few requests are expected that the canary will show little, and what makes up for it.
+    LowTrafficPlanned { share_percent: f64, compensation: Compensation, reason: Prose, };
+
     TimerStarted {
         timer: Uuid,
         deployment: Uuid,
@@ -153,6 +156,13 @@ data! {
 
 words! {
     EnvironmentPurpose { Staging = "staging", Production = "production", }
+    /// What makes up for a canary that few requests reach.
+    Compensation {
+        /// Requests are made for it.
+        SyntheticLoad = "synthetic_load",
+        /// Production is watched for the longest time of the procedure.
+        LongerMonitoring = "longer_monitoring",
+    }
     DeploymentOutcome { Succeeded = "succeeded", Failed = "failed", }
     ProceedDecision { Proceed = "proceed", Hold = "hold", Abort = "abort", }
     TimerCause {

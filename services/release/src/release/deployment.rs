@@ -396,6 +396,7 @@ impl Release {
                     ..begun(started.deployment, &started.environment, started.purpose)
                 });
             }
+            ReleaseEvent::LowTrafficPlanned(planned) => self.low_traffic = Some(planned.clone()),
             ReleaseEvent::CanaryPlanned(planned) => {
                 if let Some(deployment) = self.deployment_mut(planned.deployment) {
                     let telemetry = Telemetry::new(deployment.started_at, &planned.metrics);

@@ -44,7 +44,7 @@ impl Judge for CanaryMonitored {
             findings.row(at("coverage"), row.ok, Cause::Value, &row.expected, &row.observed);
         }
         // How little power so few requests have is stated with the verdict; two people may accept that.
-        let accepted = two_proceed(deployment);
+        let accepted = accepts_less(reading, deployment);
         for row in last.rows.iter().filter(|row| row.rule == "R1") {
             let member = row.input.rsplit('/').next().unwrap_or(&row.input);
             let expected = format!("{}, or two people who accept less", row.expected);
@@ -92,7 +92,7 @@ fn reported(reading: &Reading<'_>, deployment: &Deployment, limits: &Limits<'_>,
         |gap| *gap <= most,
     );
     let least = limits.canary.requests_min;
-    let enough = run.requests >= least || two_proceed(deployment);
+    let enough = run.requests >= least || accepts_less(reading, deployment);
     let expected = format!("at least {least}, or two people who accept less");
     findings.row(run.at("requests"), enough, Cause::Value, expected, run.requests.to_string());
 }
@@ -132,6 +132,13 @@ pub fn of_run<'a>(reading: &Reading<'a>, deployment: &'a Deployment) -> Option<&
     let run = timer.resets.saturating_add(1);
     let mut evaluations = deployment.canary.as_ref()?.evaluations.iter().map(|one| &*one.evaluated);
     evaluations.rfind(|evaluated| evaluated.run == run)
+}
+
+/// Who proceeds although so few requests show little: two people, or one where it was planned and approved.
+pub fn accepts_less(reading: &Reading<'_>, deployment: &Deployment) -> bool {
+    let last = deployment.decisions.last().map(|last| last.decision);
+    let planned = reading.release.low_traffic.is_some() && last == Some(ProceedDecision::Proceed);
+    planned || two_proceed(deployment)
 }
 
 /// Two people decided to proceed, and nothing else has been decided since.

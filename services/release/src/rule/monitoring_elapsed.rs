@@ -74,7 +74,7 @@ impl Judge for MonitoringElapsed {
             format!("not before {done}"),
             watch.from.to_string(),
         );
-        let needed = reading.procedure.thresholds.monitoring_min_s.of(reading.release.class());
+        let needed = reading.release.monitoring_s(&reading.procedure.thresholds);
         let span = watch.to.duration_since(watch.from).as_secs();
         let long = u64::try_from(span).is_ok_and(|span| span >= needed);
         findings.row(

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::canary_monitored::{is_sampled, of_run, seen_by, serving, two_proceed};
+use super::canary_monitored::{accepts_less, is_sampled, of_run, seen_by, serving, two_proceed};
 use super::{Findings, Judge, Reading, Reads, Rule};
 use crate::canary::{CanaryThresholds, Limits, rounded};
 use crate::event::{CanaryVerdict, ProceedDecision, RollbackDecision};
@@ -43,7 +43,7 @@ impl Judge for ProceedDecided {
             seen_by(deployment, findings);
             let judged = of_run(reading, deployment).filter(|last| is_last(limits.canary, last.look));
             match judged {
-                Some(last) => verdict(findings, at("canary/verdict"), last.verdict, deployment),
+                Some(last) => verdict(reading, findings, at("canary/verdict"), last.verdict, deployment),
                 // Before the last look a failure is final too, and nothing else is.
                 None => {
                     let failed = of_run(reading, deployment)
@@ -91,10 +91,17 @@ fn is_last(canary: &CanaryThresholds, look: u32) -> bool {
     look >= canary.planned_looks()
 }
 
-fn verdict(findings: &mut Findings, input: String, verdict: CanaryVerdict, deployment: &Deployment) {
+fn verdict(
+    reading: &Reading<'_>,
+    findings: &mut Findings,
+    input: String,
+    verdict: CanaryVerdict,
+    deployment: &Deployment,
+) {
     let holds = match verdict {
         CanaryVerdict::Pass => true,
-        CanaryVerdict::Marginal | CanaryVerdict::Insufficient => two_proceed(deployment),
+        CanaryVerdict::Marginal => two_proceed(deployment),
+        CanaryVerdict::Insufficient => accepts_less(reading, deployment),
         CanaryVerdict::Fail => false,
     };
     findings.row(input, holds, Cause::Value, PASS, verdict.as_str());
@@ -126,7 +133,7 @@ fn reported(
     let expected = format!("at most {}, where the control has {}", rounded(limit), rounded(control));
     findings.row(run.at("error_rate"), ours <= limit, Cause::Value, expected, rounded(ours));
     if ours <= limit {
-        verdict(findings, run.at("requests"), power(canary, run.facts()), deployment);
+        verdict(reading, findings, run.at("requests"), power(canary, run.facts()), deployment);
     }
 }
 

@@ -144,7 +144,7 @@ fn time(reading: &Reading<'_>, window: &Read<'_, Metrics>, findings: &mut Findin
     let Some((_, done)) = reading.full_rollout() else { return };
     let expected = format!("not before {done}");
     findings.row(window.at("from"), window.from >= done, Cause::Stale, expected, window.from.to_string());
-    let needed = reading.procedure.thresholds.monitoring_min_s.of(reading.release.class());
+    let needed = reading.release.monitoring_s(&reading.procedure.thresholds);
     let span = window.to.duration_since(window.from).as_secs();
     let long = u64::try_from(span).is_ok_and(|span| span >= needed);
     let expected = format!("at least {needed} seconds");

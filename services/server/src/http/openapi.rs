@@ -13,8 +13,8 @@ use utoipa::OpenApi;
 use super::route::is_unlimited;
 use super::{
     approvals, authorizations, baselines, board, calendar, candidates, comments, deployments, environments,
-    events, evidence, freezes, gates, inbox, items, leases, operations, people, procedures, products,
-    releases, roll_call, rollback_proposals, rollback_triggers, rollbacks, timers, waivers, window,
+    events, evidence, freezes, gates, inbox, items, leases, low_traffic, operations, people, procedures,
+    products, releases, roll_call, rollback_proposals, rollback_triggers, rollbacks, timers, waivers, window,
 };
 
 #[derive(OpenApi)]
@@ -64,6 +64,7 @@ use super::{
         comments::add::handler,
         comments::list::handler,
         comments::get::handler,
+        low_traffic::plan::handler,
         window::set::handler,
         window::get::handler,
         approvals::request::handler,

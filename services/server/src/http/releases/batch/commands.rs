@@ -147,6 +147,7 @@ commands! {
         DenyWaiver { item: ItemNumber, waiver: Uuid, body: body::DenyWaiver } =>
             Command::DenyWaiver { item, waiver, body }, at(format!("/items/{item}/waivers/{waiver}"));
         AddComment { body: body::AddComment } => Command::Comment(body), made("comment.added", "/comments");
+        PlanLowTraffic { body: body::PlanLowTraffic } => Command::PlanLowTraffic(body), at("");
         SetWindow { body: body::SetWindow } => Command::SetWindow(body), at("/window");
         RequestApproval { body: body::RequestApproval } =>
             Command::RequestApproval(body), made("approval.requested", "/approvals/requests");

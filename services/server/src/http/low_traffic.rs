@@ -1,0 +1,3 @@
+//! How a canary is judged that few requests reach.
+
+pub mod plan;
