@@ -1,6 +1,5 @@
 //! `POST /v1/releases/{release}/low-traffic`
 
-use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use release::Command;
 use release::checklist::Summary;
