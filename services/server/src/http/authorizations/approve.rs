@@ -21,7 +21,7 @@ use crate::http::releases::record;
 /// who authorized, tagged or deployed it, by whichever identity.
 #[utoipa::path(
     post,
-    path = "/v1/releases/{release}/authorizations/{authorization}/revoke",
+    path = "/v1/releases/{release}/authorizations/{authorization}/approve",
     operation_id = "approveAfterStart",
     tag = "Approvals",
     request_body(content = Option<ApproveAfterStart>, example = json!({"comment": "risk understood"})),
