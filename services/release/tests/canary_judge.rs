@@ -124,6 +124,29 @@ fn given_a_control_with_nothing_a_ratio_to_it_says_nothing() {
 }
 
 #[test]
+fn given_a_verdict_its_rows_say_what_each_metric_is_held_to() {
+    let database: Shown<'_> = &[
+        (CANARY, "db_slow_queries_per_min", |_| (1.0, None)),
+        (CONTROL, "db_slow_queries_per_min", |_| (1.0, None)),
+        (CANARY, "cpu_utilisation", |_| (0.5, None)),
+        (CONTROL, "cpu_utilisation", |_| (0.5, None)),
+    ];
+    let judgement = judged(|_| {}, &[FINE, database]);
+    let says = |input: &str| {
+        let row = judgement.rows.iter().find(|row| row.input == input);
+        row.map(|row| row.expected.as_str())
+    };
+    let errors = "not above 1.5 times the control and by more than 0.001 at alpha 0.02";
+    assert_eq!(says("canary/error_rate"), Some(errors));
+    let ranks = "not above 1.1 times the control with Mann-Whitney 0.98 and tolerance 0.25";
+    assert_eq!(says("canary/latency_p50_ms"), Some(ranks));
+    let slow = "not above 1.5 times the control, above 1 where the control has 0";
+    assert_eq!(says("canary/db_slow_queries_per_min"), Some(slow));
+    let busy = "not above 1.25 times the control, or above 0.85";
+    assert_eq!(says("canary/cpu_utilisation"), Some(busy));
+}
+
+#[test]
 fn given_a_muted_metric_it_is_recorded_and_not_counted() {
     let slow: Shown<'_> = &[(CANARY, "latency_p50_ms", |n| (300.0 + wave(n), None))];
     let counted = judged(|_| {}, &[FINE, slow]);

@@ -2,7 +2,7 @@ use std::future::IntoFuture;
 
 use serde_json::json;
 
-use crate::harness::{World, events};
+use crate::harness::{World, bodies, events};
 
 #[tokio::test]
 async fn given_an_open_gate_when_authorizing_then_refused_naming_the_first_row_that_does_not_hold() {
@@ -82,4 +82,51 @@ async fn given_a_dry_run_when_authorizing_then_what_would_be_recorded_and_nothin
     assert_eq!(events::history(&world.viewer(), &opened.id, 200).await.len(), before);
     let production = world.viewer().get("/v1/environments/checkout/production").await.ok().json();
     assert!(production.get("lease").is_none(), "{production}");
+}
+
+#[tokio::test]
+async fn given_version_2_and_an_emergency_when_the_glass_is_broken_then_it_is_authorized_and_approved_afterwards()
+ {
+    let world = World::with_simulated_clock().await;
+    let body = json!({"product": "checkout", "version": "2.4.0", "reason": "Nobody can pay", "class": "emergency",
+        "procedure": {"name": "product-release", "version": 2}});
+    world.register_product("checkout").await;
+    world.alice().post("/v1/releases", body).key("open").await.created();
+    let at = |rest: &str| format!("/v1/releases/checkout-2.4.0/{rest}");
+    let mut tag = bodies::tag("2.4.0", 1);
+    tag["artifacts"] = json!([{"name": "checkout", "digest": format!("sha256:{}", bodies::sha256(7))}]);
+    world.bob().post(&at("candidates"), tag).await.created();
+
+    let glass = json!({"break_glass": {"incident": "INC-7", "reason": "Nobody can pay"}});
+    world.alice().post(&at("authorize"), glass.clone()).await.refused(403, "role_missing");
+    let given = world.person("erin", &["on_call"]).post(&at("authorize"), glass).await.created();
+    let authorization = given.json();
+    assert_eq!(authorization["break_glass"]["incident"], "INC-7");
+    assert_eq!(authorization["break_glass"]["missing"], json!(["1.5", "2.1", "2.2"]));
+    let production = world.viewer().get("/v1/environments/checkout/production").await.ok().json();
+    assert_eq!(production["lease"]["release"], "checkout-2.4.0");
+
+    let start = json!({"environment": "production", "authorization": authorization["authorization"]});
+    world.person("omar", &["operator"]).post(&at("deployments"), start).await.created();
+    let approve = format!("{}/approve", given.location());
+    world
+        .person("omar", &["approver"])
+        .post(&approve, json!({}))
+        .await
+        .refused(403, "approver_not_independent");
+    let approved = world.person("grace", &["approver"]).post(&approve, json!({})).await.ok().json();
+    assert!(approved["break_glass"]["approved_after_start"]["at"].is_string(), "{approved}");
+}
+
+#[tokio::test]
+async fn given_version_1_when_the_glass_is_broken_or_low_traffic_is_planned_then_refused_by_name() {
+    let world = World::new().await;
+    let opened = world.open("2.4.0").await;
+    let glass = json!({"break_glass": {"incident": "INC-7", "reason": "Nobody can pay"}});
+    let refused = world.person("erin", &["on_call"]).post(&opened.under("authorize"), glass).await;
+    refused.refused(409, "break_glass_not_allowed");
+    let plan =
+        json!({"share_percent": 5, "compensation": "synthetic_load", "reason": "Ten requests an hour"});
+    let refused = world.alice().post(&opened.under("low-traffic"), plan).await;
+    refused.refused(409, "low_traffic_not_planned");
 }
