@@ -145,7 +145,8 @@ pub fn decide(release: &Release, command: &Command, ctx: &Context<'_>) -> Decisi
     let after = judge::follow(release, &mut decided, ctx);
     let follows = consequence::of(release, after.as_ref(), &decided, ctx);
     // What ends with it may shut a gate, whether or not a rule read what happened.
-    let judges = ctx.around.procedure.is_judged() && !follows.is_empty();
+    let aborted = decided.iter().any(|decided| matches!(decided.event, ReleaseEvent::ReleaseAborted(_)));
+    let judges = ctx.around.procedure.is_judged() && (aborted || !follows.is_empty());
     if let Some(mut after) = judges.then(|| after.unwrap_or_else(|| ahead(release, &decided, ctx))) {
         let from = decided.len();
         decided.extend(follows);

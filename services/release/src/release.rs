@@ -73,6 +73,10 @@ pub struct Release {
     pub rollbacks: Shared<Vec<Rollback>>,
     /// What went another way than the procedure says, oldest first.
     pub exceptions: Shared<Vec<Exception>>,
+    /// The revision at which the last deployment to production came to nothing. What was seen of that one
+    /// says nothing about the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undone_at_revision: Option<u64>,
     /// When it was completed and by whom, so that a hold after that ends there again.
     completed: Option<Life>,
 }

@@ -359,6 +359,10 @@ impl Release {
             }),
             ReleaseEvent::DeploymentFinished(finished) => {
                 self.apply(&finished.effects, fact);
+                let failed = finished.outcome == DeploymentOutcome::Failed;
+                if failed && self.production_deployments().any(|d| d.deployment == finished.deployment) {
+                    self.undone_at_revision = Some(fact.revision);
+                }
                 if let Some(deployment) = self.deployment_mut(finished.deployment) {
                     deployment.note.clone_from(&finished.note);
                     if DeploymentOrigin::of(fact) == DeploymentOrigin::Person {

@@ -11,7 +11,9 @@ use crate::evidence::of::Of;
 use crate::evidence::{Artifact, CommitFacts, DeploymentStatus, Facts, Subject, of};
 use crate::procedure::{CandidateDigest, CandidateEffect, Item, Policy, Procedure};
 use crate::product::ProductSettings;
-use crate::release::{Candidate, DeploymentOrigin, DeploymentState, Evidence, ItemState, Release};
+use crate::release::{
+    Candidate, Deployment, DeploymentOrigin, DeploymentState, Evidence, ItemState, Release,
+};
 use crate::value::{GitSha, ItemNumber, Name, Sha256Hex, Version};
 
 #[derive(Clone, Copy)]
@@ -176,6 +178,13 @@ impl<'a> Reading<'a> {
                 && self.policy == Policy::Strict
                 && !self.takes_statement(evidence))
             && self.is_about_candidate(evidence)
+            && !self.is_about_undone(evidence)
+    }
+
+    /// It was seen of a deployment to production that came to nothing since.
+    fn is_about_undone(&self, evidence: &Evidence) -> bool {
+        self.release.undone_at_revision.is_some_and(|undone| evidence.revision < undone)
+            && self.procedure.is_about_deployment(self.item.number)
     }
 
     /// A statement is a person's by nature, and so is what came with a second person's word.
@@ -232,7 +241,9 @@ impl<'a> Reading<'a> {
 
     /// What was deployed last to environments of the purpose, as far as it counts for the target.
     pub fn deployed(&self, purpose: EnvironmentPurpose) -> Option<SeenDeployment<'a>> {
-        let own = self.release.deployments.iter().filter(|d| d.purpose == purpose).map(|d| SeenDeployment {
+        let gone = |d: &Deployment| matches!(d.status, DeploymentState::RolledBack { .. });
+        let own = self.release.deployments.iter().filter(|d| d.purpose == purpose && !gone(d));
+        let own = own.map(|d| SeenDeployment {
             input: format!("deployment/{}", d.deployment),
             evidence: None,
             by_machine: d.origin == DeploymentOrigin::Machine,
