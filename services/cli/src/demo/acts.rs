@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::cast::{Who, with_names};
+use super::cast::{ROSA, Who, with_names};
 use super::stage::{Answer, DemoError, Played, Stage};
 
 impl Stage {
@@ -30,12 +30,27 @@ impl Stage {
 
     /// What was recorded besides evidence closed the item.
     pub async fn verified(&mut self, who: Who, item: &str, facts: &str) -> Played {
-        let now = self.get(who, &self.path(&format!("items/{item}"))).await?;
-        if now.body["assurance"] != "verified" {
-            let why = self.missing(&format!("item={item}")).await?.join("\n  ");
-            return Err(DemoError::Check(format!("{item} is {}, not verified:\n  {why}", now.body["status"])));
-        }
+        self.expect_verified(item).await?;
         Ok(self.screen.item(self.now, who, item, self.name(item), &format!("verified: {facts}"))?)
+    }
+
+    /// The same, told in the words of the row of the verdict that ends so.
+    pub async fn verified_by_row(&mut self, who: Who, item: &str, row: &str) -> Played {
+        let state = self.expect_verified(item).await?;
+        let rows = state.list("/verdict/rows")?;
+        let told =
+            rows.iter().find(|judged| judged["input"].as_str().is_some_and(|input| input.ends_with(row)));
+        let observed = told.and_then(|judged| judged["observed"].as_str()).unwrap_or_default();
+        Ok(self.screen.item(self.now, who, item, self.name(item), &format!("verified: {observed}"))?)
+    }
+
+    async fn expect_verified(&self, item: &str) -> Played<Answer> {
+        let state = self.get(ROSA, &self.path(&format!("items/{item}"))).await?;
+        if state.body["assurance"] == "verified" {
+            return Ok(state);
+        }
+        let why = self.missing(&format!("item={item}")).await?.join("\n  ");
+        Err(DemoError::Check(format!("{item} is {}, not verified:\n  {why}", state.body["status"])))
     }
 
     /// Signs an item, with evidence given here where there is some.
@@ -70,13 +85,19 @@ impl Stage {
 
     /// What the service answers to such a question, a line for each missing fact.
     pub async fn missing(&self, question: &str) -> Played<Vec<String>> {
-        let answer = self.get(super::cast::ROSA, &self.path(&format!("why?{question}"))).await?;
+        let answer = self.get(ROSA, &self.path(&format!("why?{question}"))).await?;
         let line = |fact: &Value| {
             let of = |member: &str| fact[member].as_str().unwrap_or_default();
             let roles: Vec<_> =
                 fact["roles"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             let by = if roles.is_empty() { String::new() } else { format!(", from {}", roles.join(" or ")) };
-            let text = format!("{}: {} ({}), expected {}{by}", of("fact"), of("observed"), of("cause"), of("expected"));
+            let text = format!(
+                "{}: {} ({}), expected {}{by}",
+                of("fact"),
+                of("observed"),
+                of("cause"),
+                of("expected")
+            );
             with_names(&text)
         };
         Ok(answer.list("/missing")?.iter().map(line).collect())

@@ -53,8 +53,9 @@ async fn open_twice(stage: &mut Stage) -> Played {
         return Err(DemoError::Check(format!("opening twice with one key answered {one}, then {two}")));
     }
     let procedure = first.number("/procedure/version")?;
-    let what =
-        format!("opens {RELEASE}, a normal change that replaces {PREVIOUS}, by procedure version {procedure}");
+    let what = format!(
+        "opens {RELEASE}, a normal change that replaces {PREVIOUS}, by procedure version {procedure}"
+    );
     stage.screen.act(stage.now, ROSA, &what)?;
     stage.screen.more(&format!(
         "Sent again with the same Idempotency-Key ({key}): the same answer, recorded once."

@@ -276,7 +276,9 @@ impl Stage {
         let output = checklist.text(&at("expected_output"))?;
         if closed != total {
             let why = self.missing(&format!("gate={step}")).await?.join("\n  ");
-            return Err(DemoError::Check(format!("step {step} has {closed} of {total} items closed:\n  {why}")));
+            return Err(DemoError::Check(format!(
+                "step {step} has {closed} of {total} items closed:\n  {why}"
+            )));
         }
         Ok(self.screen.good(&format!("Gate {step}: {closed} of {total}. {output}"))?)
     }

@@ -66,7 +66,8 @@ pub async fn roll_out(stage: &mut Stage, build: &Build, deployment: String) -> P
     ];
     stage.verify(WATCH_BOT, "5.5", "2.3.1 warm, leased", kept).await?;
     let timers = stage.get(NOOR, &stage.path("timers")).await?;
-    let until = timers.list("/timers")?.last().and_then(|timer| timer["elapses_at"].as_str()).unwrap_or_default();
+    let until =
+        timers.list("/timers")?.last().and_then(|timer| timer["elapses_at"].as_str()).unwrap_or_default();
     let notice = production::completion_notice(stage.now, until);
     stage.verify(CI_BOT, "5.7", "100 %, team told", vec![notice]).await?;
     stage.pass_watched(&deployment, 2).await?;

@@ -82,7 +82,9 @@ pub fn production_minute(since: Timestamp, until: Timestamp) -> Vec<Value> {
 /// After the first instant, up to and with the last.
 fn points(since: Timestamp, until: Timestamp) -> impl Iterator<Item = (usize, Timestamp)> {
     let place = usize::try_from(until.as_second() / 15).unwrap_or(0);
-    (1..=4).map(move |n| (place + n, since + EVERY * i32::try_from(n).unwrap_or(0))).filter(move |(_, at)| *at <= until)
+    (1..=4)
+        .map(move |n| (place + n, since + EVERY * i32::try_from(n).unwrap_or(0)))
+        .filter(move |(_, at)| *at <= until)
 }
 
 /// A deterministic wave, so that charts show something and every run shows the same.

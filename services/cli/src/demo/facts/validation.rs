@@ -89,7 +89,8 @@ pub fn fixed_defects(build: &Build) -> Value {
         })
     };
     let known = [(REFUND_BUG, 1), (POOL_BUG, 2)];
-    let found: Vec<_> = known.into_iter().filter(|(_, found_in)| *found_in < build.number).map(fixed).collect();
+    let found: Vec<_> =
+        known.into_iter().filter(|(_, found_in)| *found_in < build.number).map(fixed).collect();
     defects(&found)
 }
 
