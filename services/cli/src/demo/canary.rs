@@ -11,7 +11,7 @@ use super::step_5::shift_traffic;
 
 const PERCENT: f64 = 5.0;
 /// The candidate serves well until its connections are used up.
-const FINE_MINUTES: u32 = 6;
+const FINE_MINUTES: u32 = 5;
 
 /// Errors spike: a rule fires with the samples that show it, and proposes to go back.
 pub async fn fail(stage: &mut Stage, build: &Build, deployment: &str) -> Played {

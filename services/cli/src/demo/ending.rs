@@ -54,11 +54,8 @@ fn show_checklist(stage: &Stage, state: &Release, shown: &Answer) -> Played {
     }
     screen.blank()?;
     let of = |closed_as: &str| counts.get(closed_as).copied().unwrap_or(0);
-    let (verified, attested) = (of("verified"), of("attested"));
-    screen.say(&format!(
-        "{verified} verified: the facts of machines held, and for 4.4 the quorum of approvers."
-    ))?;
-    screen.say(&format!("{attested} attested: people signed what no machine can prove."))?;
+    screen.say(&format!("{} verified: machines reported the facts and the rules held.", of("verified")))?;
+    screen.say(&format!("{} attested: people put their names to them.", of("attested")))?;
     Ok(screen.blank()?)
 }
 
@@ -91,7 +88,7 @@ fn closed_by(state: &Release, number: &str) -> String {
         _ => reported.collect(),
     };
     let names: Vec<_> = by.into_iter().map(|id| name_of(id.as_str())).collect();
-    if names.is_empty() { "what the log itself holds".to_owned() } else { names.join(", ") }
+    if names.is_empty() { "what the log holds".to_owned() } else { names.join(", ") }
 }
 
 fn show_counts(stage: &Stage, facts: &[Fact<ReleaseEvent>]) -> Played {
