@@ -39,9 +39,10 @@ use stage::{DemoError, Stage};
 /// Play a whole release against a service of its own, and check what it recorded.
 ///
 /// Starts a service on a free port with a throw-away data directory and a simulated clock. Six people
-/// and two machines take checkout 2.4.0 through all 49 items over HTTP, with a bug found on staging, a
-/// second candidate and a waiver. Ends with exit code 0 only if the release is closed and its events,
-/// folded again, give the same state byte for byte.
+/// and three machines take checkout 2.4.0 through all 49 items over HTTP, under the strict policy, with a
+/// bug found on staging, a waiver, a canary that fails and is rolled back, and a third candidate that
+/// closes. Ends with exit code 0 only if the release is closed and its events, folded again, give the same
+/// state byte for byte.
 #[derive(Args)]
 pub struct Demo {
     /// Keep serving afterwards, until interrupted, and print a token and links.
