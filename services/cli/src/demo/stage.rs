@@ -284,7 +284,7 @@ impl Stage {
     }
 }
 
-pub fn expect_success(answer: Answer) -> Played<Answer> {
+fn expect_success(answer: Answer) -> Played<Answer> {
     if answer.status.is_success() {
         return Ok(answer);
     }
