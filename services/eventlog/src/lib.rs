@@ -4,9 +4,12 @@
 //! [`header`] is the part of an event that is hashed into the tree; its bytes are stored verbatim.
 
 pub mod checkpoint;
+pub mod fsck;
 pub mod header;
 pub mod note;
 pub mod proof;
+pub mod sequencer;
+pub mod signer;
 pub mod store;
 pub mod tile;
 pub mod tree;

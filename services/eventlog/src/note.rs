@@ -213,6 +213,11 @@ impl Signer {
         &self.verifier
     }
 
+    /// The same key under the same name, for signatures of another kind.
+    pub fn with(&self, algorithm: Algorithm) -> Result<Self, KeyError> {
+        Self::from_seed(&self.verifier.name, algorithm, self.seed)
+    }
+
     /// `time` is in seconds since the epoch, and part of a witness's signature only.
     pub fn sign(&self, text: &str, time: u64) -> Signature {
         let bytes = match self.verifier.algorithm {

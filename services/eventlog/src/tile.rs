@@ -1,10 +1,14 @@
 //! Tiles of C2SP tlog-tiles: the tree as files of up to 256 hashes, and the log's entries in bundles of as
 //! many. A tile that is full never changes.
 
+mod files;
+
 use std::fmt;
 use std::str::FromStr;
 
 use crate::tree::{self, Hash, Nodes};
+
+pub use files::Files;
 
 /// Hashes in a full tile; a tile is a subtree of height 8.
 pub const WIDTH: u64 = 256;
@@ -165,6 +169,15 @@ impl Edge {
 
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Every tile has as many hashes as a tree of its size has there.
+    pub fn is_whole(&self) -> bool {
+        let width = |tile: Tile| match tile.of {
+            Of::Level(level) => self.levels.get(usize::from(level)).map_or(0, Vec::len),
+            Of::Entries => usize::from(tile.width),
+        };
+        Tile::partial(self.size).all(|tile| width(tile) == usize::from(tile.width))
     }
 
     /// Adds a leaf, and tells each tile of hashes that it fills.
