@@ -8,3 +8,4 @@ mod people;
 mod procedures;
 mod products;
 mod releases;
+mod tlog;

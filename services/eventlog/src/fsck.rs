@@ -1,6 +1,7 @@
 //! The whole log against what was signed of it: every header, every data byte, every tile, the root.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::checkpoint::Checkpoint;
 use crate::header::{DataRef, Header, leaf};
@@ -106,54 +107,63 @@ impl Check {
     }
 }
 
-/// Reads the whole log, and compares it with its tiles and with `signed`. `progress` is told how many
-/// events were read, and says whether to go on.
-pub async fn fsck(
-    store: &dyn EventStore,
-    files: &Files,
-    signed: Option<&Checkpoint>,
-    mut progress: impl AsyncFnMut(u64) -> bool,
-) -> Result<Check, ReadError> {
-    let mut check = Check::default();
-    loop {
-        let at = check.edge.size();
-        let page = store.read_all(at.checked_sub(1).map(Position), AT_ONCE).await?;
-        if page.is_empty() {
-            break;
+/// The check of a stored log, page by page, so that who runs it can rest in between.
+pub struct Fsck {
+    store: Arc<dyn EventStore>,
+    files: Files,
+    signed: Option<Checkpoint>,
+    check: Check,
+}
+
+impl Fsck {
+    /// Compares with the tiles that are there, and with what was signed, if anything was.
+    pub fn new(store: Arc<dyn EventStore>, files: Files, signed: Option<Checkpoint>) -> Self {
+        Self { store, files, signed, check: Check::default() }
+    }
+
+    /// Reads one page; `false` when there was no more.
+    pub async fn step(&mut self) -> Result<bool, ReadError> {
+        let at = self.check.edge.size();
+        let page = self.store.read_all(at.checked_sub(1).map(Position), AT_ONCE).await?;
+        page.iter().for_each(|event| self.event(event));
+        Ok(!page.is_empty())
+    }
+
+    /// Reads the rest, and tells everything that was found.
+    pub async fn run(mut self) -> Result<Check, ReadError> {
+        while self.step().await? {}
+        Ok(self.finish())
+    }
+
+    pub fn finish(mut self) -> Check {
+        let events = self.check.edge.size();
+        if let Some(signed) = self.signed.filter(|signed| signed.size > events) {
+            self.check.found(Problem::Shorter { events, size: signed.size });
         }
-        for event in &page {
-            check.event(event);
-            let mut wrong = Vec::new();
-            check.edge.push(Hash::of_leaf(&leaf(&event.header)), |tile, hashes| {
-                // A tile that is not there is made again; one that says something else is a finding.
-                let Ok(Some(stored)) = files.read(tile) else { return };
-                if stored == hashes {
-                    return;
-                }
-                let first = tile.index * WIDTH;
-                let differ = (first..).zip(stored.iter().zip(hashes)).filter(|(_, (old, new))| old != new);
-                match tile.of {
-                    Of::Level(0) => {
-                        wrong.extend(differ.map(|(position, _)| Problem::Leaf { position }));
-                    }
-                    Of::Level(_) | Of::Entries => wrong.push(Problem::Tile { path: tile.to_string() }),
-                }
-            });
-            wrong.into_iter().for_each(|problem| check.found(problem));
-            if let Some(signed) = signed.filter(|signed| signed.size == check.edge.size()) {
-                let (size, expected, found) = (signed.size, signed.root, check.edge.root());
-                if found != expected {
-                    check.found(Problem::Root { size, expected, found });
-                }
+        self.check
+    }
+
+    fn event(&mut self, event: &Recorded) {
+        let Self { files, signed, check, .. } = self;
+        check.event(event);
+        let mut wrong = Vec::new();
+        check.edge.push(Hash::of_leaf(&leaf(&event.header)), |tile, hashes| {
+            // A tile that is not there is made again; one that says something else is a finding.
+            let Ok(Some(stored)) = files.read(tile) else { return };
+            let first = tile.index * WIDTH;
+            let differ = (first..).zip(stored.iter().zip(hashes)).filter(|(_, (old, new))| old != new);
+            match tile.of {
+                Of::Level(0) => wrong.extend(differ.map(|(position, _)| Problem::Leaf { position })),
+                Of::Level(_) if stored == hashes => {}
+                Of::Level(_) | Of::Entries => wrong.push(Problem::Tile { path: tile.to_string() }),
+            }
+        });
+        wrong.into_iter().for_each(|problem| check.found(problem));
+        if let Some(signed) = signed.as_ref().filter(|signed| signed.size == check.edge.size()) {
+            let (size, expected, found) = (signed.size, signed.root, check.edge.root());
+            if found != expected {
+                check.found(Problem::Root { size, expected, found });
             }
         }
-        if !progress(check.edge.size()).await {
-            return Ok(check);
-        }
     }
-    let events = check.edge.size();
-    if let Some(signed) = signed.filter(|signed| signed.size > events) {
-        check.found(Problem::Shorter { events, size: signed.size });
-    }
-    Ok(check)
 }

@@ -35,6 +35,7 @@ pub mod rollback_triggers;
 pub mod rollbacks;
 pub mod route;
 pub mod timers;
+pub mod tlog;
 pub mod waivers;
 pub mod window;
 
@@ -160,6 +161,11 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at("/v1/inbox").get(inbox::handler));
     add(at("/v1/events").get(events::list::handler));
     add(at("/v1/events/{event}").get(events::get::handler));
+    add(at("/v1/events/{event}/proof").get(events::proof::handler));
+    add(at("/v1/consistency").get(events::consistency::handler));
+    add(at("/tlog/checkpoint").get(tlog::checkpoint::handler));
+    add(at("/tlog/keys").get(tlog::keys::handler));
+    add(at("/tlog/tile/{tile:.*}").get(tlog::tile::handler));
 
     add(at("/v1/products").post(products::register::handler).get(products::list::handler));
     add(at("/v1/products/{product}").get(products::get::handler));

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::fsck::{Problem, fsck};
+use crate::fsck::{Check, Fsck, Problem};
 use crate::header::{Actor, DataRef, Header};
 use crate::note::{Algorithm, Signer};
 use crate::signer::{Clock, LocalSigner};
@@ -55,6 +55,12 @@ impl World {
             let _ = stopped.await;
         }));
         Running { tree, stop, ended }
+    }
+
+    /// What a whole reading finds against the checkpoint in the store.
+    async fn fsck(&self) -> Check {
+        let signed = self.store.checkpoint().await.unwrap().map(|bytes| Checkpoint::of(&bytes).unwrap().0);
+        Fsck::new(Arc::new(self.store.clone()), self.files(), signed).run().await.unwrap()
     }
 
     fn files(&self) -> Files {
@@ -207,7 +213,7 @@ async fn given_a_stop_then_everything_recorded_is_signed_and_the_next_start_goes
     running.published(600).await;
     running.tree.consistency(300, 600).unwrap();
     running.stop().await.unwrap();
-    let check = fsck(&world.store, &world.files(), None, async |_| true).await.unwrap();
+    let check = world.fsck().await;
     assert_eq!((check.edge.size(), check.count), (600, 0));
 }
 
@@ -241,14 +247,13 @@ async fn given_a_tile_changed_while_it_is_served_then_no_wrong_proof_is_given_aw
     world.append("product-default.checkout", 600).await;
     let signer = world.signer();
     let running = world.start(&signer).await;
-    let published = running.published(600).await;
+    running.published(600).await;
     let tile: Tile = "0/000".parse().unwrap();
     let mut hashes = world.files().read(tile).unwrap().unwrap();
     hashes[3] = Hash::of_nothing();
     world.files().write(tile, &hashes).unwrap();
     assert!(matches!(running.tree.prove(Position(3)), Err(TreeError::Unproved(ProofError::Root))));
-    let check =
-        fsck(&world.store, &world.files(), Some(&published.checkpoint), async |_| true).await.unwrap();
+    let check = world.fsck().await;
     assert_eq!(check.problems(), [Problem::Leaf { position: 3 }]);
     running.stop().await.unwrap();
 }
@@ -269,8 +274,7 @@ async fn given_a_log_that_was_changed_then_it_is_not_opened_and_the_event_is_nam
     let store = rewritten(&world, changed).await;
     let other = World { store, dir: world.dir, seconds: world.seconds };
     // The edge alone still fits: it is the whole reading that finds it.
-    let published = Checkpoint::of(&other.store.checkpoint().await.unwrap().unwrap()).unwrap().0;
-    let check = fsck(&other.store, &other.files(), Some(&published), async |_| true).await.unwrap();
+    let check = other.fsck().await;
     assert_eq!(check.problems()[0], Problem::Leaf { position: 300 });
     assert!(matches!(check.problems().last(), Some(Problem::Root { size: 600, .. })));
     std::fs::remove_file(other.dir.path().join("tlog/0/001")).unwrap();
@@ -309,14 +313,8 @@ async fn given_a_log_that_was_cut_or_restored_then_it_is_not_opened() {
     running.published(10).await;
     running.stop().await.unwrap();
     let cut = rewritten(&forgetful, |events| events.truncate(9)).await;
-    let verdict = fsck(
-        &cut,
-        &forgetful.files(),
-        Some(&Checkpoint::of(&forgetful.store.checkpoint().await.unwrap().unwrap()).unwrap().0),
-        async |_| true,
-    )
-    .await
-    .unwrap();
+    let cut = World { store: cut, ..forgetful };
+    let verdict = cut.fsck().await;
     assert_eq!(verdict.problems(), [Problem::Shorter { events: 9, size: 10 }]);
 }
 

@@ -14,7 +14,7 @@ use super::route::is_unlimited;
 use super::{
     approvals, authorizations, baselines, board, calendar, candidates, comments, deployments, environments,
     events, evidence, freezes, gates, inbox, items, leases, operations, people, procedures, products,
-    releases, roll_call, rollback_proposals, rollback_triggers, rollbacks, timers, waivers, window,
+    releases, roll_call, rollback_proposals, rollback_triggers, rollbacks, timers, tlog, waivers, window,
 };
 
 #[derive(OpenApi)]
@@ -139,6 +139,11 @@ use super::{
         freezes::lift::handler,
         events::list::handler,
         events::get::handler,
+        events::proof::handler,
+        events::consistency::handler,
+        tlog::checkpoint::handler,
+        tlog::keys::handler,
+        tlog::tile::handler,
         people::link::handler,
         people::list::handler,
         people::get::handler,
