@@ -230,6 +230,7 @@ fn tags() -> Value {
         ),
         tag("Comments", "Notes on releases and items."),
         tag("Events", "The log itself."),
+        tag("Log", "Checkpoints, tiles and proofs, in formats that others' tools read."),
         tag(
             "Products",
             "What releases are made of: environments, targets, procedures, as numbered settings."
@@ -353,6 +354,7 @@ const ACROSS_STREAMS: &[&str] = &[
     "/v1/environments",
     "/v1/events",
     "/v1/events/{event}",
+    "/v1/events/{event}/proof",
     "/v1/inbox",
     "/v1/procedures",
     "/v1/products",
@@ -364,7 +366,8 @@ const ACROSS_STREAMS: &[&str] = &[
 ];
 
 /// Reads that are of neither.
-const WITHOUT_REVISION: &[&str] = &["/v1/procedures/schema", "/v1/releases/{release}/events", "/v1/whoami"];
+const WITHOUT_REVISION: &[&str] =
+    &["/v1/consistency", "/v1/procedures/schema", "/v1/releases/{release}/events", "/v1/whoami"];
 
 /// What every operation has: path variables, headers, problems.
 fn share(path: &str, method: &str, operation: &mut Value) {
@@ -474,6 +477,12 @@ fn path_variable(name: &str) -> Value {
             json!({"type": "string", "minLength": 7, "maxLength": 96,
                    "pattern": "^[a-z0-9][a-z0-9-]{0,62}-(0|[1-9][0-9]{0,8})(\\.(0|[1-9][0-9]{0,8})){2}$"}),
             json!("checkout-2.4.0"),
+        ),
+        "tile" => (
+            "Level or `entries`, the index in groups of three digits, and `.p/` with the width of a partial tile.",
+            json!({"type": "string", "minLength": 5, "maxLength": 64,
+                   "pattern": "^([0-7]|entries)/(x[0-9]{3}/)*[0-9]{3}(\\.p/[1-9][0-9]{0,2})?$"}),
+            json!("0/000.p/1"),
         ),
         "item" => (
             "The number of the item in the procedure.",

@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
+use eventlog::tree::Hash;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -28,6 +29,12 @@ pub struct Sizes {
 
 impl FromQuery for Sizes {}
 
+/// A hash of the tree, base64.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TreeHash, min_length = 44, max_length = 44)]
+#[serde(transparent)]
+pub struct HashText(String);
+
 /// That the tree of one size begins with that of another.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ConsistencyProof)]
@@ -36,14 +43,12 @@ pub struct ConsistencyView {
     pub from: u64,
     #[schema(minimum = 0, maximum = 9007199254740991_u64)]
     pub to: u64,
-    /// Base64 of the root at `from`.
-    #[schema(min_length = 44, max_length = 44)]
-    pub from_root: String,
-    #[schema(min_length = 44, max_length = 44)]
-    pub to_root: String,
-    /// RFC 6962 section 2.1.2, base64.
+    /// The root at `from`.
+    pub from_root: HashText,
+    pub to_root: HashText,
+    /// RFC 6962 section 2.1.2.
     #[schema(max_items = 63)]
-    pub hashes: Vec<String>,
+    pub hashes: Vec<HashText>,
 }
 
 /// Prove that the log only grew
@@ -75,13 +80,14 @@ async fn prove(app: &App, call: &Call<(), NoBody, Sizes>) -> Result<ConsistencyV
     if from > to {
         return Err(Problem::field(Code::InvalidParameter, "from", "at most what `to` says"));
     }
+    let text = |hash: &Hash| HashText(hash.to_string());
     let tree = tree(app)?;
     let proof = blocking(move || tree.consistency(from, to)).await?;
     Ok(ConsistencyView {
         from,
         to,
-        from_root: proof.old_root.to_string(),
-        to_root: proof.new_root.to_string(),
-        hashes: proof.hashes.iter().map(ToString::to_string).collect(),
+        from_root: text(&proof.old_root),
+        to_root: text(&proof.new_root),
+        hashes: proof.hashes.iter().map(text).collect(),
     })
 }

@@ -23,10 +23,7 @@ use crate::tlog::Access;
     path = "/tlog/tile/{tile}",
     operation_id = "getTile",
     tag = "Log",
-    params(("tile" = String, Path, description = "Level or `entries`, index in groups of three digits, and `.p/` with \
-        the width of a partial tile.", example = "0/000.p/1", max_length = 64,
-        pattern = "^([0-7]|entries)/(x[0-9]{3}/)*[0-9]{3}(\\.p/[1-9][0-9]{0,2})?$")),
-    responses((status = 200, description = "The tile", body = Vec<u8>, content_type = "application/octet-stream")),
+    responses((status = 200, description = "The tile", body = String, content_type = "application/octet-stream")),
 )]
 pub async fn handler(app: Data<App>, path: Path<String>, request: HttpRequest) -> Answer {
     admit(&app, &request).await?;
