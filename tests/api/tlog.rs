@@ -185,6 +185,8 @@ async fn given_what_is_not_there_when_asked_then_the_reason_is_told() {
         .get(&format!("/v1/consistency?from=1&to={}", size + 100))
         .await
         .refused(503, "checkpoint_pending");
+    let long = auditor.get("/v1/events/0/proof").header("prefer", &"x".repeat(101)).await;
+    long.refused(400, "invalid_header");
     auditor.get("/v1/consistency?from=2&to=1").await.refused(400, "invalid_parameter");
     auditor.get("/v1/consistency?from=1").await.refused(400, "invalid_parameter");
     auditor.get("/v1/consistency?from=1&to=9007199254740992").await.refused(400, "invalid_parameter");

@@ -42,6 +42,13 @@ fn sql(data: &Path, statements: &str) {
     assert!(ran.status.success(), "{ran:?}");
 }
 
+/// The log as a backup holds it.
+fn copy(from: &Path, to: &Path) {
+    for file in ["events.db", "events.index"] {
+        std::fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+}
+
 fn refused(ended: &Ended, because: &str) {
     assert_eq!(ended.status.code(), Some(TAMPERED), "{}", ended.log);
     assert!(ended.log.contains(because), "expected {because:?} in {}", ended.log);
@@ -77,14 +84,9 @@ async fn given_an_older_copy_put_back_when_started_then_the_signer_knows_more() 
     let data = TempDir::new().unwrap();
     grown(data.path(), "a").await;
     let older = TempDir::new().unwrap();
-    let files = ["events.db", "events.index"];
-    files
-        .iter()
-        .for_each(|file| drop(std::fs::copy(data.path().join(file), older.path().join(file)).unwrap()));
+    copy(data.path(), older.path());
     grown(data.path(), "b").await;
-    files
-        .iter()
-        .for_each(|file| drop(std::fs::copy(older.path().join(file), data.path().join(file)).unwrap()));
+    copy(older.path(), data.path());
     refused(&start(data.path()).await, "its signer signed");
 }
 

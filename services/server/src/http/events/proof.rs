@@ -17,6 +17,8 @@ use crate::http::tlog::{blocking, tree};
 
 /// The longest that one request waits for a checkpoint.
 const MAX_WAIT_S: u64 = 30;
+/// Longest `Prefer` that is read.
+const MAX_PREFER: usize = 100;
 
 /// Prove an event
 ///
@@ -53,8 +55,14 @@ pub async fn handler(app: Data<App>, call: Call<EventRef, NoBody>, request: Http
 /// RFC 7240: preferences that are not known, or say nothing sensible, are passed over.
 fn wait_s(request: &HttpRequest) -> Result<u64, Problem> {
     let Some(prefer) = request.headers().get("Prefer") else { return Ok(0) };
-    let invalid = || Problem::field(Code::InvalidHeader, "Prefer", "a list of preferences such as wait=5");
-    let prefer = prefer.to_str().map_err(|_| invalid())?;
+    let invalid = || {
+        Problem::field(
+            Code::InvalidHeader,
+            "Prefer",
+            "a list of preferences such as wait=5, at most 100 characters",
+        )
+    };
+    let prefer = prefer.to_str().ok().filter(|prefer| prefer.len() <= MAX_PREFER).ok_or_else(invalid)?;
     let waits = prefer.split(',').filter_map(|one| one.trim().strip_prefix("wait=")?.parse::<u64>().ok());
     Ok(waits.min().unwrap_or(0).min(MAX_WAIT_S))
 }
