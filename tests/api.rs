@@ -2,7 +2,9 @@
 
 mod conventions;
 mod environments;
+mod exceptions;
 mod freezes;
+mod observations;
 mod operations;
 mod people;
 mod procedures;

@@ -9,12 +9,14 @@ mod comment;
 mod consequence;
 pub mod deployment;
 mod evidence;
-mod exception;
+pub(crate) mod exception;
+mod gate;
 mod item;
 pub mod judge;
 pub mod judgement;
 mod life;
 mod monitoring;
+mod observation;
 pub mod preview;
 mod rollback;
 mod waiver;
@@ -28,6 +30,7 @@ use crate::actor::Role;
 use crate::aggregate::Aggregate as _;
 use crate::command::Command;
 use crate::directory::People;
+use crate::environment::Running;
 use crate::event::{
     ChangeClass, EnvironmentPurpose, Fact, Input, Interval, ReleaseEvent, ReleaseOpened, SettingsRef,
     Signatory,
@@ -120,6 +123,8 @@ pub struct EnvironmentSnapshot {
     pub purpose: EnvironmentPurpose,
     /// The release that holds it now.
     pub held_by: Option<ReleaseId>,
+    /// What is known to run there.
+    pub runs: Option<Running>,
 }
 
 /// What opening a release reads of the product, its procedure and its environments.
@@ -223,6 +228,8 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
         Command::VerifyRollback { rollback, body } => rollback::verify(release, *rollback, body, ctx),
         Command::FailRollback { rollback, body } => rollback::fail(release, *rollback, body, ctx),
         Command::CompleteRollback { rollback, body } => rollback::complete(release, *rollback, body, ctx),
+        Command::EvaluateGate { gate } => gate::evaluate(release, *gate, ctx),
+        Command::RecordObservation(body) => observation::record(release, body, ctx),
         Command::AssignException { exception, body } => exception::assign(release, *exception, body, ctx),
         Command::DisposeException { exception, body } => exception::dispose(release, *exception, body, ctx),
         Command::Batch { commands } => batch::decide_all(release, commands, ctx),

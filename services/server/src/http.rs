@@ -15,6 +15,7 @@ pub mod deployments;
 pub mod environments;
 pub mod events;
 pub mod evidence;
+pub mod exceptions;
 pub mod freezes;
 pub mod gates;
 pub mod headers;
@@ -22,6 +23,7 @@ pub mod inbox;
 pub mod items;
 pub mod leases;
 pub mod lists;
+pub mod observations;
 pub mod openapi;
 pub mod operations;
 pub mod people;
@@ -100,6 +102,8 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{release}/comments/{{comment}}")).get(comments::get::handler));
 
     add(at(&format!("{release}/gates/{{step}}")).get(gates::get::handler));
+    add(at(&format!("{release}/gates/{{step}}/evaluate")).post(gates::evaluate::handler));
+    add(at(&format!("{release}/exceptions")).get(releases::exceptions::handler));
     add(at(&format!("{release}/why")).get(releases::why::handler));
     let request = format!("{release}/approvals/requests");
     add(at(&format!("{release}/window")).post(window::set::handler).get(window::get::handler));
@@ -159,6 +163,12 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
 
     add(at("/v1/board").get(board::handler));
     add(at("/v1/inbox").get(inbox::handler));
+    add(at("/v1/exceptions").get(exceptions::list::handler));
+    add(at("/v1/exceptions/{exception}").get(exceptions::get::handler));
+    add(at("/v1/exceptions/{exception}/assign").post(exceptions::assign::handler));
+    add(at("/v1/exceptions/{exception}/dispose").post(exceptions::dispose::handler));
+    add(at("/v1/observations").post(observations::record::handler).get(observations::list::handler));
+    add(at("/v1/observations/{observation}").get(observations::get::handler));
     add(at("/v1/events").get(events::list::handler));
     add(at("/v1/events/{event}").get(events::get::handler));
     add(at("/v1/events/{event}/proof").get(events::proof::handler));

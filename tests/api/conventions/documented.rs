@@ -66,6 +66,7 @@ fn on_a_sample(template: &str) -> String {
         "name" => "product-release",
         "environment" | "env" => "staging",
         "actor" => "https:%2F%2Flogin.example%23emil",
+        "exception" => "release-default.checkout-2.4.0:waiver:1",
         "code" => "not_found",
         _ => SOME_ID,
     };

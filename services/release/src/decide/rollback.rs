@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::deployment::{cancelled, known as known_deployment, undone};
-use super::monitoring::{at, share, skew_ms};
+use super::monitoring::{at, share};
 use super::{Context, Decided, Decision, one, opened, person, refuse, role};
 use crate::actor::Role;
 use crate::command::{
@@ -18,6 +18,7 @@ use crate::event::{
     RollbackStarted, RollbackStep, RollbackTrafficShifted, RollbackTriggered, RollbackVerified, TimerCause,
 };
 use crate::guard::failed;
+use crate::observation::skew_ms;
 use crate::procedure::ROLLBACK_NOT_NEEDED;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Deployment, DeploymentState, Release, Rollback, RollbackStatus};

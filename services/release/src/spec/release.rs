@@ -107,6 +107,7 @@ pub fn around() -> Around {
         name: Name::new(name).written(),
         purpose,
         held_by,
+        runs: None,
     };
     let mine = ReleaseId::of(&name("checkout"), &version("2.4.0"));
     let snapshots = Snapshots {

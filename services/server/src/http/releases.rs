@@ -7,6 +7,7 @@ pub mod checklist;
 pub mod close;
 pub mod complete;
 pub mod events;
+pub mod exceptions;
 pub mod get;
 pub mod hold;
 pub mod list;

@@ -4,7 +4,8 @@ use eventlog::{Header, Recorded};
 use release::environment::{
     ConfirmReservation, EnvironmentAround, EnvironmentCommand, RecordRunning, ReleaseReservation,
 };
-use release::event::{DeploymentOutcome, EnvironmentPurpose, ReleaseOpened};
+use release::event::{DeploymentOutcome, EnvironmentPurpose, Governance, ReleaseOpened};
+use release::observation::Seen;
 use release::product::settings::EnvironmentSettings;
 use release::product::{ProductCommand, RejectDigest};
 use release::release::{CandidateStatus, Life, Release as State};
@@ -26,12 +27,14 @@ pub enum Effect {
     Runs,
     /// The release no longer needs what it held.
     LetsGo,
+    /// Something of the release was seen to run that it did not put there.
+    Seen,
     /// A candidate was rejected, or a rejected one turns out to hold these digests.
     Rejects,
 }
 
 /// Which events of a release others care about.
-pub const EFFECTS: [(&str, Effect); 11] = [
+pub const EFFECTS: [(&str, Effect); 12] = [
     ("production.authorized", Effect::Holds),
     ("deployment.started", Effect::Holds),
     ("deployment.finished", Effect::Runs),
@@ -43,6 +46,7 @@ pub const EFFECTS: [(&str, Effect); 11] = [
     ("release.aborted", Effect::LetsGo),
     ("candidate.rejected", Effect::Rejects),
     ("candidate.bound", Effect::Rejects),
+    ("observation.recorded", Effect::Seen),
 ];
 
 pub fn of(event_type: &str) -> Option<Effect> {
@@ -56,12 +60,14 @@ pub async fn carry_out(app: &App, effect: Effect, recorded: &Recorded) -> Result
     let Some(opened) = &release.state.opened else { return Ok(()) };
     let header = header(recorded)?;
     let cause = Cause { app, tenant, id: &id, opened, recorded, header: &header };
-    if effect == Effect::Rejects {
-        return cause.reject(&release.state, &cause.event()?).await;
+    match effect {
+        Effect::Rejects => return cause.reject(&release.state, &cause.event()?).await,
+        Effect::Seen => return cause.seen(&cause.event()?).await,
+        _ => {}
     }
     let environments = surroundings::environments(app, tenant, opened).await?;
     match effect {
-        Effect::Rejects => Ok(()),
+        Effect::Rejects | Effect::Seen => Ok(()),
         Effect::Holds => cause.hold(&environments, &cause.event()?).await,
         Effect::Runs => {
             cause.runs(&release.state, &cause.event()?).await?;
@@ -173,6 +179,26 @@ impl Cause<'_> {
         };
         self.send(&deployment.environment, "running_recorded", EnvironmentCommand::RecordRunning(command))
             .await
+    }
+
+    /// The environment runs the release's build, and nobody answers for how it came there. What a deployment of the
+    /// release put there, its end reports.
+    async fn seen(&self, event: &ReleaseEvent) -> Result<(), ReactorError> {
+        let ReleaseEvent::ObservationRecorded(recorded) = event else { return Ok(()) };
+        let Seen::Deployment(seen) = &recorded.seen else { return Ok(()) };
+        let Some(version) = seen.label().filter(|_| recorded.governance == Some(Governance::Orphan)) else {
+            return Ok(());
+        };
+        let command = RecordRunning {
+            version,
+            commit_sha: seen.commit_sha.clone(),
+            release: Some(self.id.clone()),
+            deployment: None,
+            observed_at: Some(self.header.occurred_at),
+            artifacts: seen.artifacts.clone(),
+            verified: false,
+        };
+        self.send(&seen.environment, "running_recorded", EnvironmentCommand::RecordRunning(command)).await
     }
 
     /// What is deployed at this moment is kept until it has ended.

@@ -3,6 +3,7 @@
 use release::Role;
 use rusqlite::{Connection, Transaction, params};
 
+use super::exceptions;
 use super::releases::{Scope, in_mask, mask};
 
 pub(super) const SCHEMA: &str = "
@@ -24,10 +25,12 @@ pub(super) enum Entry {
         product: String,
         environments: Vec<String>,
     },
+    /// With everything that went another way in it.
     Environment {
         tenant: String,
         product: String,
         environment: String,
+        exceptions: Vec<exceptions::Made>,
     },
     Procedure {
         tenant: String,
@@ -55,8 +58,9 @@ pub(super) fn write(tx: &Transaction<'_>, entries: &[Entry]) -> rusqlite::Result
                     environments.execute(params![tenant, product, environment])?;
                 }
             }
-            Entry::Environment { tenant, product, environment } => {
+            Entry::Environment { tenant, product, environment, exceptions } => {
                 environments.execute(params![tenant, product, environment])?;
+                exceptions::write(tx, exceptions)?;
             }
             Entry::Procedure { tenant, procedure } => {
                 procedures.execute(params![tenant, procedure])?;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use eventlog::header::Actor;
+use eventlog::header::{self, Actor};
 use eventlog::{Position, ReadError, Recorded, Revision, StreamId};
 use futures_util::StreamExt;
 use release::wire::WireError;
@@ -17,9 +17,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::catalog::Entry;
+use super::exceptions::ExceptionRow;
 use super::file::{self, Cursor};
 use super::releases::{self, NewRow};
-use super::{Progress, Stopped, View, catalog, event_ids};
+use super::{Progress, Stopped, View, catalog, event_ids, observations};
 use crate::app::App;
 use crate::streams::{Committed, LoadError, Streams, Until};
 use crate::surroundings::SurroundingsError;
@@ -69,11 +70,18 @@ type Seen = (String, Option<String>, String);
 struct Batch {
     streams: BTreeMap<StreamId, Touched>,
     ids: Vec<(Uuid, Position)>,
+    observations: Vec<Recorded>,
     /// Who did something for which product of which tenant, last with which roles.
     people: BTreeMap<Seen, (Position, Vec<Role>)>,
     last: Option<Cursor>,
     /// There was a full page: the log goes on.
     more: bool,
+}
+
+/// What single events are found by.
+struct Found {
+    ids: Vec<(Uuid, Position)>,
+    observations: Vec<observations::Made>,
 }
 
 struct Touched {
@@ -229,7 +237,14 @@ impl Tail {
                 Err(failure) => return Err(failure),
             }
         }
-        self.write(last, rows, entries, batch.ids).await?;
+        let mut found = Found { ids: batch.ids, observations: Vec::new() };
+        for recorded in &batch.observations {
+            match observations::made(recorded) {
+                Ok(made) => found.observations.extend(made),
+                Err(error) => self.stop(View::EventIds, Some(recorded.position), &error),
+            }
+        }
+        self.write(last, rows, entries, found).await?;
         self.position = Some(last.position);
         self.catch_up();
         Ok(more)
@@ -259,6 +274,9 @@ impl Tail {
     fn note(&self, batch: &mut Batch, recorded: &Recorded) {
         let position = recorded.position;
         batch.ids.push((recorded.id, position));
+        if header::event_type(&recorded.header) == Some(observations::EVENT_TYPE) {
+            batch.observations.push(recorded.clone());
+        }
         if let Some((of, roles)) = person(recorded) {
             batch.people.insert(of, (position, roles));
         }
@@ -318,13 +336,17 @@ impl Tail {
                     product: product.to_owned(),
                     environments: environments.collect(),
                 });
-            } else if let Some(rest) = after(stream, "environment-") {
-                let mut parts = rest.splitn(3, '.').map(str::to_owned);
-                if let (Some(tenant), Some(product), Some(environment)) =
-                    (parts.next(), parts.next(), parts.next())
-                {
-                    entries.push(Entry::Environment { tenant, product, environment });
-                }
+            } else if let Some((tenant, product, environment)) = names::as_environment(stream) {
+                let state = self.state(&self.app.environments, stream, touched).await?;
+                let exceptions = state.state.exceptions.iter().map(|shown| {
+                    ExceptionRow::of_environment(stream.as_str(), product, environment, shown).made(tenant)
+                });
+                entries.push(Entry::Environment {
+                    tenant: tenant.to_owned(),
+                    product: product.to_owned(),
+                    environment: environment.to_owned(),
+                    exceptions: exceptions.collect(),
+                });
             } else if let Some((tenant, procedure)) =
                 after(stream, "procedure-").and_then(|rest| rest.split_once('.'))
             {
@@ -394,20 +416,22 @@ impl Tail {
         last: Cursor,
         rows: Vec<(NewRow, Option<Position>)>,
         entries: Vec<Entry>,
-        mut ids: Vec<(Uuid, Position)>,
+        mut found: Found,
     ) -> Result<(), Failure> {
         let Some(mut db) = self.db.get_mut().ok().and_then(Option::take) else {
             return Err(Failure::File("the file was lost by an earlier failure".to_owned()));
         };
         let moving = View::ALL.map(|view| (view, !self.has_stopped(view)));
-        ids.retain(|(_, position)| self.cursor(View::EventIds) < Some(*position));
+        found.ids.retain(|(_, position)| self.cursor(View::EventIds) < Some(*position));
+        found.observations.retain(|made| self.cursor(View::EventIds) < Some(made.position()));
         let written = blocking(move || {
             let tx = db.transaction()?;
             for (row, opened) in &rows {
                 releases::write(&tx, row, *opened)?;
             }
             catalog::write(&tx, &entries)?;
-            event_ids::write(&tx, &mut ids)?;
+            event_ids::write(&tx, &mut found.ids)?;
+            observations::write(&tx, &found.observations)?;
             for (view, _) in moving.iter().filter(|(_, moves)| *moves) {
                 file::move_cursor(&tx, *view, last)?;
             }
