@@ -22,7 +22,8 @@ fn kinds(answer: &Answer) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn given_a_candidate_nobody_approved_when_it_runs_in_production_then_its_release_says_what_was_missing() {
+async fn given_a_candidate_nobody_approved_when_it_runs_in_production_then_its_release_says_what_was_missing()
+{
     let world = World::new().await;
     let opened = world.open_with_candidate("2.4.0").await;
     let observed = observe(&world, deployment("production", 1)).await;
@@ -39,7 +40,8 @@ async fn given_a_candidate_nobody_approved_when_it_runs_in_production_then_its_r
     assert_eq!(world.viewer().get(&format!("/v1/exceptions/{id}")).await.ok().json(), exception);
     let running = world.viewer().get(PRODUCTION).await.ok().json()["running"].clone();
     assert_eq!((&running["governance"], &running["release"]), (&json!("orphan"), &json!(opened.id)));
-    let listed = world.viewer().get(&format!("/v1/environments?min_position={}", observed.position())).await.ok();
+    let listed =
+        world.viewer().get(&format!("/v1/environments?min_position={}", observed.position())).await.ok();
     let environments = listed.json()["environments"].as_array().unwrap().clone();
     let production = environments.iter().find(|one| one["environment"] == "production").unwrap();
     assert_eq!(production["running"]["governance"], "orphan", "{listed}");
@@ -107,7 +109,10 @@ async fn given_what_comes_late_or_from_the_future_when_observed_then_it_is_recor
     let observed = watcher.post("/v1/observations", body).await.created();
     assert!(observed.json()["skew_ms"].as_u64().unwrap() > 0, "{observed}");
     assert_eq!(observed.json()["at"], "2099-01-01T00:00:00Z");
-    assert_eq!((&observed.json()["release"], kinds(&observed)), (&json!(opened.id), vec!["clock_skew".to_owned()]));
+    assert_eq!(
+        (&observed.json()["release"], kinds(&observed)),
+        (&json!(opened.id), vec!["clock_skew".to_owned()])
+    );
     let old = json!({"product": "checkout", "at": "2020-01-01T00:00:00Z",
         "seen": {"kind": "incident", "key": "INC-1", "severity": "sev3", "resolved": true}});
     let observed = watcher.post("/v1/observations", old).await.created();

@@ -29,7 +29,7 @@ commands! {
     };
 
     /// What runs in an environment now.
-    SeenDeployment { environment: Name, } optional {
+    DeploymentSeen { environment: Name, } optional {
         /// As the environment or its deploy tool states it.
         version: Line,
         commit_sha: GitSha,
@@ -38,31 +38,31 @@ commands! {
     };
 
     /// What a tag names now.
-    SeenTag { name: Line, } optional { tag_object_sha: GitSha, commit_sha: GitSha, } defaulted {
+    TagSeen { name: Line, } optional { tag_object_sha: GitSha, commit_sha: GitSha, } defaulted {
         /// It was there, and is no more.
         deleted: bool,
     };
 
     /// An incident in another system.
-    SeenIncident { key: Line, severity: Line, } defaulted { resolved: bool, };
+    IncidentSeen { key: Line, severity: Line, } defaulted { resolved: bool, };
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Seen {
-    Deployment(SeenDeployment),
-    Tag(SeenTag),
-    Incident(SeenIncident),
+    Deployment(DeploymentSeen),
+    Tag(TagSeen),
+    Incident(IncidentSeen),
     CiRun(CiRun),
 }
 
 #[derive(Deserialize)]
 #[serde(remote = "Seen", rename_all = "snake_case")]
 enum ByKind {
-    Deployment(SeenDeployment),
-    Tag(SeenTag),
-    Incident(SeenIncident),
+    Deployment(DeploymentSeen),
+    Tag(TagSeen),
+    Incident(IncidentSeen),
     CiRun(CiRun),
 }
 
@@ -85,7 +85,7 @@ impl Seen {
     }
 }
 
-impl SeenDeployment {
+impl DeploymentSeen {
     pub fn digests(&self) -> impl Iterator<Item = &Digest> {
         self.artifacts.iter().map(|artifact| &artifact.digest)
     }

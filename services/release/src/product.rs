@@ -16,7 +16,8 @@ use crate::actor::Role;
 use crate::aggregate::{Aggregate, Context, Decided};
 use crate::command::commands;
 use crate::event::{
-    Fact, ObservationRecorded, ProductDigestRejected, ProductEvent, ProductRegistered, ProductSettingsPublished, SettingsRef,
+    Fact, ObservationRecorded, ProductDigestRejected, ProductEvent, ProductRegistered,
+    ProductSettingsPublished, SettingsRef,
 };
 use crate::guard::{one, refuse, role, role_or_system, room};
 use crate::observation::{OBSERVERS, RecordObservation, skew_ms};

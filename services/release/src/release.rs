@@ -18,8 +18,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::actor::ActorKind;
-use crate::event::{ChangeClass, EventData, Fact, Governance, ObservationRecorded, Outcome, ReleaseEvent, ReleaseOpened, Signatory};
-use crate::observation::{Seen, SeenDeployment};
+use crate::event::{
+    ChangeClass, EventData, Fact, ObservationRecorded, Outcome, ReleaseEvent, ReleaseOpened, Signatory,
+};
+use crate::observation::Seen;
 use crate::procedure::{Item, Procedure, Rule, Step};
 use crate::shared::Shared;
 use crate::value::{ActorId, ItemNumber, Name, Prose, ReleaseId};
@@ -80,7 +82,7 @@ pub struct Release {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undone_at_revision: Option<u64>,
     /// What was seen last in each environment.
-    pub seen: Shared<BTreeMap<Name, (SeenDeployment, Governance)>>,
+    pub seen: Shared<BTreeMap<Name, ObservationRecorded>>,
     /// Everybody who did something else on it than comment, or take charge of what went another way.
     pub participants: Shared<BTreeSet<ActorId>>,
     /// When it was completed and by whom, so that a hold after that ends there again.
@@ -318,8 +320,8 @@ impl Release {
     }
 
     fn observation_recorded(&mut self, recorded: &ObservationRecorded) {
-        if let (Seen::Deployment(seen), Some(governance)) = (&recorded.seen, recorded.governance) {
-            self.seen.insert(seen.environment.clone(), (seen.clone(), governance));
+        if let Seen::Deployment(seen) = &recorded.seen {
+            self.seen.insert(seen.environment.clone(), recorded.clone());
         }
     }
 

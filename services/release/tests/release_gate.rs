@@ -13,7 +13,9 @@ fn evaluate(gate: u32) -> Command {
 #[test]
 fn given_open_items_when_the_gate_is_evaluated_every_row_is_recorded() {
     let story = tagged().when(robot(), evaluate(1), &around()).then_types(&["gate.evaluated"]);
-    let ReleaseEvent::GateEvaluated(evaluated) = &story.facts.last().unwrap().event else { panic!("no gate") };
+    let ReleaseEvent::GateEvaluated(evaluated) = &story.facts.last().unwrap().event else {
+        panic!("no gate")
+    };
     assert!(!evaluated.verdict.satisfied);
     assert_eq!(evaluated.verdict.rows.len(), 7);
     // It opens all the same once its items hold.

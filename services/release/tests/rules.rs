@@ -3,6 +3,7 @@
 mod canary;
 mod candidates;
 mod duties;
+mod exception_kinds;
 mod exceptions;
 mod monitored;
 mod policy;

@@ -120,7 +120,10 @@ async fn given_a_gate_when_evaluated_then_its_verdict_is_an_event_whatever_it_is
         let events = world.viewer().get(&path).await.ok().json();
         let event = &events["events"][0];
         assert_eq!(event["header"]["type"], "gate.evaluated");
-        assert_eq!((&event["data"]["gate"], &event["data"]["verdict"]["satisfied"]), (&json!(1), &json!(false)));
+        assert_eq!(
+            (&event["data"]["gate"], &event["data"]["verdict"]["satisfied"]),
+            (&json!(1), &json!(false))
+        );
     }
     world.alice().post_nothing(&opened.under("gates/8/evaluate")).await.refused(404, "step_unknown");
 }

@@ -186,6 +186,7 @@ pub fn finish(release: &Release, id: Uuid, body: &FinishDeployment, ctx: &Contex
             item: item.number,
             started_at: ctx.now,
             elapses_at: after(thresholds.monitoring_min_s.of(release.class())),
+            overruns_at: Some(after(thresholds.monitoring_max_s)),
         }));
     }
     if let (Some(previous), Some(_)) =

@@ -9,7 +9,9 @@ use crate::event::{
 };
 use crate::evidence::{Defect, DefectSet, DefectStatus, Facts, NewEvidence, Source, Subject};
 use crate::guard::failed;
-use crate::observation::{OBSERVERS, RecordObservation, Seen, SeenDeployment, SeenIncident, SeenTag, skew_ms};
+use crate::observation::{
+    DeploymentSeen, IncidentSeen, OBSERVERS, RecordObservation, Seen, TagSeen, skew_ms,
+};
 use crate::release::{Candidate, Deployment, DeploymentState, Release, RollbackStatus};
 use crate::value::{Line, List, Prose};
 use crate::verdict::{Cause, Row};
@@ -62,12 +64,7 @@ pub fn record(release: &Release, body: &RecordObservation, ctx: &Context<'_>) ->
 }
 
 /// Whether this release answers for what was seen to run, and what was missing where it does not.
-fn deployed(
-    release: &Release,
-    seen: &SeenDeployment,
-    recorded: &mut ObservationRecorded,
-    ctx: &Context<'_>,
-) {
+fn deployed(release: &Release, seen: &DeploymentSeen, recorded: &mut ObservationRecorded, ctx: &Context<'_>) {
     let environment = ctx.around.settings.environment(&seen.environment);
     recorded.purpose = environment.map(|environment| environment.purpose);
     let mut candidates = release.candidates.iter().rev();
@@ -86,15 +83,16 @@ fn deployed(
 }
 
 /// The deployment that is being rolled back there: what answers is not the candidate.
-fn goes_back<'r>(release: &'r Release, seen: &SeenDeployment) -> Option<&'r Deployment> {
-    let rollback = release.rollbacks.iter().rev().find(|rollback| rollback.status == RollbackStatus::Running)?;
+fn goes_back<'r>(release: &'r Release, seen: &DeploymentSeen) -> Option<&'r Deployment> {
+    let rollback =
+        release.rollbacks.iter().rev().find(|rollback| rollback.status == RollbackStatus::Running)?;
     release.deployment(rollback.deployment).filter(|deployment| deployment.environment == seen.environment)
 }
 
 /// The deployment that put it there, unless something else has been put there since.
 fn started<'r>(
     release: &'r Release,
-    seen: &SeenDeployment,
+    seen: &DeploymentSeen,
     candidate: Option<&Candidate>,
     around: &Around,
 ) -> Option<&'r Deployment> {
@@ -113,7 +111,7 @@ fn started<'r>(
 }
 
 /// It says which release it is of, and is no candidate of it.
-fn unlike(release: &Release, seen: &SeenDeployment, candidate: Option<&Candidate>) -> Option<Row> {
+fn unlike(release: &Release, seen: &DeploymentSeen, candidate: Option<&Candidate>) -> Option<Row> {
     let says_what = seen.commit_sha.is_some() || !seen.artifacts.is_empty();
     let current = release.current_candidate().filter(|_| candidate.is_none() && says_what)?;
     let input = format!("candidate/{}/artifacts", current.number);
@@ -126,7 +124,7 @@ fn unlike(release: &Release, seen: &SeenDeployment, candidate: Option<&Candidate
 }
 
 /// The candidate's tag is gone, or names something else than when it was tagged.
-fn moved(candidate: &Candidate, seen: &SeenTag, observation: uuid::Uuid) -> Option<Decided<ReleaseEvent>> {
+fn moved(candidate: &Candidate, seen: &TagSeen, observation: uuid::Uuid) -> Option<Decided<ReleaseEvent>> {
     if candidate.mutated.is_some() {
         return None;
     }
@@ -136,7 +134,8 @@ fn moved(candidate: &Candidate, seen: &SeenTag, observation: uuid::Uuid) -> Opti
     }
     let commit = seen.commit_sha.as_ref().unwrap_or(&candidate.commit_sha);
     // A tag without an object of its own is its commit.
-    let object = seen.tag_object_sha.as_ref().or(seen.commit_sha.as_ref()).unwrap_or(&candidate.tag_object_sha);
+    let object =
+        seen.tag_object_sha.as_ref().or(seen.commit_sha.as_ref()).unwrap_or(&candidate.tag_object_sha);
     let other_object = seen.tag_object_sha.as_ref().is_some_and(|seen| *seen != candidate.tag_object_sha);
     (other_object || *commit != candidate.commit_sha).then(|| {
         Decided::now(CandidateTagMutated {
@@ -148,11 +147,19 @@ fn moved(candidate: &Candidate, seen: &SeenTag, observation: uuid::Uuid) -> Opti
     })
 }
 
-fn incident(seen: &SeenIncident) -> Facts {
+fn incident(seen: &IncidentSeen) -> Facts {
     let status = if seen.resolved { DefectStatus::Fixed } else { DefectStatus::Open };
     let (key, severity) = (seen.key.clone(), seen.severity.clone());
-    let defect =
-        Defect { key, severity, status, fix_sha: None, found_in: None, fixed_in: None, contained: None, deferred_by: None };
+    let defect = Defect {
+        key,
+        severity,
+        status,
+        fix_sha: None,
+        found_in: None,
+        fixed_in: None,
+        contained: None,
+        deferred_by: None,
+    };
     Facts::DefectSet(DefectSet {
         threshold: Line::new("incident").unwrap_or_else(|_| seen.severity.clone()),
         defects: List::new(vec![defect]).unwrap_or_default(),

@@ -37,7 +37,8 @@ impl Environment {
         // The release that holds production is deploying this version; its own record says how.
         let deploying = self.lease.as_ref().is_some_and(|lease| {
             lease.purpose == LeasePurpose::ProductionDeployment
-                && version_of(recorded.version.as_str()).is_some_and(|seen| seen.as_str() == lease.release.version())
+                && version_of(recorded.version.as_str())
+                    .is_some_and(|seen| seen.as_str() == lease.release.version())
         });
         recorded.governance == Governance::Orphan
             && recorded.purpose == Some(EnvironmentPurpose::Production)

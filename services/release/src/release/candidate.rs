@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::{Release, replace};
 use crate::event::{
-    CandidateBound, CandidateRejected, CandidateTagDeleted, CandidateTagMutated, CandidateTagged, Fact, ReleaseEvent,
+    CandidateBound, CandidateRejected, CandidateTagDeleted, CandidateTagMutated, CandidateTagged, Fact,
+    ReleaseEvent,
 };
 use crate::evidence::Artifact;
 use crate::value::{ActorId, CandidateTag, GitSha, Prose, Sha256Hex};

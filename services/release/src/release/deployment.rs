@@ -14,7 +14,7 @@ use crate::event::{
     CanaryEvaluated, DeploymentOutcome, EnvironmentPurpose, Fact, Probe, ProbeKind, ProceedDecision,
     ReleaseEvent, Sample,
 };
-use crate::evidence::Artifact;
+use crate::evidence::{Artifact, Migration};
 use crate::value::{ActorId, Line, Link, Name, Prose, Sha256Hex};
 
 /// Samples of more series than this are counted, and kept in the log only.
@@ -177,6 +177,9 @@ pub struct MigrationSummary {
     pub failed: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backward_compatible: Option<bool>,
+    /// What was applied, to compare with what is applied elsewhere.
+    #[serde(skip)]
+    pub checksums: Vec<Migration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -406,6 +409,7 @@ impl Release {
                         pending: reported.pending,
                         failed: reported.failed,
                         backward_compatible: reported.backward_compatible,
+                        checksums: reported.applied.clone(),
                     });
                 }
             }

@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use ExceptionKind as Kind;
 
-use super::Release;
+use super::{Deployment, Evidence, Release};
 use crate::event::{
-    Disposition, EnvironmentPurpose, EvidenceRecorded, ExceptionAssigned, ExceptionDisposed, Fact,
-    Governance, ObservationRecorded, ReleaseEvent, RollbackDecision,
+    ApprovalGranted, CanaryVerdict, Disposition, EnvironmentPurpose, EvidenceRecorded, ExceptionAssigned,
+    ExceptionDisposed, Fact, Governance, ObservationRecorded, PauseCause, ProceedDecided, ProceedDecision,
+    ReleaseEvent, ResetCause, RollbackDecision, TimerCancelled, TimerCause,
 };
-use crate::evidence::{Conclusion, Facts};
-use crate::observation::{Seen, SeenTag};
+use crate::evidence::{Conclusion, Facts, GitRef, Migration, Subject};
+use crate::observation::{Seen, TagSeen};
 use crate::value::{ActorId, ItemNumber, Link, Prose};
 use crate::verdict::Row;
 
@@ -61,6 +62,33 @@ kinds! {
     RollbackStepMissing = "rollback_step_missing" Medium,
     /// The previous version was gone before its time.
     PreviousGoneEarly = "previous_gone_early" High,
+    /// Went back to another version than the one before.
+    RolledBackElsewhere = "rolled_back_elsewhere" Low,
+    /// Approved when it was in production already.
+    ApprovedAfterStart = "approved_after_start" High,
+    /// Whether the approver wrote a commit of it is not known.
+    IndependenceNotEstablished = "independence_not_established" Low,
+    /// Production was authorized in a freeze, by an approval that makes an exception from it.
+    FreezeException = "freeze_exception" Medium,
+    /// The window ended in the middle of the deployment.
+    WindowOverrun = "window_overrun" Medium,
+    /// Production was deployed by another pipeline than staging, or than the candidate is bound to.
+    PipelineMismatch = "pipeline_mismatch" Medium,
+    /// One migration with two checksums.
+    MigrationMismatch = "migration_mismatch" High,
+    /// The branch held the candidate's commit, and does no more.
+    BranchRewritten = "branch_rewritten" High,
+    /// CI failed on the commit that production runs.
+    CiFailedLater = "ci_failed_later" Medium,
+    /// What stands behind a link is not what was promised by its hash.
+    EvidenceContentChanged = "evidence_content_changed" Medium,
+    CanaryShort = "canary_short" Medium,
+    CanaryOutsideBand = "canary_outside_band" Medium,
+    TelemetryGap = "telemetry_gap" Medium,
+    /// Somebody went on although the canary was marginal or showed too little.
+    CanaryNotPassed = "canary_not_passed" Medium,
+    MonitoringShort = "monitoring_short" Medium,
+    MonitoringOverrun = "monitoring_overrun" Low,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -166,17 +194,20 @@ pub struct ExceptionRef {
 impl Release {
     /// Reads the event before it is copied, so that it sees what was so until then.
     pub(super) fn derive_exceptions(&mut self, fact: &Fact<ReleaseEvent>) {
-        let shown = self.shown_by(&fact.event);
-        let exceptions =
-            shown.into_iter().map(|Shown { kind, item, rows }| Exception { item, rows, ..Exception::of(kind, fact) });
+        let shown = self.shown_by(fact);
+        let exceptions = shown.into_iter().map(|Shown { kind, item, rows }| Exception {
+            item,
+            rows,
+            ..Exception::of(kind, fact)
+        });
         if exceptions.len() > 0 {
             self.exceptions.extend(exceptions);
         }
     }
 
-    fn shown_by(&self, event: &ReleaseEvent) -> Vec<Shown> {
+    fn shown_by(&self, fact: &Fact<ReleaseEvent>) -> Vec<Shown> {
         let mut shown = Vec::new();
-        match event {
+        match &fact.event {
             ReleaseEvent::DeploymentObserved(seen) if seen.purpose == EnvironmentPurpose::Production => {
                 shown.push(Shown::of(Kind::OrphanDeployment));
             }
@@ -184,8 +215,66 @@ impl Release {
             ReleaseEvent::CandidateTagMutated(_) | ReleaseEvent::CandidateTagDeleted(_) => {
                 shown.push(Shown::of(Kind::TagMutated));
             }
-            ReleaseEvent::ItemAttested(attested) if attested.manual_fallback.is_some() => {
-                shown.push(Shown::of(Kind::ManualFallback).on(attested.item));
+            ReleaseEvent::ItemAttested(attested) => {
+                if attested.manual_fallback.is_some() {
+                    shown.push(Shown::of(Kind::ManualFallback).on(attested.item));
+                }
+                shown.extend(self.by_closing(attested.item, fact.recorded_at));
+            }
+            ReleaseEvent::ItemJudged(judged) if judged.verdict.satisfied => {
+                shown.extend(self.by_closing(judged.item, fact.recorded_at));
+            }
+            ReleaseEvent::ApprovalGranted(granted) => self.by_approval(granted, &mut shown),
+            ReleaseEvent::ProductionAuthorized(given) => {
+                let rows = given.verdict.rows.iter().filter(|row| row.input.starts_with("freeze/"));
+                let rows: Vec<_> = rows.cloned().collect();
+                if !rows.is_empty() {
+                    shown.push(Shown { rows, ..Shown::of(Kind::FreezeException) });
+                }
+            }
+            ReleaseEvent::WindowClosed(_) if self.production_deployments().any(Deployment::in_progress) => {
+                shown.push(Shown::of(Kind::WindowOverrun));
+            }
+            ReleaseEvent::DeploymentStarted(started) => {
+                let mut staged = self.deployments.iter().rev().filter(|earlier| {
+                    !earlier.is_production() && earlier.candidate == Some(started.candidate)
+                });
+                let staged = staged.find_map(|earlier| earlier.pipeline_digest.as_ref());
+                let production = started.purpose == EnvironmentPurpose::Production;
+                if production && differ(staged, started.pipeline_digest.as_ref()) {
+                    shown.push(Shown::of(Kind::PipelineMismatch));
+                }
+            }
+            ReleaseEvent::MigrationReported(reported) if self.knows_otherwise(&reported.applied) => {
+                shown.push(Shown::of(Kind::MigrationMismatch));
+            }
+            ReleaseEvent::ProceedDecided(decided) => shown.extend(self.by_proceeding(decided)),
+            ReleaseEvent::TimerPaused(paused) => shown.push(Shown::of(match paused.cause {
+                PauseCause::TelemetryGap => Kind::TelemetryGap,
+                PauseCause::Weight => Kind::CanaryOutsideBand,
+            })),
+            ReleaseEvent::TimerReset(reset) if reset.cause == ResetCause::Weight => {
+                shown.push(Shown::of(Kind::CanaryOutsideBand));
+            }
+            ReleaseEvent::TimerCancelled(cancelled) if self.went_on_early(cancelled) => {
+                let timer = self.timers.iter().find(|timer| timer.timer == cancelled.timer);
+                let item = timer.map(|timer| timer.item);
+                shown.push(Shown { item, ..Shown::of(Kind::CanaryShort) });
+            }
+            ReleaseEvent::LeaseReleased(released) => {
+                let lease = self.leases.iter().find(|lease| lease.lease == released.lease);
+                if lease.is_some_and(|lease| fact.recorded_at < lease.not_before_release) {
+                    shown.push(Shown::of(Kind::PreviousGoneEarly));
+                }
+            }
+            ReleaseEvent::RollbackTriggered(fired) if fired.rule.as_str() == SERVES_SOMETHING_ELSE => {
+                shown.push(Shown::of(Kind::VersionMismatch));
+            }
+            ReleaseEvent::RollbackStarted(started) => {
+                let previous = self.opened.as_ref().and_then(|opened| opened.previous.as_ref());
+                if differ(previous, started.to.as_ref()) {
+                    shown.push(Shown::of(Kind::RolledBackElsewhere));
+                }
             }
             ReleaseEvent::ItemWaiverGranted(granted) if granted.effective => {
                 shown.push(Shown::of(Kind::Waiver).on(granted.item));
@@ -219,7 +308,7 @@ impl Release {
             }
             _ => {}
         }
-        if skewed(event) {
+        if skewed(&fact.event) {
             shown.push(Shown::of(Kind::ClockSkew));
         }
         shown
@@ -230,8 +319,8 @@ impl Release {
             Seen::Deployment(seen) => {
                 let orphan = recorded.governance == Some(Governance::Orphan);
                 // The same thing seen again is the same exception.
-                let again = self.seen.get(&seen.environment).is_some_and(|(known, governance)| {
-                    known == seen && *governance == Governance::Orphan
+                let again = self.seen.get(&seen.environment).is_some_and(|known| {
+                    known.seen == recorded.seen && known.governance == recorded.governance
                 });
                 if !orphan || again || recorded.purpose != Some(EnvironmentPurpose::Production) {
                     return;
@@ -240,12 +329,13 @@ impl Release {
                 let differs = rows.iter().any(|row| row.rule == "bound_values");
                 shown.push(Shown { rows, ..Shown::of(Kind::UnauthorizedDeploymentObserved) });
                 if differs {
-                    let rows = recorded.rows.iter().filter(|row| row.rule == "bound_values").cloned().collect();
+                    let rows =
+                        recorded.rows.iter().filter(|row| row.rule == "bound_values").cloned().collect();
                     shown.push(Shown { rows, ..Shown::of(Kind::VersionMismatch) });
                 }
             }
             // The tag of a candidate has events of its own.
-            Seen::Tag(seen) if recorded.candidate.is_none() && self.knows_otherwise(seen) => {
+            Seen::Tag(seen) if recorded.candidate.is_none() && self.knows_another(seen) => {
                 shown.push(Shown::of(Kind::TagMutated));
             }
             Seen::Tag(_) | Seen::Incident(_) | Seen::CiRun(_) => {}
@@ -253,14 +343,12 @@ impl Release {
     }
 
     /// Evidence names another commit or object behind the tag, which is the one of the version itself.
-    fn knows_otherwise(&self, seen: &SeenTag) -> bool {
-        let known = self.evidence.values().filter(|evidence| evidence.retracted.is_none()).filter_map(|evidence| {
-            match &evidence.recorded.facts {
-                Facts::SemverTag(tag) if tag.name == seen.name => Some(tag),
-                _ => None,
-            }
+    fn knows_another(&self, seen: &TagSeen) -> bool {
+        let mut known = self.live_evidence().filter_map(|evidence| match &evidence.recorded.facts {
+            Facts::SemverTag(tag) if tag.name == seen.name => Some(tag),
+            _ => None,
         });
-        known.into_iter().any(|tag| {
+        known.any(|tag| {
             seen.deleted
                 || seen.commit_sha.as_ref().is_some_and(|commit| *commit != tag.commit_sha)
                 || seen.tag_object_sha.as_ref().is_some_and(|object| *object != tag.tag_object_sha)
@@ -273,19 +361,184 @@ impl Release {
         if recorded.late_entry_reason.is_some() {
             show(Kind::LateEntry);
         }
+        if self.is_another_content(recorded) {
+            show(Kind::EvidenceContentChanged);
+        }
         match &recorded.facts {
-            Facts::CiRun(run) if run.attempt > 2 && run.conclusion == Conclusion::Success => {
-                show(Kind::CiRerun);
+            Facts::CiRun(run) => {
+                if run.attempt > 2 && run.conclusion == Conclusion::Success {
+                    show(Kind::CiRerun);
+                }
+                let mut live = self.production_deployments().filter(|deployment| deployment.is_live());
+                let of_run = |number| self.candidate(number).is_some_and(|c| c.commit_sha == run.head_sha);
+                if run.conclusion == Conclusion::Failure && live.any(|d| d.candidate.is_some_and(of_run)) {
+                    show(Kind::CiFailedLater);
+                }
             }
-            Facts::TestReport(report)
-                if report.total == 0 || report.previous_total.is_some_and(|before| report.total < before) =>
-            {
-                show(Kind::TestsShrunk);
+            Facts::TestReport(report) => {
+                if report.total == 0 || report.previous_total.is_some_and(|before| report.total < before) {
+                    show(Kind::TestsShrunk);
+                }
+                if report.attempts.is_some_and(|attempts| attempts > 2) && report.failed == 0 {
+                    show(Kind::CiRerun);
+                }
             }
+            Facts::Deployment(deployed) => {
+                let candidate = match &recorded.subject {
+                    Subject::Candidate { number } => self.candidate(*number),
+                    _ => None,
+                };
+                let Some(candidate) = candidate else { return };
+                let other = !deployed.artifacts.as_deref().unwrap_or_default().is_empty()
+                    && candidate.is_bound()
+                    && !candidate.has_artifacts(deployed.artifacts.as_deref().unwrap_or_default());
+                if other || differ(Some(&candidate.commit_sha), deployed.commit_sha.as_ref()) {
+                    show(Kind::VersionMismatch);
+                }
+                if differ(candidate.pipeline_digest.as_ref(), deployed.pipeline_digest.as_ref()) {
+                    show(Kind::PipelineMismatch);
+                }
+            }
+            Facts::MigrationRun(run) => {
+                let expected = run.expected.as_deref().unwrap_or_default();
+                if run.applied.iter().any(|one| otherwise(expected, one))
+                    || self.knows_otherwise(&run.applied)
+                {
+                    show(Kind::MigrationMismatch);
+                }
+            }
+            Facts::GitRef(branch) if self.is_rewritten(recorded, branch) => show(Kind::BranchRewritten),
             _ => {}
         }
     }
+
+    /// An item is closed by it that a time has to pass for.
+    fn by_closing(&self, item: ItemNumber, at: Timestamp) -> Option<Shown> {
+        let timer = self.timers.iter().rev().find(|timer| timer.item == item)?;
+        if self.status(item).is_closed() {
+            return None;
+        }
+        let overruns_at = timer.overruns_at?;
+        let open = self.open_timers().any(|open| open.timer == timer.timer);
+        let kind = match (open, overruns_at < at) {
+            (true, _) => Kind::MonitoringShort,
+            (false, true) => Kind::MonitoringOverrun,
+            (false, false) => return None,
+        };
+        // Each of two signatures would show it again.
+        let mut known = self.exceptions.iter().filter(|one| one.kind == kind && one.item == Some(item));
+        let again = known.any(|one| one.at >= timer.started_at);
+        (!again).then(|| Shown::of(kind).on(item))
+    }
+
+    fn by_approval(&self, granted: &ApprovalGranted, shown: &mut Vec<Shown>) {
+        let doubts: Vec<_> = granted.independence.iter().filter(|row| !row.ok).cloned().collect();
+        if !doubts.is_empty() {
+            shown.push(Shown { rows: doubts, ..Shown::of(Kind::IndependenceNotEstablished) });
+        }
+        let approval = self.approvals.iter().find(|approval| approval.request == granted.request);
+        let Some(number) = approval.map(|approval| approval.candidate).filter(|_| granted.effective) else {
+            return;
+        };
+        let observed = |seen: &ObservationRecorded| {
+            seen.candidate == Some(number)
+                && seen.purpose == Some(EnvironmentPurpose::Production)
+                && seen.governance == Some(Governance::Orphan)
+        };
+        let started = self
+            .production_deployments()
+            .any(|d| d.authorization.is_none() && d.candidate == Some(number) && d.is_live());
+        if started || self.seen.values().any(observed) {
+            shown.push(Shown::of(Kind::ApprovedAfterStart));
+        }
+    }
+
+    fn by_proceeding(&self, decided: &ProceedDecided) -> Option<Shown> {
+        if decided.decision != ProceedDecision::Proceed {
+            return None;
+        }
+        let fired = decided.rows.iter().any(|row| !row.ok && row.input.ends_with("/triggers"));
+        let canary = self.deployment(decided.deployment).and_then(|deployment| deployment.canary.as_ref());
+        let verdict = canary.and_then(|canary| canary.evaluations.last()).map(|last| last.evaluated.verdict);
+        let kind = match verdict {
+            _ if fired => Kind::WentOnAgainstRule,
+            Some(CanaryVerdict::Fail) => Kind::WentOnAgainstRule,
+            Some(CanaryVerdict::Marginal | CanaryVerdict::Insufficient) => Kind::CanaryNotPassed,
+            Some(CanaryVerdict::Pass) | None => return None,
+        };
+        let rows = decided.rows.iter().filter(|row| !row.ok).cloned().collect();
+        Some(Shown { rows, ..Shown::of(kind) })
+    }
+
+    /// The canary's time was not over, and it was not given up either.
+    fn went_on_early(&self, cancelled: &TimerCancelled) -> bool {
+        let timer = self.timers.iter().find(|timer| timer.timer == cancelled.timer);
+        let deployment = timer.and_then(|timer| self.deployment(timer.deployment));
+        cancelled.cause == TimerCause::CanaryEnded
+            && deployment.is_some_and(|deployment| {
+                let last = deployment.decisions.last();
+                let went_on = last.is_some_and(|last| last.decision == ProceedDecision::Proceed);
+                deployment.succeeded_at().is_some() || (deployment.in_progress() && went_on)
+            })
+    }
+
+    /// A migration was reported before with another checksum.
+    fn knows_otherwise(&self, applied: &[Migration]) -> bool {
+        let reported = self.deployments.iter().flat_map(|deployment| &deployment.migrations);
+        let reported = reported.flat_map(|summary| &summary.checksums);
+        let known = self.live_evidence().filter_map(|evidence| match &evidence.recorded.facts {
+            Facts::MigrationRun(run) => Some(run.applied.iter()),
+            _ => None,
+        });
+        let known: Vec<_> = known.flatten().chain(reported).collect();
+        applied
+            .iter()
+            .any(|one| known.iter().any(|other| other.id == one.id && other.checksum != one.checksum))
+    }
+
+    /// The same link, about the same thing, promised another content that something rests on.
+    fn is_another_content(&self, recorded: &EvidenceRecorded) -> bool {
+        let (Some(url), Some(sha256)) = (&recorded.url, &recorded.sha256) else { return false };
+        self.live_evidence().any(|evidence| {
+            let earlier = &evidence.recorded;
+            earlier.url.as_ref() == Some(url)
+                && earlier.subject == recorded.subject
+                && differ(Some(sha256), earlier.sha256.as_ref())
+                && matches!(earlier.facts, Facts::Document(_) | Facts::Publication(_))
+                && self.items.values().any(|item| item.rests_on.contains(&earlier.evidence))
+        })
+    }
+
+    fn is_rewritten(&self, recorded: &EvidenceRecorded, branch: &GitRef) -> bool {
+        let held = |earlier: &EvidenceRecorded| match &earlier.facts {
+            Facts::GitRef(known) => {
+                known.repository == branch.repository
+                    && known.ref_name == branch.ref_name
+                    && known.contains_candidate == Some(true)
+                    && earlier.subject == recorded.subject
+            }
+            _ => false,
+        };
+        branch.contains_candidate == Some(false)
+            && self.live_evidence().any(|evidence| held(&evidence.recorded))
+    }
+
+    fn live_evidence(&self) -> impl Iterator<Item = &Evidence> {
+        self.evidence.values().map(|evidence| &**evidence).filter(|evidence| evidence.retracted.is_none())
+    }
 }
+
+/// Both are known, and they are not the same.
+fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
+    matches!((one, other), (Some(one), Some(other)) if one != other)
+}
+
+fn otherwise(expected: &[Migration], applied: &Migration) -> bool {
+    expected.iter().any(|one| one.id == applied.id && one.checksum != applied.checksum)
+}
+
+/// The rule that fires when neither the candidate nor what it replaces answers.
+const SERVES_SOMETHING_ELSE: &str = "C3";
 
 /// What an event shows to have gone another way.
 struct Shown {

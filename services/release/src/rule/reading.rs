@@ -69,7 +69,7 @@ impl<'a, F> Read<'a, F> {
 }
 
 /// A deployment, however it came to be known.
-pub struct SeenDeployment<'a> {
+pub struct DeploymentSeen<'a> {
     pub input: String,
     pub evidence: Option<&'a Evidence>,
     pub by_machine: bool,
@@ -82,7 +82,7 @@ pub struct SeenDeployment<'a> {
     pub pipeline_digest: Option<&'a Sha256Hex>,
 }
 
-impl SeenDeployment<'_> {
+impl DeploymentSeen<'_> {
     pub fn at(&self, member: &str) -> String {
         format!("{}/{member}", self.input)
     }
@@ -240,10 +240,10 @@ impl<'a> Reading<'a> {
     }
 
     /// What was deployed last to environments of the purpose, as far as it counts for the target.
-    pub fn deployed(&self, purpose: EnvironmentPurpose) -> Option<SeenDeployment<'a>> {
+    pub fn deployed(&self, purpose: EnvironmentPurpose) -> Option<DeploymentSeen<'a>> {
         let gone = |d: &Deployment| matches!(d.status, DeploymentState::RolledBack { .. });
         let own = self.release.deployments.iter().filter(|d| d.purpose == purpose && !gone(d));
-        let own = own.map(|d| SeenDeployment {
+        let own = own.map(|d| DeploymentSeen {
             input: format!("deployment/{}", d.deployment),
             evidence: None,
             by_machine: d.origin == DeploymentOrigin::Machine,
@@ -265,7 +265,7 @@ impl<'a> Reading<'a> {
         let reported =
             reported.into_iter().filter(|read| self.has_purpose(&read.environment, purpose)).map(|read| {
                 let facts = read.facts();
-                SeenDeployment {
+                DeploymentSeen {
                     input: format!("evidence/{}/facts", read.evidence.recorded.evidence),
                     evidence: Some(read.evidence),
                     by_machine: read.evidence.by.kind != ActorKind::Person,

@@ -1,19 +1,21 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
+use release::command::{AssignException, DisposeException};
 use release::environment::{
     ConfirmReservation, EnvironmentAround, EnvironmentCommand as Command, ExpireReservation,
     HandOverEnvironment, MAX_HISTORY, RecordRunning, ReleaseReservation, ReserveEnvironment,
 };
 use release::event::{
-    ChangeClass, Disposition, EnvironmentEvent, EnvironmentHandedOver, EnvironmentPreempted, EnvironmentPurpose,
-    EnvironmentReleased, EnvironmentReservationConfirmed, EnvironmentReservationExpired, EnvironmentReserved,
-    Governance, Input, LeasePurpose, Sighting,
+    ChangeClass, Disposition, EnvironmentEvent, EnvironmentHandedOver, EnvironmentPreempted,
+    EnvironmentPurpose, EnvironmentReleased, EnvironmentReservationConfirmed, EnvironmentReservationExpired,
+    EnvironmentReserved, Governance, Input, LeasePurpose, Sighting,
 };
-use release::command::{AssignException, DisposeException};
 use release::evidence::Artifact;
 use release::refusal::RefusalCode as No;
 use release::release::{ExceptionKind, ExceptionRef};
-use release::spec::{Spec, alice, bob, dave, erin, grace, heidi, id, monday, nothing, peggy, robot, system, victor};
+use release::spec::{
+    Spec, alice, bob, dave, erin, grace, heidi, id, monday, nothing, peggy, robot, system, victor,
+};
 use release::value::Version;
 use release::{Actor, Environment};
 
@@ -630,8 +632,11 @@ fn given_an_orphan_an_approver_who_did_not_report_it_ends_it() {
     let story = story.then_types(&["exception.assigned"]);
     assert_eq!(story.state.exceptions[0].owner, Some(dave().id));
     assert_eq!(story.state.exceptions[0].due_at, hour(9));
-    let body =
-        DisposeException { disposition: Disposition::Accepted, reason: prose("a hotfix by hand"), link: None };
+    let body = DisposeException {
+        disposition: Disposition::Accepted,
+        reason: prose("a hotfix by hand"),
+        link: None,
+    };
     let dispose = |revision| Command::DisposeException {
         exception: ExceptionRef { revision, ..exception },
         body: body.clone(),
@@ -650,7 +655,9 @@ fn given_an_observation_of_the_future_it_is_recorded_with_how_far_it_is_ahead() 
         body.at = Some(hour(3));
     }
     let story = nothing().when(robot(), command, &production()).accepted();
-    let EnvironmentEvent::ObservationRecorded(recorded) = &story.facts[0].event else { panic!("no observation") };
+    let EnvironmentEvent::ObservationRecorded(recorded) = &story.facts[0].event else {
+        panic!("no observation")
+    };
     assert_eq!(recorded.skew_ms, Some(3 * 3_600_000));
     assert_eq!(story.facts[0].occurred_at, hour(3));
     assert_eq!(shown(&story), [ExceptionKind::ClockSkew, ExceptionKind::OrphanDeployment]);

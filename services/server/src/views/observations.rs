@@ -38,7 +38,8 @@ pub(super) fn made(recorded: &Recorded) -> Result<Option<Made>, String> {
     struct Observed {
         seen: Seen,
     }
-    let header = Header::parse(&recorded.header).map_err(|_| "the event's header cannot be read".to_owned())?;
+    let header =
+        Header::parse(&recorded.header).map_err(|_| "the event's header cannot be read".to_owned())?;
     let Observed { seen } =
         serde_json::from_slice(&recorded.data).map_err(|_| "the event's data cannot be read".to_owned())?;
     let Some(place) = place(&recorded.stream) else { return Ok(None) };
@@ -80,8 +81,8 @@ fn place(stream: &StreamId) -> Option<Place> {
 }
 
 pub(super) fn write(tx: &Transaction<'_>, made: &[Made]) -> rusqlite::Result<()> {
-    let mut insert = tx
-        .prepare_cached("INSERT OR IGNORE INTO observations VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
+    let mut insert =
+        tx.prepare_cached("INSERT OR IGNORE INTO observations VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
     for one in made {
         insert.execute(params![
             signed(one.position.0),

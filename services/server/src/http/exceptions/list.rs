@@ -100,8 +100,7 @@ async fn list(app: &App, call: &Call<(), NoBody, ListExceptions>) -> Answer {
         owner: asked.owner.clone(),
         after,
     };
-    let mut found =
-        lists::query(app, move |db| views::exceptions(db, &scope, &filter, limit + 1)).await?;
+    let mut found = lists::query(app, move |db| views::exceptions(db, &scope, &filter, limit + 1)).await?;
     let next_cursor = lists::next(&mut found, limit, |last| format!("{} {}", last.at, last.id));
     let page = ExceptionList { exceptions: found.into_iter().map(|found| found.body).collect(), next_cursor };
     lists::page(&call.caller, asked, &page, position, page.next_cursor.as_deref())

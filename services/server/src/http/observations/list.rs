@@ -107,8 +107,7 @@ async fn list(app: &App, call: &Call<(), NoBody, ListObservations>) -> Answer {
         kind: asked.kind.map(ObservationKind::as_str),
         before: lists::place(asked.cursor.as_deref(), |key| key.parse().ok())?,
     };
-    let mut found =
-        lists::query(app, move |db| views::observations(db, &scope, &filter, limit + 1)).await?;
+    let mut found = lists::query(app, move |db| views::observations(db, &scope, &filter, limit + 1)).await?;
     let next_cursor = lists::next(&mut found, limit, |last| last.0);
     let mut observations = Vec::with_capacity(found.len());
     for position in found {

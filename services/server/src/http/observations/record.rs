@@ -239,7 +239,8 @@ fn as_before(stream: &str) -> Result<Place, Problem> {
     if let Some((_, release)) = names::as_release(&stream) {
         return Ok(Place::Release(release));
     }
-    let environment = names::as_environment(&stream).and_then(|(.., environment)| Name::new(environment).ok());
+    let environment =
+        names::as_environment(&stream).and_then(|(.., environment)| Name::new(environment).ok());
     Ok(environment.map_or(Place::Product, Place::Environment))
 }
 
