@@ -24,6 +24,7 @@ mod window;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::actor::Role;
@@ -81,6 +82,8 @@ pub struct Snapshots {
     pub environments: Vec<EnvironmentSnapshot>,
     /// Digests of the product that only two approvers can send to production.
     pub rejected: Vec<RejectedDigest>,
+    /// When whoever approves was first seen to act as an approver of the product.
+    pub role_first_used: Option<Timestamp>,
     /// The streams they were read from.
     pub inputs: Vec<Input>,
 }

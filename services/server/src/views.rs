@@ -23,7 +23,7 @@ use eventlog::Position;
 use rusqlite::Connection;
 use tokio::sync::{Notify, watch};
 
-pub use catalog::{environments, people, procedures, products};
+pub use catalog::{environments, people, procedures, products, role_first_used};
 pub use event_ids::position_of;
 pub use exceptions::{ExceptionFilter, ExceptionRow, ExceptionState, exceptions};
 pub use observations::{EVENT_TYPE as OBSERVATION, ObservationFilter, observations, observed_with_key};

@@ -45,6 +45,8 @@ data! {
         comment: Prose,
         /// Snapshots of other streams the decision read.
         inputs: Vec<Input>,
+        /// When the approver was first seen to act in that role for the product; absent where it is not known.
+        role_first_used_at: Timestamp,
     };
 
     /// The end of this request.

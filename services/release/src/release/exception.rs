@@ -68,6 +68,8 @@ kinds! {
     ApprovedAfterStart = "approved_after_start" High,
     /// Whether the approver wrote a commit of it is not known.
     IndependenceNotEstablished = "independence_not_established" Low,
+    /// The approver's role was first used less than 24 hours before.
+    RoleFirstUsedRecently = "role_first_used_recently" Low,
     /// Production was authorized in a freeze, by an approval that makes an exception from it.
     FreezeException = "freeze_exception" Medium,
     /// The window ended in the middle of the deployment.
@@ -224,7 +226,9 @@ impl Release {
             ReleaseEvent::ItemJudged(judged) if judged.verdict.satisfied => {
                 shown.extend(self.by_closing(judged.item, fact.recorded_at));
             }
-            ReleaseEvent::ApprovalGranted(granted) => self.by_approval(granted, &mut shown),
+            ReleaseEvent::ApprovalGranted(granted) => {
+                self.by_approval(granted, fact.recorded_at, &mut shown);
+            }
             ReleaseEvent::ProductionAuthorized(given) => {
                 let rows = given.verdict.rows.iter().filter(|row| row.input.starts_with("freeze/"));
                 let rows: Vec<_> = rows.cloned().collect();
@@ -431,7 +435,11 @@ impl Release {
         (!again).then(|| Shown::of(kind).on(item))
     }
 
-    fn by_approval(&self, granted: &ApprovalGranted, shown: &mut Vec<Shown>) {
+    fn by_approval(&self, granted: &ApprovalGranted, at: Timestamp, shown: &mut Vec<Shown>) {
+        let settled = SignedDuration::from_hours(24);
+        if granted.role_first_used_at.is_some_and(|first| at.duration_since(first) < settled) {
+            shown.push(Shown::of(Kind::RoleFirstUsedRecently));
+        }
         let doubts: Vec<_> = granted.independence.iter().filter(|row| !row.ok).cloned().collect();
         if !doubts.is_empty() {
             shown.push(Shown { rows: doubts, ..Shown::of(Kind::IndependenceNotEstablished) });

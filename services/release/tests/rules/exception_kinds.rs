@@ -11,7 +11,8 @@ use release::evidence::{Facts, Migration, Source, Subject};
 use release::release::ExceptionKind as Kind;
 use release::spec::judged::through;
 use release::spec::release::{
-    approved, artifact, commit, deploying, grant, item, line, name, prose, requested, sha256, tagged, version,
+    approved, artifact, authorized, commit, deploying, grant, item, line, name, prose, requested, sha256,
+    tagged, version,
 };
 use release::spec::{Spec, grace, id, robot};
 use release::{Decided, Release, ReleaseEvent};
@@ -150,6 +151,35 @@ fn given_an_approval_of_what_runs_already_it_came_after_the_start() {
     let story = and_then(story, observed).when(grace(), granting, &around).accepted();
     let last = story.state.exceptions.last().map(|one| one.kind);
     assert_eq!(last, Some(Kind::ApprovedAfterStart));
+}
+
+#[test]
+fn given_an_approver_whose_role_was_first_used_less_than_a_day_before_it_is_shown() {
+    let story = requested();
+    let granting = grant(&story);
+    let mut around = release::spec::release::around();
+    let mut granted_when_used_for = |hours: i64| {
+        around.snapshots.role_first_used = Some(story.now - SignedDuration::from_hours(hours));
+        let story = story.clone().when(grace(), granting.clone(), &around).accepted();
+        story.state.exceptions.iter().any(|one| one.kind == Kind::RoleFirstUsedRecently)
+    };
+    assert!(granted_when_used_for(23));
+    assert!(!granted_when_used_for(25));
+}
+
+#[test]
+fn given_a_freeze_when_production_is_authorized_all_the_same_it_is_shown() {
+    let story = authorized();
+    let given = story.facts.iter().rev().find_map(|fact| match &fact.event {
+        ReleaseEvent::ProductionAuthorized(given) => Some(given.clone()),
+        _ => None,
+    });
+    let mut given = given.expect("it was authorized");
+    assert_eq!(shows(&story, given.clone()), nothing());
+    let row = json!({"rule": "freeze_active", "target": "default", "input": "freeze/1", "ok": true,
+        "expected": "an approved exception", "observed": "excepted"});
+    given.verdict.rows.push(serde_json::from_value(row).unwrap());
+    assert_eq!(shows(&story, given), [Kind::FreezeException]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use eventlog::header::{self, Actor};
 use eventlog::{Position, ReadError, Recorded, Revision, StreamId};
 use futures_util::StreamExt;
+use jiff::Timestamp;
 use release::wire::WireError;
 use release::{ActorKind, Aggregate, Role};
 use rusqlite::Connection;
@@ -73,6 +74,8 @@ struct Batch {
     observations: Vec<Recorded>,
     /// Who did something for which product of which tenant, last with which roles.
     people: BTreeMap<Seen, (Position, Vec<Role>)>,
+    /// When each was first seen in a role.
+    first_uses: BTreeMap<(Seen, Role), (Position, Timestamp)>,
     last: Option<Cursor>,
     /// There was a full page: the log goes on.
     more: bool,
@@ -277,7 +280,10 @@ impl Tail {
         if header::event_type(&recorded.header) == Some(observations::EVENT_TYPE) {
             batch.observations.push(recorded.clone());
         }
-        if let Some((of, roles)) = person(recorded) {
+        if let Some((of, roles, at)) = person(recorded) {
+            for role in &roles {
+                batch.first_uses.entry((of.clone(), *role)).or_insert((position, at));
+            }
             batch.people.insert(of, (position, roles));
         }
         let touched = match batch.streams.get_mut(&recorded.stream) {
@@ -354,6 +360,14 @@ impl Tail {
             }
         }
         let new = |position: &Position| self.cursor(View::Catalog) < Some(*position);
+        let first = batch.first_uses.iter().filter(|(_, (position, _))| new(position));
+        entries.extend(first.map(|(((tenant, product, actor), role), (_, at))| Entry::FirstUse {
+            tenant: tenant.clone(),
+            product: product.clone(),
+            actor: actor.clone(),
+            role: *role,
+            at: *at,
+        }));
         let people = batch.people.iter().filter(|(_, (position, _))| new(position));
         entries.extend(people.map(|((tenant, product, actor), (_, roles))| Entry::Person {
             tenant: tenant.clone(),
@@ -518,13 +532,14 @@ fn cursors(db: &Connection) -> rusqlite::Result<[Option<Cursor>; 3]> {
 }
 
 /// The person behind an event, and their roles for the product that its stream is of.
-fn person(recorded: &Recorded) -> Option<(Seen, Vec<Role>)> {
+fn person(recorded: &Recorded) -> Option<(Seen, Vec<Role>, Timestamp)> {
     #[derive(Deserialize)]
     struct Who {
+        recorded_at: Timestamp,
         actor: Actor,
     }
     // A header that cannot be read stops the view that reads the rest of it.
-    let Who { actor } = serde_json::from_slice(&recorded.header).ok()?;
+    let Who { recorded_at, actor } = serde_json::from_slice(&recorded.header).ok()?;
     if actor.kind != ActorKind::Person.as_str() {
         return None;
     }
@@ -541,7 +556,7 @@ fn person(recorded: &Recorded) -> Option<(Seen, Vec<Role>)> {
     };
     let roles =
         Role::ALL.into_iter().filter(|role| actor.roles.iter().any(|had| had == role.as_str())).collect();
-    Some(((tenant.to_owned(), product, actor.id), roles))
+    Some(((tenant.to_owned(), product, actor.id), roles, recorded_at))
 }
 
 fn after<'s>(stream: &'s StreamId, prefix: &str) -> Option<&'s str> {
