@@ -277,6 +277,7 @@ events! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Input {
+    #[cfg_attr(feature = "openapi", schema(max_length = 300))]
     pub stream: String,
     /// The last revision that was read; absent when the stream did not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -13,6 +13,7 @@ data! {
         observation: Uuid,
         seen: Seen,
         /// Of a deployment that nothing here started: what it would have needed, and what is not as it was built.
+        #[cfg_attr(feature = "openapi", schema(max_items = 200))]
         rows: Vec<Row>,
     } optional {
         /// The candidate it is about.
@@ -27,6 +28,7 @@ data! {
         /// How far the source's clock ran ahead.
         skew_ms: i64,
         /// Snapshots of other streams the decision read.
+        #[cfg_attr(feature = "openapi", schema(max_items = 100))]
         inputs: Vec<Input>,
     };
 
