@@ -2,9 +2,12 @@
 
 mod conventions;
 mod environments;
+mod exceptions;
 mod freezes;
+mod observations;
 mod operations;
 mod people;
 mod procedures;
 mod products;
 mod releases;
+mod tlog;

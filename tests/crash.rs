@@ -5,3 +5,4 @@ mod killed;
 mod lock;
 mod start;
 mod stopped;
+mod tampered;

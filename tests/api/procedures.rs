@@ -87,7 +87,7 @@ async fn given_procedures_when_listed_then_each_name_with_what_a_new_release_pin
         listed,
         json!({"procedures": [
             {"name": "hotfix", "built_in": false, "retired": false},
-            {"name": "product-release", "built_in": true, "version": 1, "retired": false},
+            {"name": "product-release", "built_in": true, "version": 2, "retired": false},
         ]})
     );
     let first = world.person("v", &["viewer:checkout"]).get("/v1/procedures?limit=1").await.ok();

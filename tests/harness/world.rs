@@ -157,7 +157,7 @@ impl Opened {
 /// Registers a product through any client that may; also used against the real program.
 pub async fn register_product(admin: &Client, product: &str) {
     let key = format!("register {product}");
-    let answer = admin.post("/v1/products", json!({"name": product})).key(&key).await;
+    let answer = admin.post("/v1/products", bodies::product(product)).key(&key).await;
     // 404 until the resource is there; 409 when another principal registered it.
     let fine = [StatusCode::CREATED, StatusCode::CONFLICT, StatusCode::NOT_FOUND];
     assert!(fine.contains(&answer.status), "registering {product}: {answer}");

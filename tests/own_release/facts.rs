@@ -83,7 +83,13 @@ impl Repository {
 
     pub fn tag_facts(&self) -> Value {
         json!({"kind": "semver_tag", "name": self.tag.name, "tag_object_sha": self.tag.object_sha,
-               "commit_sha": self.head, "annotated": true, "signature": "unsigned"})
+               "commit_sha": self.head, "annotated": true, "signature": "unsigned", "branch_head_sha": self.head})
+    }
+
+    /// The section of the changelog is what the notes will say.
+    pub fn notes_facts(&self) -> Value {
+        json!({"kind": "document", "title": "CHANGELOG.md", "status": "draft", "mentions": [self.version],
+               "bytes": self.changelog_section.len()})
     }
 }
 

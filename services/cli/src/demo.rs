@@ -1,11 +1,15 @@
 //! `shiplog demo`: a service of its own, a release told over HTTP from its branch to its closing, and
 //! the proof that the events alone give the same state.
 
+mod acts;
+mod before;
+mod canary;
 mod candidates;
 mod cast;
 mod ending;
 mod facts;
 mod fold;
+mod rollback;
 mod screen;
 mod stage;
 mod step_1;
@@ -15,6 +19,7 @@ mod step_4;
 mod step_5;
 mod step_6;
 mod step_7;
+mod waiver;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -27,16 +32,17 @@ use tempfile::TempDir;
 use crate::Outcome;
 use crate::serve::{asked_to_stop, trust_local_issuer};
 use cast::Cast;
-use facts::{Build, RELEASE};
+use facts::{Build, POOL_BUG, REFUND_BUG, RELEASE};
 use screen::Screen;
 use stage::{DemoError, Stage};
 
 /// Play a whole release against a service of its own, and check what it recorded.
 ///
 /// Starts a service on a free port with a throw-away data directory and a simulated clock. Six people
-/// and two machines take checkout 2.4.0 through all 49 items over HTTP, with a bug found on staging, a
-/// second candidate and a waiver. Ends with exit code 0 only if the release is closed and its events,
-/// folded again, give the same state byte for byte.
+/// and three machines take checkout 2.4.0 through all 49 items over HTTP, under the strict policy, with a
+/// bug found on staging, a waiver, a canary that fails and is rolled back, and a third candidate that
+/// closes. Ends with exit code 0 only if the release is closed and its events, folded again, give the same
+/// state byte for byte.
 #[derive(Args)]
 pub struct Demo {
     /// Keep serving afterwards, until interrupted, and print a token and links.
@@ -80,18 +86,36 @@ async fn show(mut stage: Stage) -> Result<(), DemoError> {
 
 /// The release, step by step.
 async fn play(stage: &mut Stage) -> Result<(), DemoError> {
-    let (first, second) = (Build::candidate(1), Build::candidate(2));
+    let first = Build::candidate(1, &[]);
+    let second = Build::candidate(2, &["src/refund/", "tests/refund/"]);
+    let third = Build::candidate(3, &["src/payment/pool.rs"]);
     stage.begin().await?;
+    before::play(stage).await?;
     step_1::play(stage, &first).await?;
+    stage.screen.heading("Step 2  Staging Environment Deployment")?;
     step_2::play(stage, &first).await?;
     step_3::find_a_bug(stage, &first).await?;
-    step_1::play_again(stage, &first, &second).await?;
-    step_2::play_again(stage, &second).await?;
-    step_3::play_again(stage, &second).await?;
-    let authorization = step_4::play(stage, &second).await?;
-    let production = step_5::play(stage, &second, &authorization).await?;
-    step_6::play(stage, &second, &production).await?;
-    step_7::play(stage, &second, &production).await
+
+    candidates::tag_next(stage, &second, REFUND_BUG).await?;
+    let deployment = to_production(stage, &second).await?;
+    canary::fail(stage, &second, &deployment).await?;
+    rollback::play(stage, &second).await?;
+
+    candidates::tag_next(stage, &third, POOL_BUG).await?;
+    let deployment = to_production(stage, &third).await?;
+    canary::pass(stage, &third, &deployment).await?;
+    let production = step_5::roll_out(stage, &third, deployment).await?;
+    step_6::play(stage, &third, &production).await?;
+    step_7::play(stage, &third, &production).await
+}
+
+/// From a fixed candidate to its start in production: answers the deployment.
+async fn to_production(stage: &mut Stage, build: &Build) -> Result<String, DemoError> {
+    step_1::play_again(stage, build).await?;
+    step_2::play(stage, build).await?;
+    step_3::play(stage, build).await?;
+    let authorization = step_4::play(stage, build).await?;
+    step_5::start(stage, build, &authorization).await
 }
 
 fn config(data: &Path) -> Result<Config, Box<dyn std::error::Error + Send + Sync>> {

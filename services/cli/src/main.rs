@@ -37,6 +37,9 @@ enum Command {
     Demo(demo::Demo),
 }
 
+/// The exit code for a log that was cut, restored or changed.
+const TAMPERED: u8 = 3;
+
 /// What a command ends with: a message for standard error and exit code 1.
 pub type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
@@ -52,7 +55,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("shiplog: {error}");
-            ExitCode::FAILURE
+            let start = error.downcast_ref::<server::StartError>();
+            if start.is_some_and(server::StartError::is_tampered) {
+                ExitCode::from(TAMPERED)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod embedded;
 #[cfg(feature = "testing")]
 pub mod memory;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
@@ -20,6 +21,8 @@ pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 pub const MAX_BATCH_EVENTS: usize = 512;
 /// Most events one read call returns; a larger limit is taken as this one.
 pub const MAX_READ_EVENTS: usize = 4096;
+/// Largest checkpoint.
+pub const MAX_CHECKPOINT_BYTES: usize = crate::note::MAX_NOTE_BYTES;
 
 /// An append-only store of events in streams, with one total order over all of them.
 ///
@@ -80,6 +83,17 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// The position of the last durable event, `None` when the store is empty.
     fn head(&self) -> Option<Position>;
+
+    /// The newest checkpoint that was put here; what it says is nothing to the store.
+    fn checkpoint(&self) -> BoxFuture<'static, Result<Option<Bytes>, ReadError>>;
+
+    /// Puts `new` in the place of `old`, durably, when `old` is what is there: `false` tells that it is not,
+    /// and nothing was changed. So of any number that sequence one log, one is effective.
+    fn swap_checkpoint(
+        &self,
+        old: Option<Bytes>,
+        new: Bytes,
+    ) -> BoxFuture<'static, Result<bool, AppendError>>;
 
     /// How many appends wait for the writer at this moment, for those who watch the process.
     fn queued(&self) -> usize;
@@ -153,4 +167,10 @@ pub(crate) fn check_limits(events: &[NewEvent]) -> Result<(), AppendError> {
         }
     }
     Ok(())
+}
+
+pub(crate) fn check_checkpoint(new: &Bytes) -> Result<(), AppendError> {
+    let (actual, limit) = (new.len(), MAX_CHECKPOINT_BYTES);
+    let what = "the size of a checkpoint in bytes";
+    if actual > limit { Err(AppendError::Limit { what, actual, limit }) } else { Ok(()) }
 }

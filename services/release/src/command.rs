@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::event::{ChangeClass, Disposition, ManualFallback};
 use crate::evidence::{Artifact, NewEvidence};
+use crate::observation::RecordObservation;
 use crate::release::ExceptionRef;
 use crate::value::{
     ActorId, CandidateTag, GitSha, ItemNumber, Line, Link, List, Name, Prose, Sha256Hex, Version,
@@ -235,6 +236,10 @@ pub enum Command {
         rollback: Uuid,
         body: CompleteRollback,
     },
+    EvaluateGate {
+        gate: u32,
+    },
+    RecordObservation(Box<RecordObservation>),
     AssignException {
         exception: ExceptionRef,
         body: AssignException,
@@ -344,7 +349,7 @@ commands! {
     };
 
     AssignException { to: ActorId, } optional { due_at: Timestamp, };
-    /// By an approver who did nothing else on the release.
+    /// By an approver who did nothing else on the release, nor caused it.
     DisposeException { disposition: Disposition, reason: Prose, } optional {
         /// What shows that it was put right; required for `remediated`.
         link: Link,

@@ -10,12 +10,14 @@ mod comment;
 mod consequence;
 pub mod deployment;
 mod evidence;
-mod exception;
+pub(crate) mod exception;
+mod gate;
 mod item;
 pub mod judge;
 pub mod judgement;
 mod life;
 pub mod monitoring;
+mod observation;
 mod preempted;
 pub mod preview;
 pub mod rollback;
@@ -24,12 +26,14 @@ mod window;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::actor::Role;
 use crate::aggregate::Aggregate as _;
 use crate::command::Command;
 use crate::directory::People;
+use crate::environment::Running;
 use crate::event::{
     ChangeClass, EnvironmentPurpose, Fact, Input, Interval, Outcome, ReleaseEvent, ReleaseOpened,
     SettingsRef, Signatory,
@@ -82,6 +86,8 @@ pub struct Snapshots {
     pub environments: Vec<EnvironmentSnapshot>,
     /// Digests of the product that only two approvers can send to production.
     pub rejected: Vec<RejectedDigest>,
+    /// When whoever approves was first seen to act as an approver of the product.
+    pub role_first_used: Option<Timestamp>,
     /// The streams they were read from.
     pub inputs: Vec<Input>,
 }
@@ -124,6 +130,8 @@ pub struct EnvironmentSnapshot {
     pub purpose: EnvironmentPurpose,
     /// The release that holds it now.
     pub held_by: Option<ReleaseId>,
+    /// What is known to run there.
+    pub runs: Option<Running>,
 }
 
 /// What opening a release reads of the product, its procedure and its environments.
@@ -235,6 +243,8 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
         Command::VerifyRollback { rollback, body } => rollback::verify(release, *rollback, body, ctx),
         Command::FailRollback { rollback, body } => rollback::fail(release, *rollback, body, ctx),
         Command::CompleteRollback { rollback, body } => rollback::complete(release, *rollback, body, ctx),
+        Command::EvaluateGate { gate } => gate::evaluate(release, *gate, ctx),
+        Command::RecordObservation(body) => observation::record(release, body, ctx),
         Command::AssignException { exception, body } => exception::assign(release, *exception, body, ctx),
         Command::DisposeException { exception, body } => exception::dispose(release, *exception, body, ctx),
         Command::Batch { commands } => batch::decide_all(release, commands, ctx),

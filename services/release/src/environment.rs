@@ -5,17 +5,21 @@
 //! releases that race, the second one meets the lease of the first.
 
 mod decide;
+mod exception;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::aggregate::{Aggregate, Context};
-use crate::command::commands;
+use crate::command::{AssignException, DisposeException, commands};
+use crate::directory::People;
 use crate::event::{
     ChangeClass, EnvironmentEvent, EnvironmentPurpose, Fact, Governance, Input, LeasePurpose, Sighting,
 };
 use crate::evidence::Artifact;
+use crate::observation::{RecordObservation, version_of};
+use crate::release::{Exception, ExceptionRef};
 use crate::value::{ActorId, GitSha, Line, List, Prose, ReleaseId, Version};
 
 /// How much of what ran is kept.
@@ -31,6 +35,9 @@ pub enum EnvironmentCommand {
     HandOver(HandOverEnvironment),
     ExpireReservation(ExpireReservation),
     RecordRunning(RecordRunning),
+    RecordObservation(RecordObservation),
+    AssignException { exception: ExceptionRef, body: AssignException },
+    DisposeException { exception: ExceptionRef, body: DisposeException },
 }
 
 commands! {
@@ -78,8 +85,8 @@ commands! {
     };
 }
 
-/// What a decision reads besides the environment. Observations read none of it.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// What a decision reads besides the environment. Observations read only its purpose.
+#[derive(Clone, Default)]
 pub struct EnvironmentAround {
     /// What the product's settings say it is for; absent when they name no such environment.
     pub purpose: Option<EnvironmentPurpose>,
@@ -87,6 +94,7 @@ pub struct EnvironmentAround {
     pub class: Option<ChangeClass>,
     /// The snapshots these were read from.
     pub inputs: Vec<Input>,
+    pub people: People,
 }
 
 impl LeasePurpose {
@@ -109,6 +117,9 @@ pub struct Environment {
     /// What ran before, oldest first.
     #[cfg_attr(feature = "openapi", schema(max_items = 50))]
     pub history: Vec<Running>,
+    /// What went another way than the procedure says, oldest first; listed under a URL of its own.
+    #[serde(skip)]
+    pub exceptions: Vec<Exception>,
     /// How many events the stream holds.
     pub events: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -166,10 +177,7 @@ pub struct Running {
 impl Running {
     /// The version it belongs to, where what it calls itself is one or a candidate of one.
     pub fn release_version(&self) -> Option<Version> {
-        let text = self.version.as_str();
-        let text = text.strip_prefix('v').unwrap_or(text);
-        let (version, candidate) = text.split_once("-rc.").unwrap_or((text, "0"));
-        candidate.parse::<u32>().ok().and_then(|_| Version::new(version).ok())
+        version_of(self.version.as_str())
     }
 }
 
@@ -202,7 +210,13 @@ impl Aggregate for Environment {
     fn evolve(&mut self, fact: &Fact<EnvironmentEvent>) {
         self.events = fact.revision.saturating_add(1);
         self.updated_at = Some(fact.recorded_at);
+        self.derive_exceptions(fact);
         match &fact.event {
+            EnvironmentEvent::ObservationRecorded(_) => {}
+            EnvironmentEvent::ExceptionAssigned(event) => exception::assigned(&mut self.exceptions, event),
+            EnvironmentEvent::ExceptionDisposed(event) => {
+                exception::disposed(&mut self.exceptions, fact, event);
+            }
             EnvironmentEvent::EnvironmentReserved(reserved) => {
                 match self.lease.as_mut().filter(|held| held.lease == reserved.lease) {
                     Some(renewed) => {

@@ -101,6 +101,7 @@ mod deployment;
 mod directory;
 mod environment;
 mod installation;
+mod observation;
 mod procedure;
 mod product;
 mod rollback;
@@ -112,6 +113,7 @@ pub use deployment::*;
 pub use directory::*;
 pub use environment::*;
 pub use installation::*;
+pub use observation::*;
 pub use procedure::*;
 pub use product::*;
 pub use rollback::*;
@@ -131,6 +133,7 @@ events! {
         CandidateBound = "candidate.bound" / 1;
         CandidateRejected = "candidate.rejected" / 1;
         CandidateTagMutated = "candidate.tag_mutated" / 1;
+        CandidateTagDeleted = "candidate.tag_deleted" / 1;
         EvidenceRecorded = "evidence.recorded" / 1;
         EvidenceRetracted = "evidence.retracted" / 1;
         EvidenceExpired = "evidence.expired" / 1;
@@ -207,6 +210,7 @@ events! {
         ReleaseOutcomeSet = "release.outcome_set" / 1;
         ExceptionAssigned = "exception.assigned" / 1;
         ExceptionDisposed = "exception.disposed" / 1;
+        ObservationRecorded = "observation.recorded" / 1;
     }
 }
 
@@ -216,6 +220,7 @@ events! {
         ProductRegistered = "product.registered" / 1;
         ProductSettingsPublished = "product.settings_published" / 1;
         ProductDigestRejected = "product.digest_rejected" / 1;
+        ObservationRecorded = "observation.recorded" / 1;
     }
 }
 
@@ -229,6 +234,9 @@ events! {
         EnvironmentPreempted = "environment.preempted" / 1;
         EnvironmentReservationExpired = "environment.reservation_expired" / 1;
         EnvironmentRunningRecorded = "environment.running_recorded" / 1;
+        ExceptionAssigned = "exception.assigned" / 1;
+        ExceptionDisposed = "exception.disposed" / 1;
+        ObservationRecorded = "observation.recorded" / 1;
     }
 }
 
@@ -276,6 +284,7 @@ events! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Input {
+    #[cfg_attr(feature = "openapi", schema(max_length = 300))]
     pub stream: String,
     /// The last revision that was read; absent when the stream did not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -472,7 +481,11 @@ data! {
     /// Somebody takes charge of what went another way.
     ExceptionAssigned { exception: ExceptionRef, to: ActorId, } optional { due_at: Timestamp, };
     /// What became of it.
-    ExceptionDisposed { exception: ExceptionRef, disposition: Disposition, reason: Prose, } optional { link: Link, };
+    ExceptionDisposed { exception: ExceptionRef, disposition: Disposition, reason: Prose, } optional {
+        link: Link,
+        /// The directory of people as it was read.
+        inputs: Vec<Input>,
+    };
 
     CommentAdded { comment: Uuid, text: Prose, mentions: Vec<ActorId>, } optional { item: ItemNumber, };
 }

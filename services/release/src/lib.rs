@@ -19,6 +19,7 @@ pub mod event;
 pub mod evidence;
 mod guard;
 pub mod installation;
+pub mod observation;
 pub mod procedure;
 pub mod procedures;
 pub mod product;

@@ -33,7 +33,7 @@ pub const MAX_VERSIONS: usize = 200;
 pub const BUILT_IN: &[(u32, &[u8])] = &[(1, PRODUCT_RELEASE_V1), (2, PRODUCT_RELEASE_V2)];
 
 /// The version of `product-release` that a new release pins when it asks for none.
-pub const BUILT_IN_FORCE: u32 = 1;
+pub const BUILT_IN_FORCE: u32 = 2;
 
 /// The bytes of a built-in version.
 pub fn built_in(version: u32) -> Option<&'static [u8]> {

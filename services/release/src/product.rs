@@ -16,9 +16,11 @@ use crate::actor::Role;
 use crate::aggregate::{Aggregate, Context, Decided};
 use crate::command::commands;
 use crate::event::{
-    Fact, ProductDigestRejected, ProductEvent, ProductRegistered, ProductSettingsPublished, SettingsRef,
+    Fact, ObservationRecorded, ProductDigestRejected, ProductEvent, ProductRegistered,
+    ProductSettingsPublished, SettingsRef,
 };
 use crate::guard::{one, refuse, role, role_or_system, room};
+use crate::observation::{OBSERVERS, RecordObservation, skew_ms};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::value::{ActorId, Digest, Name, Prose, ReleaseId, Sha256Hex};
 
@@ -36,6 +38,7 @@ pub enum ProductCommand {
     Register(Box<RegisterProduct>),
     PublishSettings(Box<PublishSettings>),
     RejectDigest(RejectDigest),
+    RecordObservation(Box<RecordObservation>),
 }
 
 commands! {
@@ -143,6 +146,7 @@ impl Aggregate for Product {
                 published_by: fact.by.id.clone(),
                 why: published.why.clone(),
             }),
+            ProductEvent::ObservationRecorded(_) => {}
             ProductEvent::ProductDigestRejected(rejected) => {
                 self.rejected_digests.insert(
                     rejected.digest.clone(),
@@ -162,6 +166,7 @@ impl Aggregate for Product {
             ProductCommand::Register(body) => register(self, body, ctx),
             ProductCommand::PublishSettings(body) => publish_settings(self, body, ctx),
             ProductCommand::RejectDigest(body) => reject_digest(self, body, ctx),
+            ProductCommand::RecordObservation(body) => record_observation(self, body, ctx),
         }
     }
 }
@@ -209,6 +214,25 @@ fn reject_digest(product: &Product, body: &RejectDigest, ctx: &Context<'_, ()>) 
         reason: body.reason.clone(),
         release: body.release.clone(),
     })
+}
+
+/// Seen, and of no release that is known.
+fn record_observation(product: &Product, body: &RecordObservation, ctx: &Context<'_, ()>) -> Decision {
+    registered(product)?;
+    role(ctx, &OBSERVERS)?;
+    let recorded = ObservationRecorded {
+        observation: (ctx.event_id)(0),
+        seen: body.seen.clone(),
+        rows: Vec::new(),
+        candidate: None,
+        deployment: None,
+        purpose: None,
+        governance: None,
+        url: body.url.clone(),
+        skew_ms: skew_ms(body.at, ctx.now),
+        inputs: None,
+    };
+    Ok(vec![Decided::at(body.at, recorded)])
 }
 
 fn registered(product: &Product) -> Result<&SettingsVersion, Refusal> {

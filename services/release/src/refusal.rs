@@ -58,6 +58,8 @@ macro_rules! refusals {
 refusals! {
     ReleaseUnknown = "release_unknown", Unknown, "No such release",
         "No release with this id was opened. Open it first, or check product and version in the id.";
+    StepUnknown = "step_unknown", Unknown, "No such step",
+        "The procedure this release is pinned to has no step with this number, so it has no gate after it.";
     ItemUnknown = "item_unknown", Unknown, "No such item",
         "The procedure this release is pinned to has no item with this number. The release's checklist lists all items.";
     CandidateUnknown = "candidate_unknown", Unknown, "No such candidate",
@@ -67,7 +69,7 @@ refusals! {
     WaiverUnknown = "waiver_unknown", Unknown, "No such waiver",
         "No waiver with this id was requested for this item.";
     ExceptionUnknown = "exception_unknown", Unknown, "No such exception",
-        "Nothing that was recorded on this release shows an exception of this kind at this revision.";
+        "No recorded event of this release or environment shows an exception of this kind at this revision.";
     ExceptionDecided = "exception_decided", State, "Exception was disposed",
         "Somebody has said what became of it.";
     CommentUnknown = "comment_unknown", Unknown, "No such comment",
@@ -156,6 +158,8 @@ refusals! {
         "Nobody has proposed that this item is not applicable.";
     CandidateFrozen = "candidate_frozen", State, "A production deployment is in progress",
         "Between the start of a production deployment and its end no candidate is tagged. Finish the deployment or roll it back first.";
+    GateNotJudged = "gate_not_judged", State, "Gate is not judged",
+        "The procedure this release is pinned to has no rules. Its gates are what its items say, and nothing is to be evaluated.";
     ItemLatched = "item_latched", State, "Item is frozen for the deployment",
         "Production was started on this item's verdict. It stays as authorized until the deployment ends or a new candidate is tagged.";
     ItemFailed = "item_failed", State, "Item has failed for this deployment",

@@ -11,19 +11,21 @@ mod monitoring;
 mod rollback;
 mod waiver;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::actor::ActorKind;
 use crate::event::{
-    ChangeClass, Compensation, EventData, Fact, LowTrafficPlanned, Outcome, ReleaseEvent, ReleaseOpened,
-    Signatory,
+    ChangeClass, Compensation, EventData, Fact, LowTrafficPlanned, ObservationRecorded, Outcome,
+    ReleaseEvent, ReleaseOpened, Signatory,
 };
+use crate::observation::Seen;
 use crate::procedure::{Item, Procedure, Rule, Step, Thresholds};
 use crate::shared::Shared;
-use crate::value::{ActorId, ItemNumber, Prose, ReleaseId};
+use crate::value::{ActorId, ItemNumber, Name, Prose, ReleaseId};
 
 pub use approval::*;
 pub use candidate::*;
@@ -78,6 +80,14 @@ pub struct Release {
     pub rollbacks: Shared<Vec<Rollback>>,
     /// What went another way than the procedure says, oldest first.
     pub exceptions: Shared<Vec<Exception>>,
+    /// The revision at which the last deployment to production came to nothing. What was seen of that one
+    /// says nothing about the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undone_at_revision: Option<u64>,
+    /// What was seen last in each environment.
+    pub seen: Shared<BTreeMap<Name, ObservationRecorded>>,
+    /// Everybody who did something else on it than comment, or take charge of what went another way.
+    pub participants: Shared<BTreeSet<ActorId>>,
     /// When it was completed and by whom, so that a hold after that ends there again.
     completed: Option<Life>,
 }
@@ -240,9 +250,10 @@ impl Release {
         }
         self.updated_at = Some(fact.recorded_at);
         self.derive_exceptions(fact);
+        self.took_part(fact);
         match &fact.event {
-            ReleaseEvent::ExceptionAssigned(assigned) => self.exception_assigned(assigned),
-            ReleaseEvent::ExceptionDisposed(disposed) => self.exception_disposed(fact, disposed),
+            ReleaseEvent::ExceptionAssigned(event) => exception::assigned(&mut self.exceptions, event),
+            ReleaseEvent::ExceptionDisposed(event) => exception::disposed(&mut self.exceptions, fact, event),
             ReleaseEvent::ReleaseOpened(_)
             | ReleaseEvent::ReleaseAmended(_)
             | ReleaseEvent::ReleaseHeld(_)
@@ -274,6 +285,8 @@ impl Release {
             ReleaseEvent::EvidenceExpired(expired) => self.evidence_expired(fact, expired),
             ReleaseEvent::GateEvaluated(evaluated) => self.gate_evaluated(fact, evaluated),
             ReleaseEvent::CandidateTagMutated(mutated) => self.candidate_tag_mutated(fact, mutated),
+            ReleaseEvent::CandidateTagDeleted(deleted) => self.candidate_tag_deleted(fact, deleted),
+            ReleaseEvent::ObservationRecorded(recorded) => self.observation_recorded(recorded),
             ReleaseEvent::ItemWaiverRequested(requested) => self.waiver_requested(fact, requested),
             ReleaseEvent::ItemWaiverGranted(granted) => self.waiver_granted(fact, granted),
             ReleaseEvent::ItemWaiverDenied(denied) => self.waiver_denied(fact, denied),
@@ -331,6 +344,24 @@ impl Release {
             | ReleaseEvent::RollbackVerified(_)
             | ReleaseEvent::RollbackFailed(_)
             | ReleaseEvent::RollbackCompleted(_) => self.copy_rollback(fact),
+        }
+    }
+
+    fn observation_recorded(&mut self, recorded: &ObservationRecorded) {
+        if let Seen::Deployment(seen) = &recorded.seen {
+            self.seen.insert(seen.environment.clone(), recorded.clone());
+        }
+    }
+
+    fn took_part(&mut self, fact: &Fact<ReleaseEvent>) {
+        let aside = matches!(
+            fact.event,
+            ReleaseEvent::CommentAdded(_)
+                | ReleaseEvent::ExceptionAssigned(_)
+                | ReleaseEvent::ExceptionDisposed(_)
+        );
+        if !aside && fact.by.kind == ActorKind::Person && !self.participants.contains(&fact.by.id) {
+            self.participants.insert(fact.by.id.clone());
         }
     }
 

@@ -4,6 +4,7 @@ mod break_glass;
 mod canary;
 mod candidates;
 mod duties;
+mod exception_kinds;
 mod exceptions;
 mod low_traffic;
 mod monitored;

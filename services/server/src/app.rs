@@ -1,8 +1,9 @@
 //! What every request and the reactor share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use eventlog::EventStore;
+use eventlog::sequencer::Tree;
 use governor::clock::MonotonicClock;
 use jiff::Timestamp;
 use release::Release;
@@ -49,6 +50,8 @@ pub struct App {
     pub causes: Causes,
     /// Cancelled when the service stops, so that nobody waits for an event any more.
     pub stopping: CancellationToken,
+    /// The tree over the log, once it was found to be what was signed of it.
+    pub tree: OnceLock<Arc<Tree>>,
     /// How far the reactor has come; set by it alone.
     pub reactor: watch::Sender<Progress>,
 }
@@ -81,6 +84,7 @@ impl App {
             limits: Limits::new(&config.limits, MonotonicClock),
             causes: Causes::new(&config.telemetry),
             stopping: CancellationToken::new(),
+            tree: OnceLock::new(),
             reactor: watch::Sender::new(Progress {
                 position: None,
                 time: Timestamp::MIN,

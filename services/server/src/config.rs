@@ -10,6 +10,7 @@ use crate::auth::AuthConfig;
 use crate::limits::LimitsConfig;
 use crate::metrics::Access;
 use crate::telemetry::TelemetryConfig;
+use crate::tlog::TlogConfig;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -34,6 +35,8 @@ pub struct Config {
     pub simulated_clock: bool,
     /// Who may read `/metrics`: `public`, `token` or `off`.
     pub metrics: Access,
+    /// The log's checkpoints, and who may read it as a whole.
+    pub tlog: TlogConfig,
     /// Logs and traces.
     pub telemetry: TelemetryConfig,
     /// How much each caller may ask.
@@ -55,6 +58,7 @@ impl Default for Config {
             dev: false,
             simulated_clock: false,
             metrics: Access::Public,
+            tlog: TlogConfig::default(),
             telemetry: TelemetryConfig::default(),
             limits: LimitsConfig::default(),
             auth: AuthConfig { issuers: Vec::new(), cached_tokens: 10_000 },
@@ -104,6 +108,9 @@ impl Config {
         if !(1..=10_000_000).contains(&remembered) {
             return refuse("limits.remembered", "1 to 10000000");
         }
+        if let Some((field, problem)) = self.tlog.problem() {
+            return refuse(field, problem);
+        }
         if !(0.0..=1.0).contains(&self.telemetry.sample_ratio) {
             return refuse("telemetry.sample_ratio", "0 to 1");
         }
@@ -146,6 +153,8 @@ mod tests {
             ("[limits]\nwrite = { per_second = 1e-9, burst = 1 }", "limits.write"),
             ("[limits]\nremembered = 0", "limits.remembered"),
             ("[telemetry]\nsample_ratio = 1.5", "telemetry.sample_ratio"),
+            ("[tlog]\norigin = \"two words\"", "tlog.origin"),
+            ("[tlog]\ninterval_ms = 100", "tlog.interval_ms"),
         ] {
             let config = Config { auth: auth.clone(), ..read(text).unwrap() };
             let refused = config.check().unwrap_err().to_string();

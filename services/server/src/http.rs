@@ -15,6 +15,7 @@ pub mod deployments;
 pub mod environments;
 pub mod events;
 pub mod evidence;
+pub mod exceptions;
 pub mod freezes;
 pub mod gates;
 pub mod headers;
@@ -23,6 +24,7 @@ pub mod items;
 pub mod leases;
 pub mod lists;
 pub mod low_traffic;
+pub mod observations;
 pub mod openapi;
 pub mod operations;
 pub mod people;
@@ -36,6 +38,7 @@ pub mod rollback_triggers;
 pub mod rollbacks;
 pub mod route;
 pub mod timers;
+pub mod tlog;
 pub mod waivers;
 pub mod window;
 
@@ -100,6 +103,8 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{release}/comments/{{comment}}")).get(comments::get::handler));
 
     add(at(&format!("{release}/gates/{{step}}")).get(gates::get::handler));
+    add(at(&format!("{release}/gates/{{step}}/evaluate")).post(gates::evaluate::handler));
+    add(at(&format!("{release}/exceptions")).get(releases::exceptions::handler));
     add(at(&format!("{release}/why")).get(releases::why::handler));
     let request = format!("{release}/approvals/requests");
     add(at(&format!("{release}/low-traffic")).post(low_traffic::plan::handler));
@@ -161,8 +166,19 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
 
     add(at("/v1/board").get(board::handler));
     add(at("/v1/inbox").get(inbox::handler));
+    add(at("/v1/exceptions").get(exceptions::list::handler));
+    add(at("/v1/exceptions/{exception}").get(exceptions::get::handler));
+    add(at("/v1/exceptions/{exception}/assign").post(exceptions::assign::handler));
+    add(at("/v1/exceptions/{exception}/dispose").post(exceptions::dispose::handler));
+    add(at("/v1/observations").post(observations::record::handler).get(observations::list::handler));
+    add(at("/v1/observations/{observation}").get(observations::get::handler));
     add(at("/v1/events").get(events::list::handler));
     add(at("/v1/events/{event}").get(events::get::handler));
+    add(at("/v1/events/{event}/proof").get(events::proof::handler));
+    add(at("/v1/consistency").get(events::consistency::handler));
+    add(at("/tlog/checkpoint").get(tlog::checkpoint::handler));
+    add(at("/tlog/keys").get(tlog::keys::handler));
+    add(at("/tlog/tile/{tile:.*}").get(tlog::tile::handler));
 
     add(at("/v1/products").post(products::register::handler).get(products::list::handler));
     add(at("/v1/products/{product}").get(products::get::handler));

@@ -23,6 +23,7 @@ pub mod surroundings;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+pub mod tlog;
 pub mod views;
 pub mod yaml;
 

@@ -115,6 +115,8 @@ struct Seen {
     reactor_lag: Gauge,
     waiting: Gauge,
     pending: Gauge,
+    checkpoint: Gauge,
+    trouble: Gauge,
     cache_entries: Family<CacheLabel, Gauge>,
     cache_bytes: Family<CacheLabel, Gauge>,
     cache_hits: Family<CacheLabel, Counter>,
@@ -256,6 +258,8 @@ impl Seen {
             ("views_lag_events", "Events that the views have not taken in", &self.views_lag),
             ("reactor_lag_events", "Events that the reactor has not seen", &self.reactor_lag),
             ("reactor_waiting_streams", "Streams with an instant at which something is due", &self.waiting),
+            ("checkpoint_events", "Events under the newest checkpoint", &self.checkpoint),
+            ("checkpoint_trouble", "1 while no checkpoint can be signed", &self.trouble),
             ("reactor_pending_events", "Events for which something is still to be done", &self.pending),
         ];
         for (name, help, gauge) in gauges {
@@ -277,6 +281,10 @@ impl Seen {
         set(&self.reactor_lag, events.saturating_sub(length(reactor.position)));
         set(&self.waiting, reactor.waiting as u64);
         set(&self.pending, reactor.pending as u64);
+        if let Some(tree) = app.tree.get() {
+            set(&self.checkpoint, tree.newest().map_or(0, |published| published.checkpoint.size));
+            set(&self.trouble, u64::from(tree.trouble().is_some()));
+        }
         self.cache("releases", &app.releases);
         self.cache("products", &app.products);
         self.cache("environments", &app.environments);

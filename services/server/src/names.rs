@@ -21,11 +21,10 @@ pub fn environment(tenant: &str, product: &Name, environment: &Name) -> Result<S
     StreamId::new(&format!("environment-{tenant}.{product}.{environment}"))
 }
 
-/// The tenant, the product and the environment that a stream is of.
-pub fn as_environment(stream: &StreamId) -> Option<(&str, Name, Name)> {
-    let (tenant, rest) = stream.as_str().strip_prefix("environment-")?.split_once('.')?;
-    let (product, environment) = rest.split_once('.')?;
-    Some((tenant, Name::new(product).ok()?, Name::new(environment).ok()?))
+/// The tenant, the product and the name of the environment that a stream is of; `None` for every other stream.
+pub fn as_environment(stream: &StreamId) -> Option<(&str, &str, &str)> {
+    let mut parts = stream.as_str().strip_prefix("environment-")?.splitn(3, '.');
+    Some((parts.next()?, parts.next()?, parts.next()?))
 }
 
 pub fn calendar(tenant: &str) -> Result<StreamId, InvalidStreamId> {

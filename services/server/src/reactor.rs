@@ -462,6 +462,14 @@ fn envelope(rule: &'static str, stream: &StreamId, key: String) -> Result<Envelo
     Ok(Envelope { trace: telemetry::current_trace().map(|trace| trace.to_string()), ..envelope })
 }
 
+/// What the event means for others, done before its request is answered; the reactor does again what fails here,
+/// and finds done what does not.
+pub async fn carry_out_now(app: &App, recorded: &Recorded) {
+    if let Err(error) = carry_out(app, recorded).await {
+        tracing::warn!(%error, position = recorded.position.0, "an effect is left to the reactor");
+    }
+}
+
 fn header(recorded: &Recorded) -> Result<Header, ReactorError> {
     Header::parse(&recorded.header).map_err(|error| ReactorError::Unreadable(error.to_string()))
 }

@@ -78,6 +78,7 @@ pub async fn for_command(
             purpose: Some(environment.purpose),
             class: Some(opened.class),
             inputs: vec![product.clone()],
+            ..EnvironmentAround::default()
         };
         // The key belongs to the release's event; the reservation is found again by its holder.
         let envelope = Envelope { idempotency_key: None, if_match: None, ..envelope.clone() };

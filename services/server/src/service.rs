@@ -11,6 +11,7 @@ use eventlog::EventStore;
 use eventlog::store::embedded::Observer;
 use eventlog::{Embedded, EmbeddedOptions};
 use release::installation::InstallationCommand;
+use tokio::sync::watch;
 
 use crate::access;
 use crate::app::App;
@@ -22,6 +23,7 @@ use crate::http;
 use crate::metrics::{Appends, Metrics};
 use crate::names;
 use crate::procedures::Catalogue;
+use crate::tlog::{self, TlogError};
 use crate::{reactor, views};
 
 /// How often signing keys are looked at; each source decides itself whether it is due.
@@ -34,15 +36,30 @@ pub enum StartError {
     #[error("configuration: {}: {}", .0.field, .0.problem)]
     Auth(AuthConfigError),
     #[error("the log could not be opened: {0}")]
-    Store(String),
+    Store(#[from] eventlog::OpenError),
+    #[error("the log could not be opened: {0}")]
+    Opening(#[from] tokio::task::JoinError),
     #[error("the built-in procedure is damaged: {0}")]
     Procedure(#[from] serde_json::Error),
     #[error("the log could not be read: {0}")]
     Read(String),
+    #[error(transparent)]
+    Tlog(#[from] TlogError),
     #[error("{0}")]
     Simulation(&'static str),
     #[error("listening on {addr}: {source}")]
     Listen { addr: SocketAddr, source: std::io::Error },
+}
+
+impl StartError {
+    /// The log is not what was recorded, or what was signed of it.
+    pub fn is_tampered(&self) -> bool {
+        match self {
+            Self::Tlog(error) => error.is_tampered(),
+            Self::Store(error) => matches!(error, eventlog::OpenError::Damaged { .. }),
+            _ => false,
+        }
+    }
 }
 
 /// A running service.
@@ -54,6 +71,10 @@ pub struct Service {
     reactor: tokio::task::JoinHandle<()>,
     denials: tokio::task::JoinHandle<()>,
     views: tokio::task::JoinHandle<()>,
+    sequencer: tokio::task::JoinHandle<()>,
+    /// Stops the sequencer, after everything that writes.
+    sealed: tokio_util::sync::CancellationToken,
+    broken: watch::Sender<Option<String>>,
     finished: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
@@ -67,14 +88,13 @@ pub async fn start(config: Config) -> Result<Service, StartError> {
     let observer: Arc<dyn Observer> = Arc::new(Appends(Arc::clone(&metrics)));
     let options =
         EmbeddedOptions { observer: Some(observer), verify: config.verify, ..EmbeddedOptions::default() };
-    let store = tokio::task::spawn_blocking(move || Embedded::open(&data, options))
-        .await
-        .map_err(|error| StartError::Store(error.to_string()))?
-        .map_err(|error| StartError::Store(error.to_string()))?;
+    let store = tokio::task::spawn_blocking(move || Embedded::open(&data, options)).await??;
     let store: Arc<dyn EventStore> = Arc::new(store);
+    // Before anything is written: a log that was cut or changed is not continued.
+    let tlog = tlog::open(&config, Arc::clone(&store)).await?;
     let app = Arc::new(App::new(config, store, clock, verifier, Catalogue::new()?, metrics));
     keep_simulations_apart(&app).await?;
-    serve(app).await
+    serve(app, tlog).await
 }
 
 /// A log of a simulation says so in its first event, and is never served with the machine's clock; a
@@ -112,7 +132,7 @@ async fn keep_simulations_apart(app: &App) -> Result<(), StartError> {
     }
 }
 
-async fn serve(app: Arc<App>) -> Result<Service, StartError> {
+async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError> {
     let shared = Data::from(Arc::clone(&app));
     let listen = |source| StartError::Listen { addr: app.config.listen, source };
     let mut server = HttpServer::new(move || {
@@ -130,6 +150,10 @@ async fn serve(app: Arc<App>) -> Result<Service, StartError> {
     let server = server.bind(app.config.listen).map_err(listen)?;
     let addr = server.addrs().first().copied().unwrap_or(app.config.listen);
     let background = tokio_util::sync::CancellationToken::new();
+    let (sealed, broken) = (tokio_util::sync::CancellationToken::new(), watch::Sender::new(None));
+    // Nobody else sets it.
+    let _ = app.tree.set(tlog.sequencer.tree());
+    let sequencer = tlog.run(sealed.clone(), broken.clone());
     let views = tokio::spawn(views::run(Arc::clone(&app), background.clone()));
     // Whoever sees that it serves gets lists too, unless they have to be built.
     app.views.opened().await;
@@ -140,7 +164,19 @@ async fn serve(app: Arc<App>) -> Result<Service, StartError> {
     let denials = tokio::spawn(access::record(Arc::clone(&app), background.clone()));
     let finished = tokio::spawn(server);
     tracing::info!(%addr, "Shiplog serves on http://{addr}");
-    Ok(Service { app, addr, server: handle, background, reactor, denials, views, finished })
+    Ok(Service {
+        app,
+        addr,
+        server: handle,
+        background,
+        reactor,
+        denials,
+        views,
+        sequencer,
+        sealed,
+        broken,
+        finished,
+    })
 }
 
 async fn keep_keys_fresh(app: Arc<App>, stop: tokio_util::sync::CancellationToken) {
@@ -166,14 +202,27 @@ impl Service {
                 tracing::error!(task, "a background task ended with a panic");
             }
         }
+        // What they wrote is signed before the log is closed.
+        self.sealed.cancel();
+        if self.sequencer.await.is_err() {
+            tracing::error!("the sequencer ended with a panic");
+        }
         self.app.store.close().await;
         if let Ok(Err(error)) = self.finished.await {
             tracing::error!(%error, "the HTTP server ended with an error");
         }
     }
 
-    /// Resolves when the log can no longer be written; the process must end then.
+    /// Resolves when the log can no longer be written or trusted; the process must end then.
     pub async fn failed(&self) -> String {
-        self.app.store.failed().await
+        let mut broken = self.broken.subscribe();
+        tokio::select! {
+            reason = self.app.store.failed() => reason,
+            reason = broken.wait_for(Option::is_some) => match reason.map(|reason| reason.clone()) {
+                Ok(Some(reason)) => reason,
+                // The sender lives as long as this.
+                Ok(None) | Err(_) => std::future::pending().await,
+            },
+        }
     }
 }

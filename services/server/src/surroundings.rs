@@ -77,6 +77,7 @@ fn reads_snapshots(command: &Command) -> bool {
         | Command::RevokeAuthorization { .. }
         | Command::StartDeployment(_)
         | Command::DecideProceed { .. }
+        | Command::RecordObservation(_)
         | Command::StartRollback(_) => true,
         Command::Batch { commands } => commands.iter().any(reads_snapshots),
         _ => false,
@@ -93,7 +94,8 @@ fn compares_people(command: &Command) -> bool {
         | Command::DenyWaiver { .. }
         | Command::ConfirmNotApplicable { .. }
         | Command::DecideProceed { .. }
-        | Command::DecideRollback { .. } => true,
+        | Command::DecideRollback { .. }
+        | Command::DisposeException { .. } => true,
         Command::Batch { commands } => commands.iter().any(compares_people),
         _ => false,
     }
@@ -123,6 +125,7 @@ async fn snapshots(app: &App, tenant: &str, opened: &ReleaseOpened) -> Result<Sn
             name: environment.name.clone(),
             purpose: environment.purpose,
             held_by: state.state.held_at(now).map(|lease| lease.release.clone()),
+            runs: state.state.running.clone(),
         });
         if environment.purpose != EnvironmentPurpose::Production {
             continue;

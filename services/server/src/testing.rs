@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use eventlog::store::memory::Memory;
 use eventlog::{
     AppendError, Appended, EventStore, ExpectedRevision, NewEvent, Position, ReadError, Recorded, Revision,
@@ -135,6 +136,18 @@ impl EventStore for Observed {
 
     fn head(&self) -> Option<Position> {
         self.log.head()
+    }
+
+    fn checkpoint(&self) -> BoxFuture<'static, Result<Option<Bytes>, ReadError>> {
+        self.log.checkpoint()
+    }
+
+    fn swap_checkpoint(
+        &self,
+        old: Option<Bytes>,
+        new: Bytes,
+    ) -> BoxFuture<'static, Result<bool, AppendError>> {
+        self.log.swap_checkpoint(old, new)
     }
 
     fn queued(&self) -> usize {

@@ -6,7 +6,9 @@
 
 mod catalog;
 mod event_ids;
+mod exceptions;
 mod file;
+mod observations;
 mod releases;
 mod tail;
 #[cfg(test)]
@@ -21,9 +23,13 @@ use eventlog::Position;
 use rusqlite::Connection;
 use tokio::sync::{Notify, watch};
 
-pub use catalog::{environments, people, procedures, products};
+pub use catalog::{environments, people, procedures, products, role_first_used};
 pub use event_ids::position_of;
-pub use releases::{Filter, PlannedWindow, Row, Scope, StepCount, cards, inbox, list, live_steps, windows};
+pub use exceptions::{ExceptionFilter, ExceptionRow, ExceptionState, exceptions};
+pub use observations::{EVENT_TYPE as OBSERVATION, ObservationFilter, observations, observed_with_key};
+pub use releases::{
+    Filter, PlannedWindow, Row, Scope, StepCount, built_of, cards, inbox, list, live_steps, windows,
+};
 pub use tail::run;
 pub use waiting::{Blocking, Waiting};
 

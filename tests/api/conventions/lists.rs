@@ -55,6 +55,7 @@ async fn given_a_list_when_followed_page_by_page_then_nothing_is_missing_and_not
         (opened.under("rollback-triggers"), "triggers", 0),
         (opened.under("rollback-proposals"), "proposals", 0),
         (opened.item("1.1", "waivers"), "waivers", 0),
+        (opened.under("exceptions"), "exceptions", 1),
         (opened.under("events"), "events", 20),
         ("/v1/freezes".to_owned(), "freezes", 3),
         ("/v1/people".to_owned(), "people", 3),

@@ -101,3 +101,29 @@ async fn given_production_held_by_another_release_when_the_gate_is_read_then_it_
     let held = gate(&world, &second, 4).await["authorize"].clone();
     assert!(inputs(&held).contains(&"environment/production".to_owned()), "{held}");
 }
+
+#[tokio::test]
+async fn given_a_gate_when_evaluated_then_its_verdict_is_an_event_whatever_it_is() {
+    let world = World::new().await;
+    world.register_product("checkout").await;
+    let opened = Opened::named("checkout", "2.4.0");
+    let mut body = bodies::open("checkout", "2.4.0");
+    body["procedure"] = json!({"name": "product-release", "version": 2});
+    world.alice().post("/v1/releases", body).key("open judged").await.created();
+    let evaluate = opened.under("gates/1/evaluate");
+    world.viewer().post_nothing(&evaluate).await.refused(403, "role_missing");
+    for caller in [world.machine("ci", &["machine"]), world.alice()] {
+        let evaluated = caller.post_nothing(&evaluate).await.ok();
+        assert_eq!(evaluated.json()["satisfied"], false, "{evaluated}");
+        assert_eq!(evaluated.json()["rows"].as_array().unwrap().len(), 7);
+        let path = opened.under(&format!("events?from_revision={}", evaluated.revision()));
+        let events = world.viewer().get(&path).await.ok().json();
+        let event = &events["events"][0];
+        assert_eq!(event["header"]["type"], "gate.evaluated");
+        assert_eq!(
+            (&event["data"]["gate"], &event["data"]["verdict"]["satisfied"]),
+            (&json!(1), &json!(false))
+        );
+    }
+    world.alice().post_nothing(&opened.under("gates/8/evaluate")).await.refused(404, "step_unknown");
+}

@@ -36,6 +36,7 @@ from shiplog_client.models.answer import Answer
 from shiplog_client.models.answer_roll_call import AnswerRollCall
 from shiplog_client.models.artifact import Artifact
 from shiplog_client.models.attest_item import AttestItem
+from shiplog_client.models.default_procedure import DefaultProcedure
 from shiplog_client.models.deployment_outcome import DeploymentOutcome
 from shiplog_client.models.finish_deployment import FinishDeployment
 from shiplog_client.models.grant_approval import GrantApproval
@@ -43,6 +44,7 @@ from shiplog_client.models.meaning import Meaning
 from shiplog_client.models.new_evidence import NewEvidence
 from shiplog_client.models.open_release import OpenRelease
 from shiplog_client.models.problem import Problem
+from shiplog_client.models.product_settings import ProductSettings
 from shiplog_client.models.register_product import RegisterProduct
 from shiplog_client.models.set_window import SetWindow
 from shiplog_client.models.start_deployment import StartDeployment
@@ -308,7 +310,9 @@ def all_evidence(release) -> list:
 
 def main(url: str, shiplog: str, data: str, ids: str | None = None) -> None:
     service = Service(url, shiplog, data)
-    done(register_product.sync_detailed(body=RegisterProduct(name="checkout"), **service.by("admin")))
+    # Items of version 1 close by a person's word, so evidence of any kind has one form here.
+    settings = ProductSettings(procedure=DefaultProcedure(name="product-release", version=1))
+    done(register_product.sync_detailed(body=RegisterProduct(name="checkout", settings=settings), **service.by("admin")))
     release = Release(service, "2.4.0", previous="2.3.1")
     release.proceed_until(lambda summary: summary.life.state == "closed")
     checklist = done(get_checklist.sync_detailed(release.id, client=release.reader))

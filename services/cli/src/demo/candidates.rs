@@ -14,6 +14,14 @@ pub async fn tag(stage: &mut Stage, build: &Build) -> Played {
     stage.act(EMIL, &what, "candidates", &tagging(build)).await.map(drop)
 }
 
+/// The fix of what the last candidate showed, and what it leaves of that candidate's checks.
+pub async fn tag_next(stage: &mut Stage, build: &Build, fixes: &str) -> Played {
+    stage.screen.heading(&format!("{}, with the fix of {fixes}", build.tag))?;
+    stage.pass(74).await?;
+    preview(stage, build).await?;
+    tag(stage, build).await
+}
+
 /// CI builds what the tag names and says what came out.
 pub async fn bind(stage: &mut Stage, build: &Build) -> Played {
     let what = format!("binds the two images built from {} to it", build.tag);
@@ -23,10 +31,11 @@ pub async fn bind(stage: &mut Stage, build: &Build) -> Played {
 }
 
 /// Asks what a new candidate would do to each item, and records nothing.
-pub async fn preview(stage: &mut Stage, build: &Build) -> Played {
+async fn preview(stage: &mut Stage, build: &Build) -> Played {
     let what = format!("asks, as a dry run, what {} would invalidate", build.tag);
     let answer = stage.act(EMIL, &what, "candidates?dry_run=true", &tagging(build)).await?;
     for (effect, meaning) in [
+        ("reevaluate", "judged again"),
         ("reaffirm", "to be reaffirmed"),
         ("stale", "need new evidence"),
         ("revoked", "revoked"),
@@ -58,5 +67,6 @@ fn tagging(build: &Build) -> Value {
         // The pipeline is known at the tag; what it builds follows.
         "pipeline_digest": pipeline(),
         "authors": AUTHORS,
+        "changed_paths": build.changed_paths,
     })
 }

@@ -1,4 +1,4 @@
-//! Six people and two machines, each with a token of its own.
+//! Six people and three machines, each with a token of its own.
 //!
 //! Their names exist on the screen only: what is recorded knows them by issuer and subject.
 
@@ -32,6 +32,8 @@ pub const NOOR: Who = Who { name: "Noor", role: "on call" };
 pub const PETRA: Who = Who { name: "Petra", role: "product" };
 pub const CI_BOT: Who = Who { name: "ci-bot", role: "" };
 pub const DEPLOY_BOT: Who = Who { name: "deploy-bot", role: "" };
+/// Probes, scrapes and pages.
+pub const WATCH_BOT: Who = Who { name: "watch-bot", role: "" };
 
 /// Petra also approves: she neither asks, tags nor deploys, so she is independent of all that. Rosa
 /// has the role as well, but never for what she asked for herself.
@@ -64,7 +66,7 @@ const fn machine(name: &'static str) -> Member {
     Member { name, subject: name, roles: &["machine:checkout"], kind: PrincipalKind::Machine }
 }
 
-pub const MEMBERS: [Member; 8] = [
+pub const MEMBERS: [Member; 9] = [
     person(ROSA.name, "u-101", &["release_manager:checkout", "approver:checkout"]),
     person(EMIL.name, "u-102", &["engineer:checkout"]),
     person(QUINN.name, "u-103", &["qa:checkout"]),
@@ -73,6 +75,7 @@ pub const MEMBERS: [Member; 8] = [
     person(PETRA.name, "u-106", &["product_owner:checkout", "approver:checkout"]),
     machine(CI_BOT.name),
     machine(DEPLOY_BOT.name),
+    machine(WATCH_BOT.name),
 ];
 
 /// Everybody's tokens.

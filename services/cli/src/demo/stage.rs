@@ -211,70 +211,11 @@ impl Stage {
         Ok(self.screen.refused(self.now, who, what, &refusal, &why)?)
     }
 
-    // Acts
-
-    /// A command on the release, shown as one line.
-    pub async fn act(&mut self, who: Who, what: &str, under: &str, body: &Value) -> Played<Answer> {
-        let answer = self.post(who, &self.path(under), body).await?;
-        self.screen.act(self.now, who, what)?;
-        Ok(answer)
-    }
+    // Words
 
     /// The path of something under the release.
     pub fn path(&self, under: &str) -> String {
         format!("/v1/releases/{RELEASE}/{under}")
-    }
-
-    /// Signs an item with evidence given here.
-    pub async fn attest(
-        &mut self,
-        who: Who,
-        item: &str,
-        statement: &str,
-        evidence: Vec<Value>,
-    ) -> Played<Vec<Value>> {
-        self.sign(who, item, &json!({"statement": statement, "new_evidence": evidence})).await
-    }
-
-    /// Signs an item with evidence that somebody recorded before.
-    pub async fn attest_with(
-        &mut self,
-        who: Who,
-        item: &str,
-        statement: &str,
-        evidence: &[Value],
-    ) -> Played<Vec<Value>> {
-        self.sign(who, item, &json!({"statement": statement, "evidence": evidence})).await
-    }
-
-    /// What the signature rests on is answered, for whoever has to sign second.
-    async fn sign(&mut self, who: Who, item: &str, body: &Value) -> Played<Vec<Value>> {
-        let answer = self.post(who, &self.path(&format!("items/{item}/attest")), body).await?;
-        let outcome = match answer.text("/status")?.as_str() {
-            "satisfied" => "attested",
-            _ => "signed first, a second person follows",
-        };
-        self.screen.item(self.now, who, item, self.name(item), outcome)?;
-        let last =
-            answer.list("/attestations")?.last().and_then(|signature| signature["evidence"].as_array());
-        Ok(last.cloned().unwrap_or_default())
-    }
-
-    pub async fn reaffirm(&mut self, who: Who, item: &str, statement: &str) -> Played {
-        let path = self.path(&format!("items/{item}/reaffirm"));
-        let answer = self.post(who, &path, &json!({"statement": statement})).await?;
-        let outcome = match answer.text("/status")?.as_str() {
-            "satisfied" => "reaffirmed",
-            _ => "reaffirmed first, a second person follows",
-        };
-        Ok(self.screen.item(self.now, who, item, self.name(item), outcome)?)
-    }
-
-    /// Records evidence for an item without signing it, and answers its id.
-    pub async fn report(&mut self, who: Who, item: &str, outcome: &str, evidence: &Value) -> Played<Value> {
-        let answer = self.post(who, &self.path(&format!("items/{item}/evidence")), evidence).await?;
-        self.screen.item(self.now, who, item, self.name(item), outcome)?;
-        Ok(json!(answer.text("/evidence")?))
     }
 
     pub fn name(&self, item: &str) -> &str {
@@ -299,7 +240,7 @@ impl Stage {
         self.pass_seconds(u32::try_from(seconds).unwrap_or(u32::MAX)).await
     }
 
-    async fn pass_seconds(&mut self, seconds: u32) -> Played {
+    pub async fn pass_seconds(&mut self, seconds: u32) -> Played {
         let key = self.next_key();
         let answer = self.post_with_key(OMAR, "/dev/clock", &json!({"advance_s": seconds}), &key).await?;
         self.now = expect_success(answer)?.text("/now")?.parse()?;
@@ -334,7 +275,10 @@ impl Stage {
         let (closed, total) = (checklist.number(&at("closed"))?, checklist.number(&at("total"))?);
         let output = checklist.text(&at("expected_output"))?;
         if closed != total {
-            return Err(DemoError::Check(format!("step {step} has {closed} of {total} items closed")));
+            let why = self.missing(&format!("gate={step}")).await?.join("\n  ");
+            return Err(DemoError::Check(format!(
+                "step {step} has {closed} of {total} items closed:\n  {why}"
+            )));
         }
         Ok(self.screen.good(&format!("Gate {step}: {closed} of {total}. {output}"))?)
     }

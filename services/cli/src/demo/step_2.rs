@@ -1,54 +1,33 @@
-//! Staging: the candidate is deployed by the pipeline that will deploy production.
+//! Staging: the candidate is deployed by the pipeline that will deploy production, and probed.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::cast::{DEPLOY_BOT, OMAR};
-use super::facts::{self, Build, pipeline};
+use super::cast::{DEPLOY_BOT, WATCH_BOT};
+use super::facts::{Build, pipeline, staging};
 use super::stage::{Played, Stage};
 
-const REPLICAS: u32 = 3;
-
 pub async fn play(stage: &mut Stage, build: &Build) -> Played {
-    stage.screen.heading("Step 2  Staging Environment Deployment")?;
     stage.pass(15).await?;
-    deploy(stage, build).await?;
-    stage.attest(DEPLOY_BOT, "2.3", "Two migrations applied", vec![facts::migration_run("staging")]).await?;
-    stage
-        .attest(OMAR, "2.4", "DEBUG_BANNER exists on staging only, by intent", vec![facts::config_snapshot()])
-        .await?;
-    healthy(stage, build).await?;
-    stage.gate(2).await
-}
-
-/// Migrations and configuration have the digests they had, so a person's word carries them over.
-pub async fn play_again(stage: &mut Stage, build: &Build) -> Played {
-    stage.pass(14).await?;
-    deploy(stage, build).await?;
-    stage.reaffirm(OMAR, "2.3", "Same migrations, none pending").await?;
-    stage.reaffirm(OMAR, "2.4", "Same configuration keys").await?;
-    healthy(stage, build).await?;
-    stage.gate(2).await
-}
-
-async fn deploy(stage: &mut Stage, build: &Build) -> Played {
     let body = json!({"environment": "staging", "pipeline_digest": pipeline(), "url": "https://deploy.example/staging"});
     let what = format!("starts the deployment of {} to staging", build.tag);
-    let started_at = stage.now;
     let id = stage.act(DEPLOY_BOT, &what, "deployments", &body).await?.text("/deployment")?;
     stage.pass(6).await?;
-    let finish = format!("deployments/{id}/finish");
-    stage.act(DEPLOY_BOT, "finishes it: succeeded", &finish, &json!({"outcome": "succeeded"})).await?;
-    let deployed = facts::deployment(build, "staging", &id, [started_at, stage.now]);
-    stage.attest(DEPLOY_BOT, "2.1", "Deployed by the pipeline of production", vec![deployed]).await?;
-    stage.attest(DEPLOY_BOT, "2.2", "All replicas answer this commit", vec![probe(build)]).await.map(drop)
-}
-
-pub fn probe(build: &Build) -> Value {
-    facts::version_probe("staging", build.version(), &build.commit, REPLICAS)
-}
-
-async fn healthy(stage: &mut Stage, build: &Build) -> Played {
+    stage
+        .post(DEPLOY_BOT, &stage.path(&format!("deployments/{id}/finish")), &json!({"outcome": "succeeded"}))
+        .await?;
+    stage.verified(DEPLOY_BOT, "2.1", "both digests").await?;
+    stage.verify(WATCH_BOT, "2.2", "3 of 3 replicas", vec![staging::version_probe(build)]).await?;
+    stage.verify(DEPLOY_BOT, "2.3", "2 applied, 0 failed", vec![staging::migration_run("staging")]).await?;
+    stage.verify(DEPLOY_BOT, "2.4", "58 of 58 keys", vec![staging::config_snapshot()]).await?;
     stage.pass(2).await?;
-    let probes = facts::health_probe("staging", build.version(), 5, stage.now);
-    stage.attest(DEPLOY_BOT, "2.5", "Five healthy probes in a row", vec![probes]).await.map(drop)
+    stage
+        .verify(WATCH_BOT, "2.5", "5 probes in a row", vec![staging::health_probe(build, stage.now)])
+        .await?;
+    stage.gate(2).await
+}
+
+/// What was seen of staging must be fresh when tests are concluded, and again at Go.
+pub async fn probe_again(stage: &mut Stage, build: &Build) -> Played {
+    stage.verify(WATCH_BOT, "2.2", "seen again", vec![staging::version_probe(build)]).await?;
+    stage.verify(WATCH_BOT, "2.5", "seen again", vec![staging::health_probe(build, stage.now)]).await
 }

@@ -20,8 +20,8 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{
-    AppendError, Appended, EventStore, MAX_BATCH_EVENTS, MAX_DATA_BYTES, MAX_HEADER_BYTES, MAX_READ_EVENTS,
-    ReadError,
+    AppendError, Appended, EventStore, MAX_BATCH_EVENTS, MAX_CHECKPOINT_BYTES, MAX_DATA_BYTES,
+    MAX_HEADER_BYTES, MAX_READ_EVENTS, ReadError,
 };
 use crate::ExpectedRevision::{Exact, NoStream};
 use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision, StreamId};
@@ -86,6 +86,9 @@ macro_rules! conformance_tests {
             a_subscription_ends_when_the_store_closes,
             a_subscription_that_is_behind_ends_when_the_store_closes,
             the_head_is_the_last_position,
+            a_checkpoint_takes_the_place_of_the_one_it_names,
+            of_many_checkpoints_after_the_same_one_exactly_one_wins,
+            a_checkpoint_above_the_largest_size_is_refused,
             a_closed_store_refuses_appends_and_reads,
             closing_finishes_what_was_accepted,
             closing_twice_is_harmless,
@@ -104,6 +107,7 @@ macro_rules! durability_tests {
             a_stream_goes_on_after_opening_again,
             appends_accepted_before_closing_are_there_after_opening_again,
             a_subscription_goes_on_after_opening_again,
+            a_checkpoint_is_there_after_opening_again,
         }
     };
 }
@@ -838,6 +842,46 @@ pub async fn the_head_is_the_last_position<F: Fixture>() {
     assert_eq!(store.head(), Some(Position(3)));
 }
 
+fn note(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+pub async fn a_checkpoint_takes_the_place_of_the_one_it_names<F: Fixture>() {
+    let fixture = F::create().await;
+    let store = &*fixture.store();
+    assert_eq!(store.checkpoint().await, Ok(None));
+    assert_eq!(store.swap_checkpoint(Some(note("none")), note("one")).await, Ok(false));
+    assert_eq!(store.swap_checkpoint(None, note("one")).await, Ok(true));
+    assert_eq!(store.swap_checkpoint(None, note("two")).await, Ok(false));
+    assert_eq!(store.checkpoint().await, Ok(Some(note("one"))));
+    assert_eq!(store.swap_checkpoint(Some(note("one")), note("two")).await, Ok(true));
+    assert_eq!(store.checkpoint().await, Ok(Some(note("two"))));
+    // It is no event.
+    assert_eq!(store.head(), None);
+    store.close().await;
+    assert_eq!(store.swap_checkpoint(Some(note("two")), note("three")).await, Err(AppendError::Closed));
+}
+
+pub async fn of_many_checkpoints_after_the_same_one_exactly_one_wins<F: Fixture>() {
+    let fixture = F::create().await;
+    let store = &fixture.store();
+    let swaps = (0..16).map(|n| store.swap_checkpoint(None, Bytes::from(format!("checkpoint {n}"))));
+    let answers = futures_util::future::join_all(swaps).await;
+    let won: Vec<_> = (0..16).filter(|n| answers[*n] == Ok(true)).collect();
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(won.len(), 1, "{answers:?}");
+    assert_eq!(store.checkpoint().await, Ok(Some(Bytes::from(format!("checkpoint {}", won[0])))));
+}
+
+pub async fn a_checkpoint_above_the_largest_size_is_refused<F: Fixture>() {
+    let fixture = F::create().await;
+    let store = &*fixture.store();
+    let too_large = Bytes::from(vec![b'a'; MAX_CHECKPOINT_BYTES + 1]);
+    let refused = store.swap_checkpoint(None, too_large).await;
+    assert!(matches!(refused, Err(AppendError::Limit { .. })), "{refused:?}");
+    assert_eq!(store.checkpoint().await, Ok(None));
+}
+
 pub async fn a_closed_store_refuses_appends_and_reads<F: Fixture>() {
     let fixture = F::create().await;
     let store = fixture.store();
@@ -938,6 +982,18 @@ pub async fn appends_accepted_before_closing_are_there_after_opening_again<F: Du
     drop(store);
     let fixture = restart(fixture).await;
     assert_eq!(verify(&*fixture.store()).await.len(), 200);
+}
+
+pub async fn a_checkpoint_is_there_after_opening_again<F: Durable>() {
+    let fixture = F::create().await;
+    given(&*fixture.store(), "a", NoStream, &batch(3)).await;
+    assert_eq!(fixture.store().swap_checkpoint(None, note("one")).await, Ok(true));
+    assert_eq!(fixture.store().swap_checkpoint(Some(note("one")), note("two")).await, Ok(true));
+    let fixture = restart(fixture).await;
+    let store = &*fixture.store();
+    assert_eq!(store.checkpoint().await, Ok(Some(note("two"))));
+    assert_eq!(store.swap_checkpoint(Some(note("one")), note("three")).await, Ok(false));
+    assert_eq!(verify(store).await.len(), 3);
 }
 
 pub async fn a_subscription_goes_on_after_opening_again<F: Durable>() {

@@ -33,6 +33,7 @@ use std::sync::{Arc, PoisonError, RwLock, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use rusqlite::Connection;
@@ -43,8 +44,8 @@ use self::index::Index;
 use self::queue::{Queue, Refused};
 use self::reader::{Read, Wanted};
 use self::recent::Recent;
-use self::writer::{Append, Owned, Snapshots, Wal};
-use super::{AppendError, Appended, EventStore, MAX_READ_EVENTS, ReadError, check_limits};
+use self::writer::{Append, Owned, Snapshots, Swap, Wal, Work};
+use super::{AppendError, Appended, EventStore, MAX_READ_EVENTS, ReadError, check_checkpoint, check_limits};
 use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision, StreamId};
 
 /// An [`EventStore`] in a directory of its own, for one process. Dropping it without
@@ -138,11 +139,13 @@ struct Shared {
     index: RwLock<Index>,
     /// Ends at the head. Locked for one page, or for one group.
     recent: RwLock<Recent>,
-    writes: Queue<Append>,
+    writes: Queue<Work>,
     reads: Queue<Read>,
     /// Moves after the index, and only when a commit succeeded.
     tail: watch::Sender<Tail>,
     failure: watch::Sender<Option<String>>,
+    /// As it is on the disk; the writer replaces it.
+    checkpoint: RwLock<Option<Bytes>>,
     lock_wait: Duration,
     observer: Option<Arc<dyn Observer>>,
     /// How many events this start took from a snapshot instead of reading them.
@@ -182,6 +185,7 @@ impl Embedded {
             reads: Queue::new(usize::MAX, usize::MAX),
             tail: watch::Sender::new(Tail { head, closed: false }),
             failure: watch::Sender::new(None),
+            checkpoint: RwLock::new(schema::stored_checkpoint(&db)?.map(Bytes::from)),
             lock_wait: options.lock_wait,
             observer: options.observer.clone(),
             from_snapshot,
@@ -278,7 +282,7 @@ impl EventStore for Embedded {
         }
         let weight = events.iter().map(|event| event.header.len() + event.data.len()).sum();
         let (reply, answer) = oneshot::channel();
-        let append = Append { stream: stream.clone(), expected, events, reply };
+        let append = Work::Append(Append { stream: stream.clone(), expected, events, reply });
         // The place in the queue is taken here, not when the future is polled: see the contract.
         match self.shared.writes.push(weight, append) {
             Ok(()) => Box::pin(async move {
@@ -322,6 +326,29 @@ impl EventStore for Embedded {
 
     fn head(&self) -> Option<Position> {
         self.shared.tail.borrow().head
+    }
+
+    fn checkpoint(&self) -> BoxFuture<'static, Result<Option<Bytes>, ReadError>> {
+        let checkpoint = self.shared.checkpoint.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Box::pin(future::ready(Ok(checkpoint)))
+    }
+
+    fn swap_checkpoint(
+        &self,
+        old: Option<Bytes>,
+        new: Bytes,
+    ) -> BoxFuture<'static, Result<bool, AppendError>> {
+        if let Err(refusal) = check_checkpoint(&new) {
+            return Box::pin(future::ready(Err(refusal)));
+        }
+        let (reply, answer) = oneshot::channel();
+        match self.shared.writes.push(new.len(), Work::Swap(Swap { old, new, reply })) {
+            Ok(()) => Box::pin(async move {
+                answer.await.unwrap_or_else(|_| Err(AppendError::Unknown("the writer stopped".to_owned())))
+            }),
+            Err(Refused::Full) => Box::pin(future::ready(Err(AppendError::Busy))),
+            Err(Refused::Closed) => Box::pin(future::ready(Err(AppendError::Closed))),
+        }
     }
 
     fn queued(&self) -> usize {

@@ -4,11 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::watch;
 
-use super::{AppendError, Appended, EventStore, MAX_READ_EVENTS, ReadError, check_limits};
+use super::{AppendError, Appended, EventStore, MAX_READ_EVENTS, ReadError, check_checkpoint, check_limits};
 use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision, StreamId};
 
 /// An [`EventStore`] that forgets everything when the last clone is dropped. Clones are handles of
@@ -44,6 +45,7 @@ struct Log {
     /// For each stream the indices into `events`, in revision order.
     streams: HashMap<StreamId, Vec<usize>>,
     faults: VecDeque<Fault>,
+    checkpoint: Option<Bytes>,
     /// No append is accepted any more: closed or failed.
     sealed: bool,
 }
@@ -217,6 +219,29 @@ impl EventStore for Memory {
 
     fn head(&self) -> Option<Position> {
         self.shared.tail.borrow().head
+    }
+
+    fn checkpoint(&self) -> BoxFuture<'static, Result<Option<Bytes>, ReadError>> {
+        Box::pin(future::ready(Ok(self.log().checkpoint.clone())))
+    }
+
+    fn swap_checkpoint(
+        &self,
+        old: Option<Bytes>,
+        new: Bytes,
+    ) -> BoxFuture<'static, Result<bool, AppendError>> {
+        if let Err(refusal) = check_checkpoint(&new) {
+            return Box::pin(future::ready(Err(refusal)));
+        }
+        let mut log = self.log();
+        if log.sealed {
+            return Box::pin(future::ready(Err(AppendError::Closed)));
+        }
+        let swapped = log.checkpoint == old;
+        if swapped {
+            log.checkpoint = Some(new);
+        }
+        Box::pin(future::ready(Ok(swapped)))
     }
 
     fn queued(&self) -> usize {

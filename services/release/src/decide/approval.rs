@@ -319,6 +319,7 @@ pub fn grant(release: &Release, id: Uuid, body: &GrantApproval, ctx: &Context<'_
         comment: body.comment.clone(),
         signed_in_s_ago: ctx.actor.signed_in_s_ago,
         inputs: ctx.around.snapshots.inputs(),
+        role_first_used_at: ctx.around.snapshots.role_first_used,
     })];
     if let Some(item) = ctx.around.procedure.approval_item().filter(|_| effective) {
         let rows = opened.targets.iter().map(|target| {

@@ -21,7 +21,7 @@ use crate::verdict::{Cause, Row};
 /// How far a source's clock may run ahead of the server's.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
 /// From this age on a fact is a late entry.
-const LATE: SignedDuration = SignedDuration::from_hours(24);
+pub(super) const LATE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Without `items` it goes to every item that takes the kind and that the caller may report on.
 pub fn record(release: &Release, items: &[ItemNumber], body: &NewEvidence, ctx: &Context<'_>) -> Decision {

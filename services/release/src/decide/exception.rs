@@ -1,72 +1,79 @@
 //! Taking charge of what went another way, and saying what became of it. In any state: a release that has
 //! ended may still have to be explained.
 
-use super::{Context, Decision, one, opened, person, refuse, role};
+use super::{Decision, one, opened, person, refuse, role};
 use crate::actor::Role;
+use crate::aggregate::Context;
 use crate::command::{AssignException, DisposeException};
+use crate::directory::People;
 use crate::event::{Disposition, ExceptionAssigned, ExceptionDisposed};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Exception, ExceptionRef, Release};
+use crate::value::ActorId;
 
 pub fn assign(
     release: &Release,
     exception: ExceptionRef,
     body: &AssignException,
-    ctx: &Context<'_>,
+    ctx: &super::Context<'_>,
 ) -> Decision {
     opened(release)?;
-    role(ctx, &[Role::ReleaseManager, Role::Approver])?;
-    person(ctx)?;
-    open(release, exception)?;
-    one(ExceptionAssigned { exception, to: body.to.clone(), due_at: body.due_at })
+    one(assigned(&release.exceptions, exception, body, ctx)?)
 }
 
-/// By an approver who did not cause it, approve what it belongs to, or sign anything of the release.
+/// By an approver who did nothing else on the release.
 pub fn dispose(
     release: &Release,
     exception: ExceptionRef,
     body: &DisposeException,
-    ctx: &Context<'_>,
+    ctx: &super::Context<'_>,
 ) -> Decision {
     opened(release)?;
+    one(disposed(&release.exceptions, exception, body, ctx, &ctx.around.people, &release.participants)?)
+}
+
+pub(crate) fn assigned<A>(
+    exceptions: &[Exception],
+    exception: ExceptionRef,
+    body: &AssignException,
+    ctx: &Context<'_, A>,
+) -> Result<ExceptionAssigned, Refusal> {
+    role(ctx, &[Role::ReleaseManager, Role::Approver])?;
+    person(ctx)?;
+    open(exceptions, exception)?;
+    Ok(ExceptionAssigned { exception, to: body.to.clone(), due_at: body.due_at })
+}
+
+/// By an approver who is none of those who took part.
+pub(crate) fn disposed<'a, A>(
+    exceptions: &'a [Exception],
+    exception: ExceptionRef,
+    body: &DisposeException,
+    ctx: &Context<'_, A>,
+    people: &People,
+    participants: impl IntoIterator<Item = &'a ActorId>,
+) -> Result<ExceptionDisposed, Refusal> {
     role(ctx, &[Role::Approver])?;
     person(ctx)?;
-    let open = open(release, exception)?;
-    if open.by == ctx.actor.id || took_part(release, ctx) {
-        return refuse(
-            RefusalCode::SecondPersonRequired,
-            format!("{} took part in the release", ctx.actor.id),
-        );
+    let caused_by = &open(exceptions, exception)?.by;
+    let mut involved = participants.into_iter().chain([caused_by]);
+    if let Some(same) = involved.find(|other| people.same(other, &ctx.actor.id)) {
+        return Err(crate::guard::second_person(ctx, same, "took part in what it is about"));
     }
     if body.disposition == Disposition::Remediated && body.link.is_none() {
         return refuse(RefusalCode::EvidenceRequired, "a link shows that it was put right");
     }
-    one(ExceptionDisposed {
+    Ok(ExceptionDisposed {
         exception,
         disposition: body.disposition,
         reason: body.reason.clone(),
         link: body.link.clone(),
+        inputs: people.inputs(),
     })
 }
 
-fn took_part(release: &Release, ctx: &Context<'_>) -> bool {
-    let me = &ctx.actor.id;
-    let signed = release.items.values().flat_map(|item| &item.attestations).any(|a| a.by.id == *me);
-    let approved = release.approvals.iter().any(|approval| {
-        approval.requested_by == *me || approval.grants.iter().any(|grant| grant.by.id == *me)
-    });
-    let waived = release
-        .waivers
-        .values()
-        .any(|waiver| waiver.requested_by == *me || waiver.grants.iter().any(|grant| grant.by.id == *me));
-    let built = release.candidates.iter().any(|candidate| candidate.tagged_by == *me);
-    let deployed = release.deployments.iter().any(|deployment| deployment.started_by == *me);
-    let reported = release.evidence.values().any(|evidence| evidence.by.id == *me);
-    signed || approved || waived || built || deployed || reported
-}
-
-fn open(release: &Release, which: ExceptionRef) -> Result<&Exception, Refusal> {
-    let Some(exception) = release.exception(which) else {
+fn open(exceptions: &[Exception], which: ExceptionRef) -> Result<&Exception, Refusal> {
+    let Some(exception) = which.of(exceptions) else {
         let detail = format!("no {} at revision {}", which.kind.as_str(), which.revision);
         return refuse(RefusalCode::ExceptionUnknown, detail);
     };

@@ -15,7 +15,7 @@ use crate::event::{
     ItemNotApplicableProposed, ItemReaffirmed, ItemRetracted, Outcome, ReleaseEvent, ReleaseOpened,
 };
 use crate::evidence::{EvidenceKind, Subject};
-use crate::guard::second_person;
+use crate::guard::{failed, second_person};
 use crate::procedure::{CandidateEffect, Item, NotApplicableProof, Policy, Rule};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Attestation, ItemStatus, Release};
@@ -52,7 +52,7 @@ pub fn attest(release: &Release, number: ItemNumber, body: &AttestItem, ctx: &Co
     let provable = item.machine && (item.is_judged() || item.roles.contains(&Role::Machine)) && !item.signed;
     let stands_in = item.is_judged() && body.manual_fallback.is_some();
     if ctx.around.policy() == Policy::Strict && provable && ctx.actor.is_person() && !stands_in {
-        return refuse(RefusalCode::MachineRequired, format!("item {number} takes a machine's word"));
+        return Err(machine_required(number));
     }
     gate_open(release, item, ctx)?;
     let candidate = bound_to(release, item, ctx)?;
@@ -92,6 +92,13 @@ pub fn attest(release: &Release, number: ItemNumber, body: &AttestItem, ctx: &Co
     }
     events.push(Decided::<ReleaseEvent>::now(attested));
     Ok(events)
+}
+
+fn machine_required(number: ItemNumber) -> Refusal {
+    let code = RefusalCode::MachineRequired;
+    let expected = "a machine that reports the facts, or two people with manual_fallback";
+    let row = failed(code.as_str(), "actor/kind", expected, ActorKind::Person.as_str(), Cause::Mismatch);
+    Refusal::new(code, format!("item {number} takes a machine's word")).with_rows(vec![row])
 }
 
 /// What a person attests of judged facts: the rules speak first. A row that says otherwise refuses the

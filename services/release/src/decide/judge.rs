@@ -131,9 +131,11 @@ impl Touched {
                 ReleaseEvent::ItemWaiverExpired(expired) => of_item(&mut touched, expired.item),
                 ReleaseEvent::ItemMarkedNotApplicable(marked) => of_item(&mut touched, marked.item),
                 ReleaseEvent::ItemJudged(judged) => of_item(&mut touched, judged.item),
+                ReleaseEvent::GateEvaluated(_) => Reads::ITEMS,
                 ReleaseEvent::CandidateTagged(_)
                 | ReleaseEvent::CandidateBound(_)
                 | ReleaseEvent::CandidateTagMutated(_)
+                | ReleaseEvent::CandidateTagDeleted(_)
                 | ReleaseEvent::CandidateRejected(_) => Reads::CANDIDATE,
                 ReleaseEvent::WindowSet(_) | ReleaseEvent::WindowClosed(_) => Reads::WINDOW,
                 ReleaseEvent::DeploymentStarted(_)
@@ -306,19 +308,7 @@ fn gate(after: &Release, step: &Step, ctx: &Context<'_>) -> Option<GateEvaluated
     {
         return None;
     }
-    let mut rows: Vec<_> = step
-        .items
-        .iter()
-        .filter(|item| !item.outlives_step)
-        .map(|item| match item.rule {
-            Rule::Approval if after.approved_after_start() => after_start(item),
-            _ => item_row("gate", after, item.number),
-        })
-        .collect();
-    if closed {
-        rows.extend(fresh_rows(after, ctx, |fresh| fresh.at_gate == step.number));
-    }
-    let verdict = Verdict::of("gate", RULES_VERSION, rows);
+    let verdict = gate_verdict(after, step, ctx);
     let same = recorded.is_some_and(|recorded| {
         recorded.verdict.satisfied == verdict.satisfied
             && (verdict.satisfied || same_failures(&recorded.verdict, &verdict))
@@ -330,6 +320,42 @@ fn gate(after: &Release, step: &Step, ctx: &Context<'_>) -> Option<GateEvaluated
 fn after_start(item: &Item) -> Row {
     let input = format!("item/{}", item.number);
     Row::ok("gate", &whole(), input, "closed".into(), "approved after start".into())
+}
+
+/// What the items of the step say, and whether they were seen recently enough once all are closed.
+fn gate_verdict(after: &Release, step: &Step, ctx: &Context<'_>) -> Verdict {
+    let items = step.items.iter().filter(|item| !item.outlives_step);
+    let mut rows: Vec<_> = items
+        .map(|item| match item.rule {
+            Rule::Approval if after.approved_after_start() => after_start(item),
+            _ => item_row("gate", after, item.number),
+        })
+        .collect();
+    if after.items_closed(step, &ctx.around.procedure) {
+        rows.extend(fresh_rows(after, ctx, |fresh| fresh.at_gate == step.number));
+    }
+    Verdict::of("gate", RULES_VERSION, rows)
+}
+
+/// Every item of the step that can be judged now, judged as of now, and the gate after it, the same verdict or
+/// another.
+pub fn evaluate(release: &Release, step: &Step, ctx: &Context<'_>) -> Vec<Decided<ReleaseEvent>> {
+    let procedure = &ctx.around.procedure;
+    let mut after = release.clone();
+    let mut decided = Vec::new();
+    let open = release.is_step_open(step.number, procedure) || procedure.order == Order::Advisory;
+    for item in &step.items {
+        let reached = open || item.early || after.status(item.number).is_closed();
+        if item.is_judged()
+            && reached
+            && let Some(judged) = changed(&reading(&after, item, ctx))
+        {
+            then(&mut after, &mut decided, judged, ctx);
+        }
+    }
+    let verdict = gate_verdict(&after, step, ctx);
+    decided.push(Decided::now(GateEvaluated { gate: step.number, verdict }));
+    decided
 }
 
 /// One row for each item that has to be seen again shortly before.

@@ -18,13 +18,12 @@ use crate::event::{
     LeaseReminded, MetricsSampled, MigrationReported, MonitoringOverrun, ProbeRecorded, ReleaseEvent, Sample,
     TimerElapsed, TrafficObserved,
 };
+use crate::observation::skew_ms;
 use crate::procedure::{Procedure, ROLLBACK_ENVIRONMENT_MAINTAINED, ROLLBACK_NOT_NEEDED};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{ItemStatus, LeaseStatus, Release, RollbackLease, TimerStatus};
 use crate::verdict::{Cause, Row};
 
-/// How far a source's clock may run ahead before it is noted.
-const SKEW: SignedDuration = SignedDuration::from_mins(2);
 /// What of an event of 256 KiB its samples may take.
 const SAMPLES_BYTES: usize = 250 * 1024;
 const OBSERVERS: [Role; 2] = [Role::Machine, Role::Operator];
@@ -129,11 +128,6 @@ fn observing(release: &Release, id: Uuid, ctx: &Context<'_>) -> Result<(), Refus
 /// An observation with the time its source gives it.
 pub fn at(occurred_at: Option<Timestamp>, event: impl Into<ReleaseEvent>) -> Decision {
     Ok(vec![Decided::at(occurred_at, event)])
-}
-
-pub fn skew_ms(at: Option<Timestamp>, now: Timestamp) -> Option<i64> {
-    let ahead = at?.duration_since(now);
-    (ahead > SKEW).then(|| i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX))
 }
 
 pub fn share(input: &str, percent: f64) -> Result<(), Refusal> {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::deployment::{cancelled, known as known_deployment, undone};
-use super::monitoring::{at, share, skew_ms};
+use super::monitoring::{at, share};
 use super::{Context, Decided, Decision, one, opened, person, refuse, role, system};
 use crate::actor::Role;
 use crate::canary::{UndecidedPolicy, is_irreversible, seconds};
@@ -20,6 +20,7 @@ use crate::event::{
     RollbackVerified, TimerCause,
 };
 use crate::guard::failed;
+use crate::observation::skew_ms;
 use crate::procedure::{Procedure, ROLLBACK_NOT_NEEDED};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{

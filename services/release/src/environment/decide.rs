@@ -9,12 +9,14 @@ use super::{
 };
 use crate::actor::Role;
 use crate::aggregate::Decided;
+use crate::decide::exception::{assigned, disposed};
 use crate::event::{
     ChangeClass, EnvironmentEvent, EnvironmentHandedOver, EnvironmentPreempted, EnvironmentReleased,
     EnvironmentReservationConfirmed, EnvironmentReservationExpired, EnvironmentReserved,
-    EnvironmentRunningRecorded, Governance, Sighting,
+    EnvironmentRunningRecorded, Governance, ObservationRecorded, Sighting,
 };
 use crate::guard::{failed, is_system, one, person, refuse, role, role_or_system};
+use crate::observation::{OBSERVERS, RecordObservation, Seen, skew_ms};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::value::ReleaseId;
 use crate::verdict::Cause;
@@ -26,8 +28,6 @@ type Context<'a> = crate::aggregate::Context<'a, EnvironmentAround>;
 const MAY_LEASE: [Role; 4] = [Role::ReleaseManager, Role::Operator, Role::OnCall, Role::Machine];
 /// Longer than any release is validated; whoever needs more renews.
 const LONGEST_LEASE: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// How far a source's clock may be ahead before its observation says so.
-const SKEW: SignedDuration = SignedDuration::from_mins(2);
 
 pub fn decide(environment: &Environment, command: &EnvironmentCommand, ctx: &Context<'_>) -> Decision {
     match command {
@@ -36,7 +36,14 @@ pub fn decide(environment: &Environment, command: &EnvironmentCommand, ctx: &Con
         EnvironmentCommand::ReleaseReservation(body) => release_reservation(environment, body, ctx),
         EnvironmentCommand::HandOver(body) => hand_over(environment, body, ctx),
         EnvironmentCommand::ExpireReservation(body) => expire_reservation(environment, body, ctx),
-        EnvironmentCommand::RecordRunning(body) => record_running(environment, body, ctx),
+        EnvironmentCommand::RecordRunning(body) => record_running(environment, body, None, ctx),
+        EnvironmentCommand::RecordObservation(body) => record_observation(environment, body, ctx),
+        EnvironmentCommand::AssignException { exception, body } => {
+            one(assigned(&environment.exceptions, *exception, body, ctx)?)
+        }
+        EnvironmentCommand::DisposeException { exception, body } => {
+            one(disposed(&environment.exceptions, *exception, body, ctx, &ctx.around.people, [])?)
+        }
     }
 }
 
@@ -233,10 +240,15 @@ fn expired(lease: &Lease) -> EnvironmentReservationExpired {
 
 /// What runs, runs: once the caller may report, nothing refuses the report. One that tells nothing
 /// new records nothing, so that a probe every minute does not fill the log.
-fn record_running(environment: &Environment, body: &RecordRunning, ctx: &Context<'_>) -> Decision {
-    role_or_system(ctx, &MAY_LEASE)?;
+fn record_running(
+    environment: &Environment,
+    body: &RecordRunning,
+    observation: Option<Uuid>,
+    ctx: &Context<'_>,
+) -> Decision {
+    let observers = if observation.is_some() { &OBSERVERS[..] } else { &MAY_LEASE[..] };
+    role_or_system(ctx, observers)?;
     let observed_at = body.observed_at.unwrap_or(ctx.now);
-    let ahead = observed_at.duration_since(ctx.now);
     let mut seen = Running {
         version: body.version.clone(),
         commit_sha: body.commit_sha.clone(),
@@ -279,15 +291,60 @@ fn record_running(environment: &Environment, body: &RecordRunning, ctx: &Context
             commit_sha: seen.commit_sha,
             release: seen.release,
             deployment: seen.deployment,
-            skew_ms: (ahead > SKEW).then(|| i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX)),
+            skew_ms: skew_ms(body.observed_at, ctx.now),
+            purpose: ctx.around.purpose,
+            observation,
         },
     )])
 }
 
+/// What was seen is recorded, and what it says of what runs here, where that is new.
+fn record_observation(environment: &Environment, body: &RecordObservation, ctx: &Context<'_>) -> Decision {
+    role(ctx, &OBSERVERS)?;
+    let observation = (ctx.event_id)(0);
+    let mut recorded = ObservationRecorded {
+        observation,
+        seen: body.seen.clone(),
+        rows: Vec::new(),
+        candidate: None,
+        deployment: None,
+        purpose: ctx.around.purpose,
+        governance: None,
+        url: body.url.clone(),
+        skew_ms: skew_ms(body.at, ctx.now),
+        inputs: Some(ctx.around.inputs.clone()).filter(|inputs| !inputs.is_empty()),
+    };
+    let mut events = Vec::new();
+    if let Seen::Deployment(seen) = &body.seen
+        && let Some(version) = seen.label()
+    {
+        let running = RecordRunning {
+            version,
+            commit_sha: seen.commit_sha.clone(),
+            release: None,
+            deployment: None,
+            observed_at: body.at,
+            artifacts: seen.artifacts.clone(),
+            verified: false,
+        };
+        events = record_running(environment, &running, Some(observation), ctx)?;
+        recorded.governance = Some(match events.first().map(|first| &first.event) {
+            Some(EnvironmentEvent::EnvironmentRunningRecorded(new)) => new.governance,
+            // It tells nothing new of what is known to run.
+            _ => environment.running.as_ref().map_or(Governance::Orphan, |running| running.governance),
+        });
+    }
+    events.insert(0, Decided::at(body.at, recorded));
+    Ok(events)
+}
+
 /// Governed when the release that is said to have deployed it holds the environment, or the server
-/// reports it out of that release's own record.
+/// reports it out of that release's own record; so is what a rollback went back to.
 fn governance(environment: &Environment, body: &RecordRunning, ctx: &Context<'_>) -> Governance {
-    let (Some(release), Some(_)) = (&body.release, &body.deployment) else { return Governance::Orphan };
+    let (Some(release), Some(_)) = (&body.release, &body.deployment) else {
+        let went_back = is_system(ctx) && body.release.is_none();
+        return if went_back { Governance::Governed } else { Governance::Orphan };
+    };
     let holds = environment.held_at(ctx.now).is_some_and(|lease| lease.release == *release);
     if holds || is_system(ctx) { Governance::Governed } else { Governance::Orphan }
 }

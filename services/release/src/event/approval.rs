@@ -47,6 +47,8 @@ data! {
         signed_in_s_ago: u64,
         /// Snapshots of other streams the decision read.
         inputs: Vec<Input>,
+        /// When the approver was first seen to act in that role for the product; absent where it is not known.
+        role_first_used_at: Timestamp,
     };
 
     /// The procedure's standing approval covers it, so nobody signs.

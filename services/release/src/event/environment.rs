@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{ChangeClass, Input};
+use super::{ChangeClass, EnvironmentPurpose, Input};
 use crate::evidence::Artifact;
 use crate::value::{GitSha, Line, Prose, ReleaseId};
 
@@ -56,6 +56,10 @@ data! {
         deployment: Uuid,
         /// How far the source's clock ran ahead.
         skew_ms: i64,
+        /// What the settings say the environment is for.
+        purpose: EnvironmentPurpose,
+        /// The observation that told it.
+        observation: Uuid,
     };
 }
 

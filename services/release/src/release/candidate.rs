@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::{Release, replace};
 use crate::event::{
-    CandidateBound, CandidateRejected, CandidateTagMutated, CandidateTagged, Fact, ReleaseEvent,
+    CandidateBound, CandidateRejected, CandidateTagDeleted, CandidateTagMutated, CandidateTagged, Fact,
+    ReleaseEvent,
 };
 use crate::evidence::Artifact;
 use crate::value::{ActorId, CandidateTag, GitSha, Line, Prose, Sha256Hex};
@@ -58,8 +59,12 @@ impl Candidate {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TagMutation {
     pub at: Timestamp,
-    pub tag_object_sha: GitSha,
-    pub commit_sha: GitSha,
+    /// What it names instead; absent when it was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag_object_sha: Option<GitSha>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit_sha: Option<GitSha>,
+    /// The evidence or the observation that showed it.
     pub evidence: Uuid,
 }
 
@@ -118,10 +123,17 @@ impl Release {
         if let Some(candidate) = self.candidates.iter_mut().find(|c| c.number == mutated.number) {
             candidate.mutated = Some(TagMutation {
                 at: fact.recorded_at,
-                tag_object_sha: mutated.tag_object_sha.clone(),
-                commit_sha: mutated.commit_sha.clone(),
+                tag_object_sha: Some(mutated.tag_object_sha.clone()),
+                commit_sha: Some(mutated.commit_sha.clone()),
                 evidence: mutated.evidence,
             });
+        }
+    }
+
+    pub(super) fn candidate_tag_deleted(&mut self, fact: &Fact<ReleaseEvent>, deleted: &CandidateTagDeleted) {
+        if let Some(candidate) = self.candidates.iter_mut().find(|c| c.number == deleted.number) {
+            let (at, evidence) = (fact.recorded_at, deleted.observation);
+            candidate.mutated = Some(TagMutation { at, tag_object_sha: None, commit_sha: None, evidence });
         }
     }
 

@@ -14,7 +14,7 @@ use crate::event::{
     CanaryEvaluated, DeploymentOutcome, EnvironmentPurpose, Fact, Probe, ProbeKind, ProceedDecision,
     ReleaseEvent, Sample,
 };
-use crate::evidence::Artifact;
+use crate::evidence::{Artifact, Migration};
 use crate::shared::Shared;
 use crate::value::{ActorId, Line, Link, Name, Prose, Sha256Hex};
 
@@ -240,6 +240,9 @@ pub struct MigrationSummary {
     pub failed: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backward_compatible: Option<bool>,
+    /// What was applied, to compare with what is applied elsewhere.
+    #[serde(skip)]
+    pub checksums: Vec<Migration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -415,6 +418,10 @@ impl Release {
             }),
             ReleaseEvent::DeploymentFinished(finished) => {
                 self.apply(&finished.effects, fact);
+                let failed = finished.outcome == DeploymentOutcome::Failed;
+                if failed && self.production_deployments().any(|d| d.deployment == finished.deployment) {
+                    self.undone_at_revision = Some(fact.revision);
+                }
                 if let Some(deployment) = self.deployment_mut(finished.deployment) {
                     deployment.note.clone_from(&finished.note);
                     if DeploymentOrigin::of(fact) == DeploymentOrigin::Person {
@@ -458,6 +465,7 @@ impl Release {
                         pending: reported.pending,
                         failed: reported.failed,
                         backward_compatible: reported.backward_compatible,
+                        checksums: reported.applied.clone(),
                     });
                 }
             }

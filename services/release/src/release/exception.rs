@@ -1,16 +1,21 @@
 //! What went another way than the procedure says, derived from what was recorded. Nothing raises one;
 //! people only take charge of it and say what became of it.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Release;
+use ExceptionKind as Kind;
+
+use super::{Deployment, Evidence, Release};
 use crate::event::{
-    Disposition, EnvironmentPurpose, EvidenceRecorded, ExceptionAssigned, ExceptionDisposed, Fact,
-    ReleaseEvent, RollbackDecision,
+    ApprovalGranted, CanaryVerdict, Disposition, EnvironmentPurpose, EvidenceRecorded, ExceptionAssigned,
+    ExceptionDisposed, Fact, Governance, ObservationRecorded, PauseCause, ProceedDecided, ProceedDecision,
+    ReleaseEvent, ResetCause, RollbackDecision, TimerCancelled, TimerCause,
 };
-use crate::evidence::{Conclusion, Facts};
+use crate::evidence::{Conclusion, Facts, GitRef, Migration, Subject};
+use crate::observation::{Seen, TagSeen};
 use crate::value::{ActorId, ItemNumber, Link, Prose};
+use crate::verdict::Row;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:tt $severity:ident,)*) => {
@@ -35,6 +40,10 @@ macro_rules! kinds {
 kinds! {
     /// Production was found running something that nothing here started.
     OrphanDeployment = "orphan_deployment" High,
+    /// Production was found running a candidate that was not authorized, or not started through here.
+    UnauthorizedDeploymentObserved = "unauthorized_deployment_observed" High,
+    /// What runs is not what was built.
+    VersionMismatch = "version_mismatch" High,
     TagMutated = "tag_mutated" High,
     /// Two people stood in for a machine.
     ManualFallback = "manual_fallback" Medium,
@@ -52,17 +61,41 @@ kinds! {
     WentOnAgainstRule = "went_on_against_rule" High,
     /// Production was authorized by one person, without an approval.
     BreakGlass = "break_glass" High,
-    /// It was approved after it had started.
-    ApprovalAfterStart = "approval_after_start" Medium,
     /// What started without an approval was not approved in time.
     ApprovalOverdue = "approval_overdue" High,
-    /// Something else than the candidate answered where it should.
-    VersionMismatch = "version_mismatch" High,
     /// Nobody said in time how the monitoring ended.
     MonitoringOverrun = "monitoring_overrun" Medium,
     RollbackStepMissing = "rollback_step_missing" Medium,
     /// The previous version was gone before its time.
     PreviousGoneEarly = "previous_gone_early" High,
+    /// Went back to another version than the one before.
+    RolledBackElsewhere = "rolled_back_elsewhere" Low,
+    /// Approved when it was in production already.
+    ApprovedAfterStart = "approved_after_start" High,
+    /// Whether the approver wrote a commit of it is not known.
+    IndependenceNotEstablished = "independence_not_established" Low,
+    /// The approver's role was first used less than 24 hours before.
+    RoleFirstUsedRecently = "role_first_used_recently" Low,
+    /// Production was authorized in a freeze, by an approval that makes an exception from it.
+    FreezeException = "freeze_exception" Medium,
+    /// The window ended in the middle of the deployment.
+    WindowOverrun = "window_overrun" Medium,
+    /// Production was deployed by another pipeline than staging, or than the candidate is bound to.
+    PipelineMismatch = "pipeline_mismatch" Medium,
+    /// One migration with two checksums.
+    MigrationMismatch = "migration_mismatch" High,
+    /// The branch held the candidate's commit, and does no more.
+    BranchRewritten = "branch_rewritten" High,
+    /// CI failed on the commit that production runs.
+    CiFailedLater = "ci_failed_later" Medium,
+    /// What stands behind a link is not what was promised by its hash.
+    EvidenceContentChanged = "evidence_content_changed" Medium,
+    CanaryShort = "canary_short" Medium,
+    CanaryOutsideBand = "canary_outside_band" Medium,
+    TelemetryGap = "telemetry_gap" Medium,
+    /// Somebody went on although the canary was marginal or showed too little.
+    CanaryNotPassed = "canary_not_passed" Medium,
+    MonitoringShort = "monitoring_short" Medium,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -72,6 +105,25 @@ pub enum Severity {
     Low,
     Medium,
     High,
+}
+
+impl Severity {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+
+    /// How long it may stay open, unless whoever assigns it says otherwise.
+    fn allows(self) -> SignedDuration {
+        SignedDuration::from_hours(match self {
+            Self::High => 24,
+            Self::Medium => 7 * 24,
+            Self::Low => 30 * 24,
+        })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -85,10 +137,15 @@ pub struct Exception {
     pub by: ActorId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item: Option<ItemNumber>,
+    /// What was missing or differed, where the event says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 200))]
+    pub rows: Vec<Row>,
+    /// Who takes charge of it; absent until it is assigned.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub assigned_to: Option<ActorId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub due_at: Option<Timestamp>,
+    pub owner: Option<ActorId>,
+    /// By its severity 24 hours, 7 days or 30 days after it was recorded, until it is assigned with another time.
+    pub due_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disposed: Option<Disposed>,
 }
@@ -105,6 +162,27 @@ pub struct Disposed {
 }
 
 impl Exception {
+    /// What this event shows.
+    pub(crate) fn of<E>(kind: ExceptionKind, fact: &Fact<E>) -> Self {
+        let severity = kind.severity();
+        Self {
+            kind,
+            revision: fact.revision,
+            severity,
+            at: fact.recorded_at,
+            by: fact.by.id.clone(),
+            item: None,
+            rows: Vec::new(),
+            owner: None,
+            due_at: fact.recorded_at + severity.allows(),
+            disposed: None,
+        }
+    }
+
+    pub fn reference(&self) -> ExceptionRef {
+        ExceptionRef { kind: self.kind, revision: self.revision }
+    }
+
     /// `{stream}:{kind}:{revision of the cause}`.
     pub fn id(&self, stream: &str) -> String {
         format!("{stream}:{}:{}", self.kind.as_str(), self.revision)
@@ -121,122 +199,416 @@ pub struct ExceptionRef {
 }
 
 impl Release {
-    pub fn exception(&self, which: ExceptionRef) -> Option<&Exception> {
-        self.exceptions.iter().find(|one| one.kind == which.kind && one.revision == which.revision)
-    }
-
     /// Reads the event before it is copied, so that it sees what was so until then.
     pub(super) fn derive_exceptions(&mut self, fact: &Fact<ReleaseEvent>) {
-        let exceptions = &mut self.exceptions;
-        let mut raise = |kind: ExceptionKind, item: Option<ItemNumber>| {
-            exceptions.push(Exception {
-                kind,
-                revision: fact.revision,
-                severity: kind.severity(),
-                at: fact.recorded_at,
-                by: fact.by.id.clone(),
-                item,
-                assigned_to: None,
-                due_at: None,
-                disposed: None,
-            });
-        };
+        let shown = self.shown_by(fact);
+        let exceptions = shown.into_iter().map(|Shown { kind, item, rows }| Exception {
+            item,
+            rows,
+            ..Exception::of(kind, fact)
+        });
+        if exceptions.len() > 0 {
+            self.exceptions.extend(exceptions);
+        }
+    }
+
+    fn shown_by(&self, fact: &Fact<ReleaseEvent>) -> Vec<Shown> {
+        let mut shown = Vec::new();
         match &fact.event {
             ReleaseEvent::DeploymentObserved(seen) if seen.purpose == EnvironmentPurpose::Production => {
-                raise(ExceptionKind::OrphanDeployment, None);
+                shown.push(Shown::of(Kind::OrphanDeployment));
             }
-            ReleaseEvent::CandidateTagMutated(_) => raise(ExceptionKind::TagMutated, None),
-            ReleaseEvent::ItemAttested(attested) if attested.manual_fallback.is_some() => {
-                raise(ExceptionKind::ManualFallback, Some(attested.item));
+            ReleaseEvent::ObservationRecorded(seen) => self.by_observation(seen, &mut shown),
+            ReleaseEvent::CandidateTagMutated(_) | ReleaseEvent::CandidateTagDeleted(_) => {
+                shown.push(Shown::of(Kind::TagMutated));
+            }
+            ReleaseEvent::ItemAttested(attested) => {
+                if attested.manual_fallback.is_some() {
+                    shown.push(Shown::of(Kind::ManualFallback).on(attested.item));
+                }
+                shown.extend(self.by_closing(attested.item));
+            }
+            ReleaseEvent::ItemJudged(judged) if judged.verdict.satisfied => {
+                shown.extend(self.by_closing(judged.item));
+            }
+            ReleaseEvent::ApprovalGranted(granted) => {
+                self.by_approval(granted, fact.recorded_at, &mut shown);
+            }
+            ReleaseEvent::ProductionAuthorized(given) => {
+                let rows = given.verdict.rows.iter().filter(|row| row.input.starts_with("freeze/"));
+                let rows: Vec<_> = rows.cloned().collect();
+                if !rows.is_empty() {
+                    shown.push(Shown { rows, ..Shown::of(Kind::FreezeException) });
+                }
+            }
+            ReleaseEvent::WindowClosed(_) if self.production_deployments().any(Deployment::in_progress) => {
+                shown.push(Shown::of(Kind::WindowOverrun));
+            }
+            ReleaseEvent::DeploymentStarted(started) => {
+                let mut staged = self.deployments.iter().rev().filter(|earlier| {
+                    !earlier.is_production() && earlier.candidate == Some(started.candidate)
+                });
+                let staged = staged.find_map(|earlier| earlier.pipeline_digest.as_ref());
+                let production = started.purpose == EnvironmentPurpose::Production;
+                if production && differ(staged, started.pipeline_digest.as_ref()) {
+                    shown.push(Shown::of(Kind::PipelineMismatch));
+                }
+            }
+            ReleaseEvent::MigrationReported(reported) if self.knows_otherwise(&reported.applied) => {
+                shown.push(Shown::of(Kind::MigrationMismatch));
+            }
+            ReleaseEvent::ProceedDecided(decided) => shown.extend(self.by_proceeding(decided)),
+            ReleaseEvent::TimerPaused(paused) => shown.push(Shown::of(match paused.cause {
+                PauseCause::TelemetryGap => Kind::TelemetryGap,
+                PauseCause::Weight => Kind::CanaryOutsideBand,
+            })),
+            ReleaseEvent::TimerReset(reset) if reset.cause == ResetCause::Weight => {
+                shown.push(Shown::of(Kind::CanaryOutsideBand));
+            }
+            ReleaseEvent::TimerCancelled(cancelled) if self.went_on_early(cancelled) => {
+                let timer = self.timers.iter().find(|timer| timer.timer == cancelled.timer);
+                let item = timer.map(|timer| timer.item);
+                shown.push(Shown { item, ..Shown::of(Kind::CanaryShort) });
+            }
+            ReleaseEvent::LeaseReleased(released) => {
+                let lease = self.leases.iter().find(|lease| lease.lease == released.lease);
+                if lease.is_some_and(|lease| fact.recorded_at < lease.not_before_release) {
+                    shown.push(Shown::of(Kind::PreviousGoneEarly));
+                }
+            }
+            ReleaseEvent::RollbackTriggered(fired) if fired.rule.as_str() == SERVES_SOMETHING_ELSE => {
+                shown.push(Shown::of(Kind::VersionMismatch));
+            }
+            ReleaseEvent::RollbackStarted(started) => {
+                let previous = self.opened.as_ref().and_then(|opened| opened.previous.as_ref());
+                if differ(previous, started.to.as_ref()) {
+                    shown.push(Shown::of(Kind::RolledBackElsewhere));
+                }
             }
             ReleaseEvent::ItemWaiverGranted(granted) if granted.effective => {
-                raise(ExceptionKind::Waiver, Some(granted.item));
+                shown.push(Shown::of(Kind::Waiver).on(granted.item));
             }
             ReleaseEvent::ItemWaiverExpired(expired) => {
-                raise(ExceptionKind::WaiverExpired, Some(expired.item))
+                shown.push(Shown::of(Kind::WaiverExpired).on(expired.item));
             }
-            ReleaseEvent::ItemOverdue(overdue) => raise(ExceptionKind::DeferralOverdue, Some(overdue.item)),
-            ReleaseEvent::EvidenceRecorded(recorded) => of_evidence(recorded, &mut raise),
+            ReleaseEvent::ItemOverdue(overdue) => {
+                shown.push(Shown::of(Kind::DeferralOverdue).on(overdue.item));
+            }
+            ReleaseEvent::EvidenceRecorded(recorded) => self.by_evidence(recorded, &mut shown),
             ReleaseEvent::EvidenceRetracted(retracted) => {
                 let approved = self.approvals.iter().any(|approval| !approval.grants.is_empty());
                 let relied_on = self.items.values().any(|item| item.rests_on.contains(&retracted.evidence));
                 if approved && relied_on {
                     let item = retracted.reopened.first().copied();
-                    raise(ExceptionKind::EvidenceRetractedAfterApproval, item);
+                    shown.push(Shown { item, ..Shown::of(Kind::EvidenceRetractedAfterApproval) });
                 }
             }
             ReleaseEvent::RollbackDecided(decided)
                 if decided.effective && decided.decision != RollbackDecision::Rollback =>
             {
-                raise(ExceptionKind::WentOnAgainstRule, None);
+                shown.push(Shown::of(Kind::WentOnAgainstRule));
             }
-            ReleaseEvent::BreakGlassAuthorized(_) => raise(ExceptionKind::BreakGlass, None),
-            ReleaseEvent::ApprovedAfterStart(_) => raise(ExceptionKind::ApprovalAfterStart, None),
-            ReleaseEvent::ApprovalOverdue(_) => raise(ExceptionKind::ApprovalOverdue, None),
-            ReleaseEvent::RollbackTriggered(triggered) if triggered.rule.as_str() == "C3" => {
-                raise(ExceptionKind::VersionMismatch, None);
-            }
-            ReleaseEvent::MonitoringOverrun(_) => raise(ExceptionKind::MonitoringOverrun, None),
+            ReleaseEvent::BreakGlassAuthorized(_) => shown.push(Shown::of(Kind::BreakGlass)),
+            ReleaseEvent::ApprovedAfterStart(_) => shown.push(Shown::of(Kind::ApprovedAfterStart)),
+            ReleaseEvent::ApprovalOverdue(_) => shown.push(Shown::of(Kind::ApprovalOverdue)),
+            ReleaseEvent::MonitoringOverrun(_) => shown.push(Shown::of(Kind::MonitoringOverrun)),
             ReleaseEvent::RollbackCompleted(completed) if !completed.missing.is_empty() => {
-                raise(ExceptionKind::RollbackStepMissing, None);
+                shown.push(Shown::of(Kind::RollbackStepMissing));
             }
             ReleaseEvent::LeaseBroken(broken) if !broken.effects.is_empty() => {
-                raise(ExceptionKind::PreviousGoneEarly, broken.effects.first().map(|effect| effect.item));
+                let item = broken.effects.first().map(|effect| effect.item);
+                shown.push(Shown { item, ..Shown::of(Kind::PreviousGoneEarly) });
             }
-            ReleaseEvent::TrafficObserved(seen) if seen.skew_ms.is_some() => {
-                raise(ExceptionKind::ClockSkew, None)
+            _ => {}
+        }
+        if skewed(&fact.event) {
+            shown.push(Shown::of(Kind::ClockSkew));
+        }
+        shown
+    }
+
+    fn by_observation(&self, recorded: &ObservationRecorded, shown: &mut Vec<Shown>) {
+        match &recorded.seen {
+            Seen::Deployment(seen) => {
+                let orphan = recorded.governance == Some(Governance::Orphan);
+                // The same thing seen again is the same exception.
+                let again = self.seen.get(&seen.environment).is_some_and(|known| {
+                    known.seen == recorded.seen && known.governance == recorded.governance
+                });
+                if !orphan || again || recorded.purpose != Some(EnvironmentPurpose::Production) {
+                    return;
+                }
+                let rows = recorded.rows.clone();
+                let differs = rows.iter().any(|row| row.rule == "bound_values");
+                shown.push(Shown { rows, ..Shown::of(Kind::UnauthorizedDeploymentObserved) });
+                if differs {
+                    let rows =
+                        recorded.rows.iter().filter(|row| row.rule == "bound_values").cloned().collect();
+                    shown.push(Shown { rows, ..Shown::of(Kind::VersionMismatch) });
+                }
             }
-            ReleaseEvent::MetricsSampled(seen) if seen.skew_ms.is_some() => {
-                raise(ExceptionKind::ClockSkew, None)
+            // The tag of a candidate has events of its own.
+            Seen::Tag(seen) if recorded.candidate.is_none() && self.knows_another(seen) => {
+                shown.push(Shown::of(Kind::TagMutated));
             }
-            ReleaseEvent::ProbeRecorded(seen) if seen.skew_ms.is_some() => {
-                raise(ExceptionKind::ClockSkew, None)
+            Seen::Tag(_) | Seen::Incident(_) | Seen::CiRun(_) => {}
+        }
+    }
+
+    /// Evidence names another commit or object behind the tag, which is the one of the version itself.
+    fn knows_another(&self, seen: &TagSeen) -> bool {
+        let mut known = self.live_evidence().filter_map(|evidence| match &evidence.recorded.facts {
+            Facts::SemverTag(tag) if tag.name == seen.name => Some(tag),
+            _ => None,
+        });
+        known.any(|tag| {
+            seen.deleted
+                || seen.commit_sha.as_ref().is_some_and(|commit| *commit != tag.commit_sha)
+                || seen.tag_object_sha.as_ref().is_some_and(|object| *object != tag.tag_object_sha)
+        })
+    }
+
+    fn by_evidence(&self, recorded: &EvidenceRecorded, shown: &mut Vec<Shown>) {
+        let item = recorded.items.first().copied();
+        let mut show = |kind| shown.push(Shown { item, ..Shown::of(kind) });
+        if recorded.late_entry_reason.is_some() {
+            show(Kind::LateEntry);
+        }
+        if self.is_another_content(recorded) {
+            show(Kind::EvidenceContentChanged);
+        }
+        match &recorded.facts {
+            Facts::CiRun(run) => {
+                if run.attempt > 2 && run.conclusion == Conclusion::Success {
+                    show(Kind::CiRerun);
+                }
+                let mut live = self.production_deployments().filter(|deployment| deployment.is_live());
+                let of_run = |number| self.candidate(number).is_some_and(|c| c.commit_sha == run.head_sha);
+                if run.conclusion == Conclusion::Failure && live.any(|d| d.candidate.is_some_and(of_run)) {
+                    show(Kind::CiFailedLater);
+                }
             }
-            ReleaseEvent::LeaseProbed(seen) if seen.skew_ms.is_some() => {
-                raise(ExceptionKind::ClockSkew, None)
+            Facts::TestReport(report) => {
+                if report.total == 0 || report.previous_total.is_some_and(|before| report.total < before) {
+                    show(Kind::TestsShrunk);
+                }
+                if report.attempts.is_some_and(|attempts| attempts > 2) && report.failed == 0 {
+                    show(Kind::CiRerun);
+                }
             }
+            Facts::Deployment(deployed) => {
+                let candidate = match &recorded.subject {
+                    Subject::Candidate { number } => self.candidate(*number),
+                    _ => None,
+                };
+                let Some(candidate) = candidate else { return };
+                let other = !deployed.artifacts.as_deref().unwrap_or_default().is_empty()
+                    && candidate.is_bound()
+                    && !candidate.has_artifacts(deployed.artifacts.as_deref().unwrap_or_default());
+                if other || differ(Some(&candidate.commit_sha), deployed.commit_sha.as_ref()) {
+                    show(Kind::VersionMismatch);
+                }
+                if differ(candidate.pipeline_digest.as_ref(), deployed.pipeline_digest.as_ref()) {
+                    show(Kind::PipelineMismatch);
+                }
+            }
+            Facts::MigrationRun(run) => {
+                let expected = run.expected.as_deref().unwrap_or_default();
+                if run.applied.iter().any(|one| otherwise(expected, one))
+                    || self.knows_otherwise(&run.applied)
+                {
+                    show(Kind::MigrationMismatch);
+                }
+            }
+            Facts::GitRef(branch) if self.is_rewritten(recorded, branch) => show(Kind::BranchRewritten),
             _ => {}
         }
     }
 
-    pub(super) fn exception_assigned(&mut self, assigned: &ExceptionAssigned) {
-        if let Some(exception) = self.exception_mut(assigned.exception) {
-            exception.assigned_to = Some(assigned.to.clone());
-            exception.due_at = assigned.due_at;
+    /// An item is closed by it whose time has not passed.
+    fn by_closing(&self, item: ItemNumber) -> Option<Shown> {
+        let timer = self.timers.iter().rev().find(|timer| timer.item == item)?;
+        let open = self.open_timers().any(|open| open.timer == timer.timer);
+        if self.status(item).is_closed() || !open || timer.overruns_at.is_none() {
+            return None;
+        }
+        // Each of two signatures would show it again.
+        let kind = Kind::MonitoringShort;
+        let mut known = self.exceptions.iter().filter(|one| one.kind == kind && one.item == Some(item));
+        let again = known.any(|one| one.at >= timer.started_at);
+        (!again).then(|| Shown::of(kind).on(item))
+    }
+
+    fn by_approval(&self, granted: &ApprovalGranted, at: Timestamp, shown: &mut Vec<Shown>) {
+        let settled = SignedDuration::from_hours(24);
+        if granted.role_first_used_at.is_some_and(|first| at.duration_since(first) < settled) {
+            shown.push(Shown::of(Kind::RoleFirstUsedRecently));
+        }
+        let doubts: Vec<_> = granted.independence.iter().filter(|row| !row.ok).cloned().collect();
+        if !doubts.is_empty() {
+            shown.push(Shown { rows: doubts, ..Shown::of(Kind::IndependenceNotEstablished) });
+        }
+        let approval = self.approvals.iter().find(|approval| approval.request == granted.request);
+        let Some(number) = approval.map(|approval| approval.candidate).filter(|_| granted.effective) else {
+            return;
+        };
+        let observed = |seen: &ObservationRecorded| {
+            seen.candidate == Some(number)
+                && seen.purpose == Some(EnvironmentPurpose::Production)
+                && seen.governance == Some(Governance::Orphan)
+        };
+        let started = self
+            .production_deployments()
+            .any(|d| d.authorization.is_none() && d.candidate == Some(number) && d.is_live());
+        if started || self.seen.values().any(observed) {
+            shown.push(Shown::of(Kind::ApprovedAfterStart));
         }
     }
 
-    pub(super) fn exception_disposed(&mut self, fact: &Fact<ReleaseEvent>, disposed: &ExceptionDisposed) {
-        if let Some(exception) = self.exception_mut(disposed.exception) {
-            exception.disposed = Some(Disposed {
-                disposition: disposed.disposition,
-                reason: disposed.reason.clone(),
-                link: disposed.link.clone(),
-                at: fact.recorded_at,
-                by: fact.by.id.clone(),
-            });
+    fn by_proceeding(&self, decided: &ProceedDecided) -> Option<Shown> {
+        if decided.decision != ProceedDecision::Proceed {
+            return None;
         }
+        let fired = decided.rows.iter().any(|row| !row.ok && row.input.ends_with("/triggers"));
+        let canary = self.deployment(decided.deployment).and_then(|deployment| deployment.canary.as_ref());
+        let verdict = canary.and_then(|canary| canary.evaluations.last()).map(|last| last.evaluated.verdict);
+        let kind = match verdict {
+            _ if fired => Kind::WentOnAgainstRule,
+            Some(CanaryVerdict::Fail) => Kind::WentOnAgainstRule,
+            // Planned before Go, and so part of what was approved.
+            Some(CanaryVerdict::Insufficient) if self.low_traffic.is_some() => return None,
+            Some(CanaryVerdict::Marginal | CanaryVerdict::Insufficient) => Kind::CanaryNotPassed,
+            Some(CanaryVerdict::Pass) | None => return None,
+        };
+        let rows = decided.rows.iter().filter(|row| !row.ok).cloned().collect();
+        Some(Shown { rows, ..Shown::of(kind) })
     }
 
-    fn exception_mut(&mut self, which: ExceptionRef) -> Option<&mut Exception> {
-        self.exceptions.iter_mut().find(|one| one.kind == which.kind && one.revision == which.revision)
+    /// The canary's time was not over, and it was not given up either.
+    fn went_on_early(&self, cancelled: &TimerCancelled) -> bool {
+        let timer = self.timers.iter().find(|timer| timer.timer == cancelled.timer);
+        let deployment = timer.and_then(|timer| self.deployment(timer.deployment));
+        cancelled.cause == TimerCause::CanaryEnded
+            && deployment.is_some_and(|deployment| {
+                let last = deployment.decisions.last();
+                let went_on = last.is_some_and(|last| last.decision == ProceedDecision::Proceed);
+                deployment.succeeded_at().is_some() || (deployment.in_progress() && went_on)
+            })
+    }
+
+    /// A migration was reported before with another checksum.
+    fn knows_otherwise(&self, applied: &[Migration]) -> bool {
+        let reported = self.deployments.iter().flat_map(|deployment| &deployment.migrations);
+        let reported = reported.flat_map(|summary| &summary.checksums);
+        let known = self.live_evidence().filter_map(|evidence| match &evidence.recorded.facts {
+            Facts::MigrationRun(run) => Some(run.applied.iter()),
+            _ => None,
+        });
+        let known: Vec<_> = known.flatten().chain(reported).collect();
+        applied
+            .iter()
+            .any(|one| known.iter().any(|other| other.id == one.id && other.checksum != one.checksum))
+    }
+
+    /// The same link, about the same thing, promised another content that something rests on.
+    fn is_another_content(&self, recorded: &EvidenceRecorded) -> bool {
+        let (Some(url), Some(sha256)) = (&recorded.url, &recorded.sha256) else { return false };
+        self.live_evidence().any(|evidence| {
+            let earlier = &evidence.recorded;
+            earlier.url.as_ref() == Some(url)
+                && earlier.subject == recorded.subject
+                && differ(Some(sha256), earlier.sha256.as_ref())
+                && matches!(earlier.facts, Facts::Document(_) | Facts::Publication(_))
+                && self.items.values().any(|item| item.rests_on.contains(&earlier.evidence))
+        })
+    }
+
+    fn is_rewritten(&self, recorded: &EvidenceRecorded, branch: &GitRef) -> bool {
+        let held = |earlier: &EvidenceRecorded| match &earlier.facts {
+            Facts::GitRef(known) => {
+                known.repository == branch.repository
+                    && known.ref_name == branch.ref_name
+                    && known.contains_candidate == Some(true)
+                    && earlier.subject == recorded.subject
+            }
+            _ => false,
+        };
+        branch.contains_candidate == Some(false)
+            && self.live_evidence().any(|evidence| held(&evidence.recorded))
+    }
+
+    fn live_evidence(&self) -> impl Iterator<Item = &Evidence> {
+        self.evidence.values().map(|evidence| &**evidence).filter(|evidence| evidence.retracted.is_none())
     }
 }
 
-fn of_evidence(recorded: &EvidenceRecorded, raise: &mut dyn FnMut(ExceptionKind, Option<ItemNumber>)) {
-    let item = recorded.items.first().copied();
-    if recorded.late_entry_reason.is_some() {
-        raise(ExceptionKind::LateEntry, item);
+/// Both are known, and they are not the same.
+fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
+    matches!((one, other), (Some(one), Some(other)) if one != other)
+}
+
+fn otherwise(expected: &[Migration], applied: &Migration) -> bool {
+    expected.iter().any(|one| one.id == applied.id && one.checksum != applied.checksum)
+}
+
+/// The rule that fires when neither the candidate nor what it replaces answers.
+const SERVES_SOMETHING_ELSE: &str = "C3";
+
+/// What an event shows to have gone another way.
+struct Shown {
+    kind: Kind,
+    item: Option<ItemNumber>,
+    rows: Vec<Row>,
+}
+
+impl Shown {
+    fn of(kind: Kind) -> Self {
+        Self { kind, item: None, rows: Vec::new() }
     }
-    match &recorded.facts {
-        Facts::CiRun(run) if run.attempt > 2 && run.conclusion == Conclusion::Success => {
-            raise(ExceptionKind::CiRerun, item);
-        }
-        Facts::TestReport(report)
-            if report.total == 0 || report.previous_total.is_some_and(|before| report.total < before) =>
-        {
-            raise(ExceptionKind::TestsShrunk, item);
-        }
-        _ => {}
+
+    fn on(self, item: ItemNumber) -> Self {
+        Self { item: Some(item), ..self }
+    }
+}
+
+/// Its source's clock ran ahead.
+fn skewed(event: &ReleaseEvent) -> bool {
+    let skew_ms = match event {
+        ReleaseEvent::TrafficObserved(seen) => seen.skew_ms,
+        ReleaseEvent::MetricsSampled(seen) => seen.skew_ms,
+        ReleaseEvent::ProbeRecorded(seen) => seen.skew_ms,
+        ReleaseEvent::LeaseProbed(seen) => seen.skew_ms,
+        ReleaseEvent::ObservationRecorded(seen) => seen.skew_ms,
+        ReleaseEvent::RollbackTriggered(seen) => seen.skew_ms,
+        ReleaseEvent::RollbackTrafficShifted(seen) => seen.skew_ms,
+        _ => None,
+    };
+    skew_ms.is_some()
+}
+
+impl ExceptionRef {
+    pub fn of(self, exceptions: &[Exception]) -> Option<&Exception> {
+        exceptions.iter().find(|one| one.reference() == self)
+    }
+}
+
+pub(crate) fn assigned(exceptions: &mut [Exception], assigned: &ExceptionAssigned) {
+    let named = exceptions.iter_mut().find(|one| one.reference() == assigned.exception);
+    if let Some(exception) = named {
+        exception.owner = Some(assigned.to.clone());
+        exception.due_at = assigned.due_at.unwrap_or(exception.due_at);
+    }
+}
+
+pub(crate) fn disposed<E>(exceptions: &mut [Exception], fact: &Fact<E>, disposed: &ExceptionDisposed) {
+    let named = exceptions.iter_mut().find(|one| one.reference() == disposed.exception);
+    if let Some(exception) = named {
+        exception.disposed = Some(Disposed {
+            disposition: disposed.disposition,
+            reason: disposed.reason.clone(),
+            link: disposed.link.clone(),
+            at: fact.recorded_at,
+            by: fact.by.id.clone(),
+        });
     }
 }

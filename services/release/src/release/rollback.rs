@@ -177,6 +177,7 @@ impl Release {
             ReleaseEvent::RollbackStarted(started) => {
                 self.uncomplete();
                 self.apply(&started.effects, fact);
+                self.undone_at_revision = Some(fact.revision);
                 if let Some(deployment) = self.deployment_mut(started.deployment) {
                     deployment.status = DeploymentState::RollingBack { at, rollback: started.rollback };
                 }

@@ -11,7 +11,9 @@ use crate::evidence::of::Of;
 use crate::evidence::{Artifact, CommitFacts, DeploymentStatus, Facts, Subject, of};
 use crate::procedure::{CandidateDigest, CandidateEffect, Item, Policy, Procedure};
 use crate::product::ProductSettings;
-use crate::release::{Candidate, DeploymentOrigin, DeploymentState, Evidence, ItemState, Release};
+use crate::release::{
+    Candidate, Deployment, DeploymentOrigin, DeploymentState, Evidence, ItemState, Release,
+};
 use crate::value::{GitSha, ItemNumber, Name, Sha256Hex, Version};
 
 #[derive(Clone, Copy)]
@@ -67,7 +69,7 @@ impl<'a, F> Read<'a, F> {
 }
 
 /// A deployment, however it came to be known.
-pub struct SeenDeployment<'a> {
+pub struct DeploymentSeen<'a> {
     pub input: String,
     pub evidence: Option<&'a Evidence>,
     pub by_machine: bool,
@@ -80,7 +82,7 @@ pub struct SeenDeployment<'a> {
     pub pipeline_digest: Option<&'a Sha256Hex>,
 }
 
-impl SeenDeployment<'_> {
+impl DeploymentSeen<'_> {
     pub fn at(&self, member: &str) -> String {
         format!("{}/{member}", self.input)
     }
@@ -176,6 +178,13 @@ impl<'a> Reading<'a> {
                 && self.policy == Policy::Strict
                 && !self.takes_statement(evidence))
             && self.is_about_candidate(evidence)
+            && !self.is_about_undone(evidence)
+    }
+
+    /// It was seen of a deployment to production that came to nothing since.
+    fn is_about_undone(&self, evidence: &Evidence) -> bool {
+        self.release.undone_at_revision.is_some_and(|undone| evidence.revision < undone)
+            && self.procedure.is_about_deployment(self.item.number)
     }
 
     /// A statement is a person's by nature, and so is what came with a second person's word.
@@ -247,8 +256,10 @@ impl<'a> Reading<'a> {
     }
 
     /// What was deployed last to environments of the purpose, as far as it counts for the target.
-    pub fn deployed(&self, purpose: EnvironmentPurpose) -> Option<SeenDeployment<'a>> {
-        let own = self.release.deployments.iter().filter(|d| d.purpose == purpose).map(|d| SeenDeployment {
+    pub fn deployed(&self, purpose: EnvironmentPurpose) -> Option<DeploymentSeen<'a>> {
+        let gone = |d: &Deployment| matches!(d.status, DeploymentState::RolledBack { .. });
+        let own = self.release.deployments.iter().filter(|d| d.purpose == purpose && !gone(d));
+        let own = own.map(|d| DeploymentSeen {
             input: format!("deployment/{}", d.deployment),
             evidence: None,
             by_machine: d.origin == DeploymentOrigin::Machine,
@@ -270,7 +281,7 @@ impl<'a> Reading<'a> {
         let reported =
             reported.into_iter().filter(|read| self.has_purpose(&read.environment, purpose)).map(|read| {
                 let facts = read.facts();
-                SeenDeployment {
+                DeploymentSeen {
                     input: format!("evidence/{}/facts", read.evidence.recorded.evidence),
                     evidence: Some(read.evidence),
                     by_machine: read.evidence.by.kind != ActorKind::Person,

@@ -26,13 +26,8 @@ impl Judge for TagIntact {
         if let Some(moved) = &candidate.mutated {
             let input = format!("candidate/{}/tag_object_sha", candidate.number);
             let expected = candidate.tag_object_sha.to_string();
-            findings.row(
-                input,
-                false,
-                Cause::Mismatch,
-                expected,
-                format!("{} at {}", moved.tag_object_sha, moved.at),
-            );
+            let names = moved.tag_object_sha.as_ref().map_or("deleted".into(), ToString::to_string);
+            findings.row(input, false, Cause::Mismatch, expected, format!("{names} at {}", moved.at));
         }
         let mut tags = reading.all(of::SemverTag);
         tags.retain(|tag| tag.name.as_str() == candidate.tag.as_str());

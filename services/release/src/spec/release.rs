@@ -107,6 +107,7 @@ pub fn around() -> Around {
         name: Name::new(name).written(),
         purpose,
         held_by,
+        runs: None,
     };
     let mine = ReleaseId::of(&name("checkout"), &version("2.4.0"));
     let snapshots = Snapshots {
@@ -117,6 +118,7 @@ pub fn around() -> Around {
         ],
         rejected: Vec::new(),
         inputs: vec![Input { stream: "environment-default.checkout.production".into(), revision: Some(6) }],
+        role_first_used: None,
     };
     Around {
         procedure,

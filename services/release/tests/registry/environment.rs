@@ -1,17 +1,21 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
+use release::command::{AssignException, DisposeException};
 use release::environment::{
     ConfirmReservation, EnvironmentAround, EnvironmentCommand as Command, ExpireReservation,
     HandOverEnvironment, MAX_HISTORY, RecordRunning, ReleaseReservation, ReserveEnvironment,
 };
 use release::event::{
-    ChangeClass, EnvironmentEvent, EnvironmentHandedOver, EnvironmentPreempted, EnvironmentPurpose,
-    EnvironmentReleased, EnvironmentReservationConfirmed, EnvironmentReservationExpired, EnvironmentReserved,
-    Governance, Input, LeasePurpose, Sighting,
+    ChangeClass, Disposition, EnvironmentEvent, EnvironmentHandedOver, EnvironmentPreempted,
+    EnvironmentPurpose, EnvironmentReleased, EnvironmentReservationConfirmed, EnvironmentReservationExpired,
+    EnvironmentReserved, Governance, Input, LeasePurpose, Sighting,
 };
 use release::evidence::Artifact;
 use release::refusal::RefusalCode as No;
-use release::spec::{Spec, alice, bob, dave, erin, id, monday, nothing, peggy, robot, system, victor};
+use release::release::{ExceptionKind, ExceptionRef};
+use release::spec::{
+    Spec, alice, bob, dave, erin, grace, heidi, id, monday, nothing, peggy, robot, system, victor,
+};
 use release::value::Version;
 use release::{Actor, Environment};
 
@@ -24,6 +28,7 @@ fn around(class: ChangeClass) -> EnvironmentAround {
         purpose: Some(EnvironmentPurpose::Staging),
         class: Some(class),
         inputs: vec![Input { stream: "product-default.checkout".into(), revision: Some(3) }],
+        ..EnvironmentAround::default()
     }
 }
 
@@ -485,7 +490,15 @@ fn given_all_stories_every_event_was_told() {
     let preempted = confirmed().when(dave(), preempt("2.3.1"), &emergency()).accepted();
     let released = says(confirmed(), robot(), deployed("2.4.0", 1)).0;
     let released = released.when(dave(), give_back("2.4.0"), &normal()).accepted();
-    tells_all(&[&lapsed, &handed, &preempted, &released]);
+    let seen: Spec<Environment> = nothing().when(robot(), found("9.9.9"), &production()).accepted();
+    let exception = seen.state.exceptions[0].reference();
+    let body = AssignException { to: dave().id, due_at: None };
+    let seen = seen.when(alice(), Command::AssignException { exception, body }, &production()).accepted();
+    let body =
+        DisposeException { disposition: Disposition::FalsePositive, reason: prose("a test"), link: None };
+    let seen = seen.when(grace(), Command::DisposeException { exception, body }, &production()).accepted();
+    replays(&seen);
+    tells_all(&[&lapsed, &handed, &preempted, &released, &seen]);
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -552,4 +565,100 @@ proptest! {
             }
         }
     }
+}
+
+fn production() -> EnvironmentAround {
+    EnvironmentAround { purpose: Some(EnvironmentPurpose::Production), ..EnvironmentAround::default() }
+}
+
+fn observe(seen: serde_json::Value) -> Command {
+    let body = serde_json::json!({"product": "checkout", "seen": seen});
+    Command::RecordObservation(serde_json::from_value(body).unwrap())
+}
+
+fn found(version: &str) -> Command {
+    observe(serde_json::json!({"kind": "deployment", "environment": "production", "version": version}))
+}
+
+fn shown(story: &Spec<Environment>) -> Vec<ExceptionKind> {
+    story.state.exceptions.iter().map(|one| one.kind).collect()
+}
+
+#[test]
+fn given_a_deployment_to_production_that_nobody_answers_for_it_is_an_exception_once() {
+    let story = nothing().when(robot(), found("9.9.9"), &production());
+    let story = story.then_types(&["observation.recorded", "environment.running_recorded"]);
+    assert_eq!(shown(&story), [ExceptionKind::OrphanDeployment]);
+    assert_eq!(story.state.running.as_ref().unwrap().governance, Governance::Orphan);
+    let story = story.when(robot(), found("9.9.9"), &production()).then_types(&["observation.recorded"]);
+    assert_eq!(shown(&story), [ExceptionKind::OrphanDeployment]);
+    let staging = EnvironmentAround { purpose: Some(EnvironmentPurpose::Staging), ..production() };
+    let elsewhere = nothing().when(robot(), found("9.9.9"), &staging).accepted();
+    assert_eq!(shown(&elsewhere), []);
+    story.when(bob(), found("9.9.9"), &production()).then_refused(No::RoleMissing);
+}
+
+#[test]
+fn given_what_runs_in_production_when_first_reported_the_record_begins_and_a_change_is_an_exception() {
+    let story = nothing().when(robot(), running("2.3.1", 1), &production()).accepted();
+    assert_eq!(shown(&story), []);
+    let story = story.after(minutes(5)).when(robot(), running("2.3.2", 2), &production()).accepted();
+    assert_eq!(shown(&story), [ExceptionKind::OrphanDeployment]);
+}
+
+#[test]
+fn given_the_release_that_holds_production_when_its_version_is_seen_it_is_no_exception() {
+    let lease = EnvironmentAround { class: Some(ChangeClass::Normal), ..production() };
+    let reserve = Command::Reserve(ReserveEnvironment {
+        release: release("2.4.0"),
+        purpose: LeasePurpose::ProductionDeployment,
+        expires_at: hour(2),
+        preempt_reason: None,
+    });
+    let story = nothing().when(robot(), running("2.3.1", 1), &production()).accepted();
+    let story = story.when(dave(), reserve, &lease).accepted().after(minutes(5));
+    let canary = story.clone().when(robot(), running("2.4.0-rc.1", 4), &production()).accepted();
+    assert_eq!(shown(&canary), []);
+    let other = story.when(robot(), running("2.5.0", 5), &production()).accepted();
+    assert_eq!(shown(&other), [ExceptionKind::OrphanDeployment]);
+}
+
+#[test]
+fn given_an_orphan_an_approver_who_did_not_report_it_ends_it() {
+    let story: Spec<Environment> = nothing().when(robot(), found("9.9.9"), &production()).accepted();
+    let exception = story.state.exceptions[0].reference();
+    let body = AssignException { to: dave().id, due_at: Some(hour(9)) };
+    let story = story.when(alice(), Command::AssignException { exception, body }, &production());
+    let story = story.then_types(&["exception.assigned"]);
+    assert_eq!(story.state.exceptions[0].owner, Some(dave().id));
+    assert_eq!(story.state.exceptions[0].due_at, hour(9));
+    let body = DisposeException {
+        disposition: Disposition::Accepted,
+        reason: prose("a hotfix by hand"),
+        link: None,
+    };
+    let dispose = |revision| Command::DisposeException {
+        exception: ExceptionRef { revision, ..exception },
+        body: body.clone(),
+    };
+    let story = story.when(grace(), dispose(77), &production()).then_refused(No::ExceptionUnknown).story;
+    let own = exception.revision;
+    let story = story.when(dave(), dispose(own), &production()).then_refused(No::RoleMissing).story;
+    let story = story.when(grace(), dispose(own), &production()).then_types(&["exception.disposed"]);
+    story.when(heidi(), dispose(own), &production()).then_refused(No::ExceptionDecided);
+}
+
+#[test]
+fn given_an_observation_of_the_future_it_is_recorded_with_how_far_it_is_ahead() {
+    let mut command = found("9.9.9");
+    if let Command::RecordObservation(body) = &mut command {
+        body.at = Some(hour(3));
+    }
+    let story = nothing().when(robot(), command, &production()).accepted();
+    let EnvironmentEvent::ObservationRecorded(recorded) = &story.facts[0].event else {
+        panic!("no observation")
+    };
+    assert_eq!(recorded.skew_ms, Some(3 * 3_600_000));
+    assert_eq!(story.facts[0].occurred_at, hour(3));
+    assert_eq!(shown(&story), [ExceptionKind::ClockSkew, ExceptionKind::OrphanDeployment]);
 }

@@ -6,7 +6,7 @@ use release::procedure::Policy;
 use release::product::settings::{EnvironmentSettings, MAX_BYTES, MetricQuery, ProductSettings, Slo};
 use release::product::{ProductCommand, PublishSettings, RegisterProduct, RejectDigest};
 use release::refusal::RefusalCode as No;
-use release::spec::{Spec, alice, bob, given, grace, monday, nothing, peggy};
+use release::spec::{Spec, alice, bob, given, grace, monday, nothing, peggy, robot};
 use release::value::List;
 use release::{Product, wire};
 
@@ -169,6 +169,7 @@ fn given_a_product_when_a_digest_is_rejected_it_says_why() {
     assert_eq!((rejection.reason.as_str(), &rejection.by), ("loses orders", &alice().id));
     assert_eq!(story.state.rejection(&digest(8)), None);
     replays(&story);
+    let story = story.when(robot(), seen(), &()).then_types(&["observation.recorded"]);
     tells_all(&[&story, &checkout().when(peggy(), publish(two_regions()), &()).accepted()]);
 }
 
@@ -286,4 +287,17 @@ proptest! {
     ) {
         live::<Product>(commands, |_| (), |_, _, _, _| ());
     }
+}
+
+fn seen() -> ProductCommand {
+    let body = serde_json::json!({"product": "checkout", "seen": {"kind": "tag", "name": "nightly"}});
+    ProductCommand::RecordObservation(serde_json::from_value(body).unwrap())
+}
+
+#[test]
+fn given_an_observation_of_no_release_the_product_records_it() {
+    let story = checkout().when(robot(), seen(), &()).then_types(&["observation.recorded"]);
+    replays(&story);
+    story.when(peggy(), seen(), &()).then_refused(No::RoleMissing);
+    nothing::<Product>().when(robot(), seen(), &()).then_refused(No::ProductUnknown);
 }

@@ -151,7 +151,7 @@ fn given_break_glass_an_independent_approver_approves_it_afterwards_and_4_4_stay
     let story = act(story, grace(), approved.clone());
     assert!(!story.state.status(item("4.4")).is_closed());
     assert!(story.state.approved_after_start());
-    assert_eq!(kinds(&story), [ExceptionKind::BreakGlass, ExceptionKind::ApprovalAfterStart]);
+    assert_eq!(kinds(&story), [ExceptionKind::BreakGlass, ExceptionKind::ApprovedAfterStart]);
     let story = story.hours_later(25);
     assert_eq!(due_rules(&story), [""; 0]);
     story.when(grace(), approved, &around()).then_refused(No::ApprovalDecided);

@@ -58,7 +58,7 @@ fn given_an_exception_an_approver_who_did_nothing_else_ends_it() {
     let nothing = ExceptionRef { revision: 0, ..which };
     let story = story.when(alice(), assign(nothing), &around()).then_refused(No::ExceptionUnknown).story;
     let story = story.when(alice(), assign(which), &around()).then_types(&["exception.assigned"]);
-    assert_eq!(story.state.exceptions[0].assigned_to, Some(dave().id));
+    assert_eq!(story.state.exceptions[0].owner, Some(dave().id));
     let unlinked =
         DisposeException { disposition: Disposition::Remediated, reason: prose("Done."), link: None };
     let unlinked = Command::DisposeException { exception: which, body: unlinked };

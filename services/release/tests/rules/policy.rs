@@ -100,7 +100,8 @@ fn by_hand(story: Spec<Release>, who: Actor, around: &Around) -> Asked<Release> 
 
 #[test]
 fn given_strict_a_person_closes_a_machines_item_only_with_a_second_person() {
-    tagged().when(bob(), attest_with("1.1", branch(json!({}))), &strict()).then_refused(No::MachineRequired);
+    let alone = tagged().when(bob(), attest_with("1.1", branch(json!({}))), &strict());
+    alone.then_refused(No::MachineRequired).naming(&["actor/kind"]);
     // A person's report is kept, and proves nothing.
     let story = tagged().when(bob(), record("1.1", branch(json!({}))), &strict()).accepted();
     assert_eq!(assurance(&story, "1.1"), None);

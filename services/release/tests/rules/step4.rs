@@ -3,9 +3,9 @@
 use jiff::SignedDuration;
 use release::Command;
 use release::Release;
-use release::command::SetWindow;
+use release::command::{RejectCandidate, SetWindow};
 use release::spec::judged::{Case, around, case, honest, patched, record, strict};
-use release::spec::release::{item, sha256, window};
+use release::spec::release::{item, prose, sha256, window};
 use release::spec::{Spec, alice, dave, robot, system};
 use release::verdict::Cause::{Absent, Empty, Mismatch, Stale, Value};
 use serde_json::json;
@@ -81,6 +81,16 @@ fn item_4_2_the_way_back_was_walked() {
     story.fails("4.2", &[("/by", Absent)]);
     let story = story.when(alice(), release::spec::judged::sign("4.2"), &around()).accepted();
     assert!(story.state.status(item("4.2")).is_closed());
+}
+
+#[test]
+fn given_a_candidate_that_is_rejected_the_way_back_stays_as_it_was_walked() {
+    let body = RejectCandidate { reason: prose("loses orders") };
+    let reject = Command::RejectCandidate { number: 1, body };
+    let story = case("4.2").story().made_true("4.2").when(alice(), reject, &around()).accepted();
+    assert!(story.state.status(item("4.2")).is_closed());
+    // What is about the candidate goes with it.
+    assert!(!story.state.status(item("2.1")).is_closed());
 }
 
 #[test]

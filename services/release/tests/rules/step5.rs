@@ -1,7 +1,7 @@
 //! The deployment: its start, migrations, the version it replaces, what it serves, its end.
 
 use jiff::SignedDuration;
-use release::command::{BreakLease, ObserveTraffic, StartRollback};
+use release::command::{BreakLease, CompleteRollback, ObserveTraffic, StartRollback};
 use release::event::Assurance;
 use release::release::ItemStatus;
 use release::spec::judged::{Case, around, case, honest, patched, through};
@@ -160,4 +160,24 @@ fn given_a_gate_that_was_shown_with_an_old_probe_it_stays_shut_until_there_is_a_
     let both = later(one, "2.5", &json!({}));
     assert!(both.state.gates[&3].verdict.satisfied);
     assert!(both.state.status(item("4.1")).is_closed());
+}
+
+fn went_back(story: Spec<Release>) -> Spec<Release> {
+    let story = rolled_back(story);
+    let rollback = story.state.rollbacks.last().unwrap().rollback;
+    let body = CompleteRollback { note: None };
+    story.when(dave(), Command::CompleteRollback { rollback, body }, &around()).accepted()
+}
+
+#[test]
+fn given_a_rollback_what_was_seen_of_that_deployment_closes_nothing() {
+    let story = went_back(through(5));
+    for number in ["5.1", "5.2", "5.3", "5.4", "5.5", "5.6", "5.7"] {
+        let status = story.state.status(item(number));
+        assert!(!status.is_closed(), "{number} {status:?}");
+    }
+    // Nothing of the release runs in production, whatever somebody says to have seen there.
+    let facts = honest("5.6", &through(5)).remove(0);
+    let story = story.reported("5.6", facts);
+    assert!(!story.state.status(item("5.6")).is_closed());
 }

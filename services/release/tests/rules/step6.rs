@@ -1,8 +1,8 @@
 //! What production shows: journeys, the time of monitoring, and that nothing calls for going back.
 
 use jiff::SignedDuration;
-use release::command::TriggerRollback;
-use release::spec::judged::{Case, around, case, honest, patched};
+use release::command::{ProposeRollback, TriggerRollback};
+use release::spec::judged::{Case, around, case, honest, patched, through};
 use release::spec::release::{item, line, prose};
 use release::spec::{Spec, robot};
 use release::verdict::Cause::{Absent, Mismatch, Stale, Value};
@@ -97,4 +97,13 @@ fn item_6_9_nothing_calls_for_going_back() {
         .story
         .fails("6.9", &[("triggers", Value), ("proposals", Value)]);
     assert!(case("6.8").story().state.status(item("6.9")).as_str() == "pending");
+}
+
+#[test]
+fn item_6_9_what_called_for_going_back_from_an_earlier_deployment_was_answered_by_going_back() {
+    let body = ProposeRollback { reason: prose("The last attempt failed."), deployment: None, trigger: None };
+    let story = through(4).when(robot(), Command::ProposeRollback(body), &around()).accepted();
+    let story = story.minutes_later(1).step_reported(5).step_reported(6);
+    assert!(story.state.proposals.iter().any(|proposal| proposal.decided().is_none()));
+    assert!(story.state.status(item("6.9")).is_closed());
 }

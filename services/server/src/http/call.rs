@@ -282,6 +282,12 @@ pub fn exact_integer<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resul
     Ok(number)
 }
 
+/// The same, of one that has to be there.
+pub fn exact<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let missing = || serde::de::Error::custom("a whole number");
+    exact_integer(deserializer)?.ok_or_else(missing)
+}
+
 /// serde_json appends a place in the text, which the pointer says better.
 pub fn without_place(message: &str) -> &str {
     message.rsplit_once(" at line ").map_or(message, |(message, _)| message)

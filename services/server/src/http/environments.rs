@@ -45,7 +45,7 @@ pub async fn around(
         inputs
             .push(Input { stream: stream.to_string(), revision: state.revision.map(|revision| revision.0) });
     }
-    Ok(EnvironmentAround { purpose, class, inputs })
+    Ok(EnvironmentAround { purpose, class, inputs, ..EnvironmentAround::default() })
 }
 
 fn view(product: &Name, environment: &Name, state: &Environment) -> Result<View, Problem> {

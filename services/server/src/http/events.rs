@@ -1,7 +1,9 @@
 //! The log itself: every event of the installation, in the order it was recorded.
 
+pub mod consistency;
 pub mod get;
 pub mod list;
+pub mod proof;
 
 use release::{Refusal, RefusalCode, Role};
 
@@ -18,7 +20,7 @@ fn audits(caller: &Caller) -> bool {
 }
 
 /// The whole log shows every tenant's events, so it is not for the roles of one product or tenant.
-fn must_audit(caller: &Caller) -> Result<(), Problem> {
+pub(super) fn must_audit(caller: &Caller) -> Result<(), Problem> {
     if audits(caller) {
         return Ok(());
     }

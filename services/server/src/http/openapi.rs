@@ -13,8 +13,9 @@ use utoipa::OpenApi;
 use super::route::is_unlimited;
 use super::{
     approvals, authorizations, baselines, board, calendar, candidates, comments, deployments, environments,
-    events, evidence, freezes, gates, inbox, items, leases, low_traffic, operations, people, procedures,
-    products, releases, roll_call, rollback_proposals, rollback_triggers, rollbacks, timers, waivers, window,
+    events, evidence, exceptions, freezes, gates, inbox, items, leases, low_traffic, observations,
+    operations, people, procedures, products, releases, roll_call, rollback_proposals, rollback_triggers,
+    rollbacks, timers, tlog, waivers, window,
 };
 
 #[derive(OpenApi)]
@@ -47,6 +48,8 @@ use super::{
         evidence::retract::handler,
         evidence::record_for_item::handler,
         gates::get::handler,
+        gates::evaluate::handler,
+        releases::exceptions::handler,
         releases::why::handler,
         items::get::handler,
         items::attest::handler,
@@ -139,8 +142,20 @@ use super::{
         freezes::list::handler,
         freezes::get::handler,
         freezes::lift::handler,
+        exceptions::list::handler,
+        exceptions::get::handler,
+        exceptions::assign::handler,
+        exceptions::dispose::handler,
+        observations::record::handler,
+        observations::list::handler,
+        observations::get::handler,
         events::list::handler,
         events::get::handler,
+        events::proof::handler,
+        events::consistency::handler,
+        tlog::checkpoint::handler,
+        tlog::keys::handler,
+        tlog::tile::handler,
         people::link::handler,
         people::list::handler,
         people::get::handler,
@@ -185,7 +200,7 @@ fn document() -> Value {
             RFC 9457 problem details. A `Request-Id` comes back with the answer and is kept in the header of what \
             was recorded, beside the trace of the request: that of its W3C `traceparent`, or a new one. \
             Reads and commands of one caller are limited; each answer says in `RateLimit` what is left. Abort, \
-            hold, the roll-call, evidence and rollback are never limited.",
+            hold, the roll-call, evidence, observations and rollback are never limited.",
         "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         "contact": {"name": "Shiplog maintainers", "url": "https://shiplog.example"},
     });
@@ -225,8 +240,14 @@ fn tags() -> Value {
             "Rollback",
             "Triggers, proposals and rollbacks; no gate, window, freeze or hold refuses a rollback."
         ),
+        tag(
+            "Exceptions",
+            "What went another way than the procedure says: who takes charge, and what became of it."
+        ),
+        tag("Observations", "What was seen from outside, in order or not; never refused for what it says."),
         tag("Comments", "Notes on releases and items."),
         tag("Events", "The log itself."),
+        tag("Log", "Checkpoints, tiles and proofs, in formats that others' tools read."),
         tag(
             "Products",
             "What releases are made of: environments, targets, procedures, as numbered settings."
@@ -350,7 +371,11 @@ const ACROSS_STREAMS: &[&str] = &[
     "/v1/environments",
     "/v1/events",
     "/v1/events/{event}",
+    "/v1/events/{event}/proof",
+    "/v1/exceptions",
     "/v1/inbox",
+    "/v1/observations",
+    "/v1/observations/{observation}",
     "/v1/procedures",
     "/v1/products",
     "/v1/products/{product}/readiness",
@@ -361,7 +386,8 @@ const ACROSS_STREAMS: &[&str] = &[
 ];
 
 /// Reads that are of neither.
-const WITHOUT_REVISION: &[&str] = &["/v1/procedures/schema", "/v1/releases/{release}/events", "/v1/whoami"];
+const WITHOUT_REVISION: &[&str] =
+    &["/v1/consistency", "/v1/procedures/schema", "/v1/releases/{release}/events", "/v1/whoami"];
 
 /// What every operation has: path variables, headers, problems.
 fn share(path: &str, method: &str, operation: &mut Value) {
@@ -472,6 +498,12 @@ fn path_variable(name: &str) -> Value {
                    "pattern": "^[a-z0-9][a-z0-9-]{0,62}-(0|[1-9][0-9]{0,8})(\\.(0|[1-9][0-9]{0,8})){2}$"}),
             json!("checkout-2.4.0"),
         ),
+        "tile" => (
+            "Level or `entries`, the index in groups of three digits, and `.p/` with the width of a partial tile.",
+            json!({"type": "string", "minLength": 5, "maxLength": 64,
+                   "pattern": "^([0-7]|entries)/(x[0-9]{3}/)*[0-9]{3}(\\.p/[1-9][0-9]{0,2})?$"}),
+            json!("0/000.p/1"),
+        ),
         "item" => (
             "The number of the item in the procedure.",
             json!({"type": "string", "minLength": 3, "maxLength": 7, "pattern": "^[1-9][0-9]{0,2}\\.[1-9][0-9]{0,2}$"}),
@@ -502,6 +534,12 @@ fn path_variable(name: &str) -> Value {
             json!({"type": "string", "minLength": 1, "maxLength": 36,
                    "pattern": "^(0|[1-9][0-9]{0,15}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"}),
             json!("1042"),
+        ),
+        "exception" => (
+            "The stream, the kind and the revision of the event that shows it: `{stream}:{kind}:{revision}`.",
+            json!({"type": "string", "minLength": 5, "maxLength": 300,
+                   "pattern": "^(release|environment)-[a-z0-9.-]{1,200}:[a-z_]{1,64}:(0|[1-9][0-9]{0,15})$"}),
+            json!("release-default.checkout-2.4.0:tag_mutated:31"),
         ),
         "code" => (
             "The code of a problem.",

@@ -132,6 +132,7 @@ pub enum Code {
     LogUnreadable,
     PositionNotReached,
     ViewsCatchingUp,
+    CheckpointPending,
     Internal,
 }
 
@@ -162,6 +163,7 @@ impl Code {
         Self::LogUnreadable,
         Self::PositionNotReached,
         Self::ViewsCatchingUp,
+        Self::CheckpointPending,
         Self::Internal,
     ];
 
@@ -314,6 +316,12 @@ impl Code {
                 503,
                 "Lists are being rebuilt",
                 "The read models have not caught up with the log since this node started. Single releases can be read.",
+            ),
+            Self::CheckpointPending => (
+                "checkpoint_pending",
+                503,
+                "Not under a checkpoint yet",
+                "What is asked for is recorded, and no signed checkpoint covers it yet. Repeat the request in a second, or wait with Prefer.",
             ),
             Self::Internal => (
                 "internal",

@@ -7,6 +7,7 @@ pub mod checklist;
 pub mod close;
 pub mod complete;
 pub mod events;
+pub mod exceptions;
 pub mod get;
 pub mod hold;
 pub mod list;
@@ -26,7 +27,7 @@ use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use release::checklist::summary;
 use release::value::{ActorId, ReleaseId};
-use release::{Command, Procedure, Refusal, RefusalCode, Release};
+use release::{Command, Procedure, Refusal, RefusalCode, Release, Role};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -38,7 +39,7 @@ use super::problem::{Code, Problem};
 use crate::app::App;
 use crate::command::{Handled, handle};
 use crate::streams::{Committed, Until};
-use crate::views::POSITION_WAIT;
+use crate::views::{POSITION_WAIT, View as Views, role_first_used};
 use crate::{names, procedures, reserve, surroundings};
 
 /// Records a command on an opened release and answers with `view` of the state it led to.
@@ -80,6 +81,9 @@ async fn handled<T>(
         // The real command would reserve them first.
         around.snapshots.reserve_for(id, reserve::preempt_reason(&command).is_some());
     }
+    if approves(&command) {
+        around.snapshots.role_first_used = approver_since(app, caller, id, &envelope.actor.id).await?;
+    }
     // A state that somebody holds is copied when the next event goes into it.
     drop(release);
     let procedure = Arc::clone(&around.procedure);
@@ -101,6 +105,22 @@ async fn author_keys(app: &App, caller: &Caller, actor: &ActorId) -> Result<Vec<
     let stream = names::directory(caller.tenant()).map_err(|error| Problem::internal(&error))?;
     let directory = app.directories.load(&stream).await?.committed();
     Ok(directory.state.author_keys(actor).into_iter().map(ToString::to_string).collect())
+}
+
+/// When the caller was first seen to act as an approver of the product, which may be now; `None` while lists are
+/// being built.
+async fn approver_since(
+    app: &App,
+    caller: &Caller,
+    id: &ReleaseId,
+    actor: &ActorId,
+) -> Result<Option<Timestamp>, Problem> {
+    if app.views.ready(Views::Catalog, None).await.is_err() {
+        return Ok(None);
+    }
+    let (tenant, product, actor) = (caller.tenant().to_owned(), id.product().to_owned(), actor.to_string());
+    let query = move |db: &_| role_first_used(db, &tenant, &product, &actor, Role::Approver);
+    Ok(lists::query(app, query).await?.or(Some(app.clock.now())))
 }
 
 pub fn stream(caller: &Caller, id: &ReleaseId) -> Result<StreamId, Problem> {

@@ -43,7 +43,9 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 /// Whether the commands of a route stop something, or are facts of which none may be lost: nobody is ever
 /// told to come back later with them.
 pub fn is_unlimited(pattern: &str) -> bool {
-    let Some(rest) = pattern.strip_prefix("/v1/releases/{release}/") else { return false };
+    let Some(rest) = pattern.strip_prefix("/v1/releases/{release}/") else {
+        return pattern == "/v1/observations";
+    };
     // A no-go and a go are the same request until its body is read.
     matches!(rest, "abort" | "hold" | "roll-call" | "evidence" | "items/{item}/evidence")
         || rest.starts_with("rollback")

@@ -5,7 +5,8 @@ use release::command::{Command, LoseEnvironment};
 use release::environment::{
     ConfirmReservation, EnvironmentAround, EnvironmentCommand, RecordRunning, ReleaseReservation,
 };
-use release::event::{DeploymentOutcome, EnvironmentEvent, EnvironmentPurpose, ReleaseOpened};
+use release::event::{DeploymentOutcome, EnvironmentEvent, EnvironmentPurpose, Governance, ReleaseOpened};
+use release::observation::Seen;
 use release::product::settings::EnvironmentSettings;
 use release::product::{ProductCommand, RejectDigest};
 use release::release::{CandidateStatus, Life, Release as State};
@@ -29,12 +30,14 @@ pub enum Effect {
     LetsGo,
     /// An emergency took an environment from a release.
     Preempts,
+    /// Something of the release was seen to run that it did not put there.
+    Seen,
     /// A candidate was rejected, or a rejected one turns out to hold these digests.
     Rejects,
 }
 
 /// Which events of a release others care about.
-pub const EFFECTS: [(&str, Effect); 13] = [
+pub const EFFECTS: [(&str, Effect); 14] = [
     ("production.authorized", Effect::Holds),
     ("production.break_glass_authorized", Effect::Holds),
     ("deployment.started", Effect::Holds),
@@ -48,6 +51,7 @@ pub const EFFECTS: [(&str, Effect); 13] = [
     ("candidate.rejected", Effect::Rejects),
     ("candidate.bound", Effect::Rejects),
     ("environment.preempted", Effect::Preempts),
+    ("observation.recorded", Effect::Seen),
 ];
 
 pub fn of(event_type: &str) -> Option<Effect> {
@@ -64,12 +68,14 @@ pub async fn carry_out(app: &App, effect: Effect, recorded: &Recorded) -> Result
     let Some(opened) = &release.state.opened else { return Ok(()) };
     let header = header(recorded)?;
     let cause = Cause { app, tenant, id: &id, opened, recorded, header: &header };
-    if effect == Effect::Rejects {
-        return cause.reject(&release.state, &cause.event()?).await;
+    match effect {
+        Effect::Rejects => return cause.reject(&release.state, &cause.event()?).await,
+        Effect::Seen => return cause.seen(&cause.event()?).await,
+        _ => {}
     }
     let environments = surroundings::environments(app, tenant, opened).await?;
     match effect {
-        Effect::Rejects | Effect::Preempts => Ok(()),
+        Effect::Rejects | Effect::Preempts | Effect::Seen => Ok(()),
         Effect::Holds => cause.hold(&environments, &cause.event()?).await,
         Effect::Runs => {
             cause.runs(&release.state, &cause.event()?).await?;
@@ -87,6 +93,7 @@ pub async fn carry_out(app: &App, effect: Effect, recorded: &Recorded) -> Result
 /// The release that held the environment hears of it.
 async fn preempts(app: &App, recorded: &Recorded) -> Result<(), ReactorError> {
     let Some((tenant, _, environment)) = names::as_environment(&recorded.stream) else { return Ok(()) };
+    let Ok(environment) = Name::new(environment) else { return Ok(()) };
     let header = header(recorded)?;
     let event: EnvironmentEvent = wire::decode(&header.event_type, header.schema, &recorded.data)
         .map_err(|error| ReactorError::Unreadable(error.to_string()))?;
@@ -208,6 +215,26 @@ impl Cause<'_> {
         };
         self.send(&deployment.environment, "running_recorded", EnvironmentCommand::RecordRunning(command))
             .await
+    }
+
+    /// The environment runs the release's build, and nobody answers for how it came there. What a deployment of the
+    /// release put there, its end reports.
+    async fn seen(&self, event: &ReleaseEvent) -> Result<(), ReactorError> {
+        let ReleaseEvent::ObservationRecorded(recorded) = event else { return Ok(()) };
+        let Seen::Deployment(seen) = &recorded.seen else { return Ok(()) };
+        let Some(version) = seen.label().filter(|_| recorded.governance == Some(Governance::Orphan)) else {
+            return Ok(());
+        };
+        let command = RecordRunning {
+            version,
+            commit_sha: seen.commit_sha.clone(),
+            release: Some(self.id.clone()),
+            deployment: None,
+            observed_at: Some(self.header.occurred_at),
+            artifacts: seen.artifacts.clone(),
+            verified: false,
+        };
+        self.send(&seen.environment, "running_recorded", EnvironmentCommand::RecordRunning(command)).await
     }
 
     /// What is deployed at this moment is kept until it has ended.

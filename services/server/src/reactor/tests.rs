@@ -44,6 +44,7 @@ async fn reserve(app: &App, release: &str) {
         purpose: Some(EnvironmentPurpose::Production),
         class: Some(ChangeClass::Normal),
         inputs: Vec::new(),
+        people: People::default(),
     };
     let envelope = by("rosa", &[Role::ReleaseManager], None);
     handle(app, &app.environments, &stream, &envelope, &command, &around, |_, _| ()).await.unwrap();

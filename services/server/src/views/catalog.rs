@@ -1,9 +1,11 @@
 //! Which products, environments and published procedures there are.
 
+use jiff::Timestamp;
 use release::Role;
 use rusqlite::{Connection, Transaction, params};
 
-use super::releases::{Scope, in_mask, mask};
+use super::exceptions;
+use super::releases::{Scope, at, in_mask, mask, micros};
 
 pub(super) const SCHEMA: &str = "
     CREATE TABLE products(tenant TEXT NOT NULL, product TEXT NOT NULL, PRIMARY KEY (tenant, product))
@@ -12,6 +14,8 @@ pub(super) const SCHEMA: &str = "
         PRIMARY KEY (tenant, product, environment)) STRICT, WITHOUT ROWID;
     CREATE TABLE people(tenant TEXT NOT NULL, product TEXT NOT NULL, actor TEXT NOT NULL, roles INTEGER NOT NULL,
         PRIMARY KEY (tenant, product, actor)) STRICT, WITHOUT ROWID;
+    CREATE TABLE first_uses(tenant TEXT NOT NULL, product TEXT NOT NULL, actor TEXT NOT NULL, role INTEGER NOT NULL,
+        at INTEGER NOT NULL, PRIMARY KEY (tenant, product, actor, role)) STRICT, WITHOUT ROWID;
     CREATE TABLE procedures(tenant TEXT NOT NULL, procedure TEXT NOT NULL, PRIMARY KEY (tenant, procedure))
         STRICT, WITHOUT ROWID;";
 
@@ -24,14 +28,24 @@ pub(super) enum Entry {
         product: String,
         environments: Vec<String>,
     },
+    /// With everything that went another way in it.
     Environment {
         tenant: String,
         product: String,
         environment: String,
+        exceptions: Vec<exceptions::Made>,
     },
     Procedure {
         tenant: String,
         procedure: String,
+    },
+    /// Somebody acted in a role for the product, or for no product.
+    FirstUse {
+        tenant: String,
+        product: Option<String>,
+        actor: String,
+        role: Role,
+        at: Timestamp,
     },
     /// Somebody who recorded something, with the roles they had for the product, or everywhere.
     Person {
@@ -47,6 +61,7 @@ pub(super) fn write(tx: &Transaction<'_>, entries: &[Entry]) -> rusqlite::Result
     let mut environments = tx.prepare_cached("INSERT OR IGNORE INTO environments VALUES (?1, ?2, ?3)")?;
     let mut procedures = tx.prepare_cached("INSERT OR IGNORE INTO procedures VALUES (?1, ?2)")?;
     let mut people = tx.prepare_cached("INSERT OR REPLACE INTO people VALUES (?1, ?2, ?3, ?4)")?;
+    let mut first_uses = tx.prepare_cached("INSERT OR IGNORE INTO first_uses VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for entry in entries {
         match entry {
             Entry::Product { tenant, product, environments: named } => {
@@ -55,11 +70,21 @@ pub(super) fn write(tx: &Transaction<'_>, entries: &[Entry]) -> rusqlite::Result
                     environments.execute(params![tenant, product, environment])?;
                 }
             }
-            Entry::Environment { tenant, product, environment } => {
+            Entry::Environment { tenant, product, environment, exceptions } => {
                 environments.execute(params![tenant, product, environment])?;
+                exceptions::write(tx, exceptions)?;
             }
             Entry::Procedure { tenant, procedure } => {
                 procedures.execute(params![tenant, procedure])?;
+            }
+            Entry::FirstUse { tenant, product, actor, role, at } => {
+                first_uses.execute(params![
+                    tenant,
+                    product.as_deref().unwrap_or_default(),
+                    actor,
+                    mask(&[*role]),
+                    micros(*at)
+                ])?;
             }
             Entry::Person { tenant, product, actor, roles } => {
                 people.execute(params![
@@ -116,4 +141,21 @@ pub fn people(db: &Connection, tenant: &str, product: &str) -> rusqlite::Result<
     let mut found =
         db.prepare_cached("SELECT actor, roles FROM people WHERE tenant = ?1 AND product IN ('', ?2)")?;
     found.query_map(params![tenant, product], |row| Ok((row.get(0)?, in_mask(row.get(1)?))))?.collect()
+}
+
+/// When somebody was first seen to act in a role for the product, or for no product.
+pub fn role_first_used(
+    db: &Connection,
+    tenant: &str,
+    product: &str,
+    actor: &str,
+    role: Role,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let first: Option<i64> = db
+        .prepare_cached(
+            "SELECT min(at) FROM first_uses
+             WHERE tenant = ?1 AND product IN ('', ?2) AND actor = ?3 AND role = ?4",
+        )?
+        .query_row(params![tenant, product, actor, mask(&[role])], |row| row.get(0))?;
+    Ok(first.map(at))
 }

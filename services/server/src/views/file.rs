@@ -6,10 +6,10 @@ use eventlog::Position;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
-use super::{View, catalog, event_ids, releases};
+use super::{View, catalog, event_ids, exceptions, observations, releases};
 
 /// Changed with every change to a table, or to what is written into one.
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 5;
 
 const META: &str = "
     CREATE TABLE meta(one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL,
@@ -60,7 +60,15 @@ pub(super) fn create(path: &Path) -> rusqlite::Result<Connection> {
     }
     let mut db = connect(path)?;
     let tx = db.transaction()?;
-    for schema in [META, releases::SCHEMA, catalog::SCHEMA, event_ids::SCHEMA] {
+    let of_views = [
+        META,
+        releases::SCHEMA,
+        exceptions::SCHEMA,
+        catalog::SCHEMA,
+        event_ids::SCHEMA,
+        observations::SCHEMA,
+    ];
+    for schema in of_views {
         tx.execute_batch(schema)?;
     }
     tx.execute("INSERT INTO meta VALUES (1, ?1, ?2, 0)", params![VERSION, this_boot()])?;

@@ -1,6 +1,6 @@
 //! One row a release, with its words for search and a card with what it waits for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use eventlog::{Position, Revision};
 use jiff::Timestamp;
@@ -16,8 +16,10 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
+use super::exceptions::{self, ExceptionRow};
 use super::file::{signed, unsigned};
 use super::waiting::{Blocking, Waiting, blocking, waiting};
+use crate::names;
 
 // `opened` is the position of the event that opened the release: unique, never another, and so the
 // order of every list. What is wide and read for few releases stands apart, so that a scan stays small.
@@ -37,6 +39,8 @@ pub(super) const SCHEMA: &str = "
     CREATE INDEX releases_live ON releases(tenant, product, step)
         WHERE state IN ('open', 'held', 'completed');
     CREATE INDEX releases_window ON releases(tenant, window_to) WHERE window_to IS NOT NULL;
+    CREATE TABLE built(tenant TEXT NOT NULL, product TEXT NOT NULL, mark TEXT NOT NULL, opened INTEGER NOT NULL,
+        PRIMARY KEY (tenant, product, mark, opened)) STRICT, WITHOUT ROWID;
     CREATE TABLE cards(opened INTEGER PRIMARY KEY, blocking TEXT NOT NULL, waiting TEXT NOT NULL) STRICT;
     CREATE VIRTUAL TABLE words USING fts5(text, content='', contentless_delete=1,
         tokenize='unicode61 remove_diacritics 2');";
@@ -57,6 +61,9 @@ pub(super) struct NewRow {
     blocking: Vec<Blocking>,
     waiting: Vec<Waiting>,
     words: String,
+    exceptions: Vec<exceptions::Made>,
+    /// What its candidates are known by elsewhere: commits, and digests of artifacts.
+    marks: BTreeSet<String>,
 }
 
 /// A release among others.
@@ -131,6 +138,8 @@ pub(super) fn row(
         version_key: version_key(&opened.version),
         window: release.open_window().map(|window| (window.from, window.to)),
         words: words(release, id.as_str()),
+        exceptions: exceptions_of(tenant, release, &id),
+        marks: marks(release),
         row: Row {
             opened: 0,
             release: id.to_string(),
@@ -203,6 +212,20 @@ fn words(release: &Release, id: &str) -> String {
     text
 }
 
+fn exceptions_of(tenant: &str, release: &Release, id: &ReleaseId) -> Vec<exceptions::Made> {
+    let Ok(stream) = names::release(tenant, id) else { return Vec::new() };
+    let row = |shown| ExceptionRow::of_release(stream.as_str(), id, shown).made(tenant);
+    release.exceptions.iter().map(row).collect()
+}
+
+fn marks(release: &Release) -> BTreeSet<String> {
+    let built = release.candidates.iter().flat_map(|candidate| {
+        let digests = candidate.artifacts.iter().map(|artifact| artifact.digest.to_string());
+        digests.chain([candidate.commit_sha.to_string()])
+    });
+    built.collect()
+}
+
 pub(super) fn write(tx: &Transaction<'_>, new: &NewRow, opened: Option<Position>) -> rusqlite::Result<()> {
     let row = &new.row;
     let known: Option<(i64, i64)> = tx
@@ -257,6 +280,11 @@ pub(super) fn write(tx: &Transaction<'_>, new: &NewRow, opened: Option<Position>
         json(&new.blocking)?,
         json(&new.waiting)?
     ])?;
+    exceptions::write(tx, &new.exceptions)?;
+    let mut mark = tx.prepare_cached("INSERT OR IGNORE INTO built VALUES (?1, ?2, ?3, ?4)")?;
+    for known_by in &new.marks {
+        mark.execute(params![new.tenant, row.product, known_by, opened])?;
+    }
     // Most events add no words, and the index of words is what costs most.
     if known.is_none_or(|(_, before)| before != words) {
         tx.prepare_cached("INSERT OR REPLACE INTO words(rowid, text) VALUES (?1, ?2)")?
@@ -406,6 +434,21 @@ pub fn list(db: &Connection, scope: &Scope, filter: &Filter, limit: usize) -> ru
     }
     query.end(&format!(" ORDER BY {place} DESC LIMIT ?"), limit);
     query.rows(db, read)
+}
+
+/// Releases of the product with a candidate that is known by one of these, those opened last first.
+pub fn built_of(
+    db: &Connection,
+    tenant: &str,
+    product: &str,
+    marks: &[String],
+) -> rusqlite::Result<Vec<String>> {
+    let mut found = db.prepare_cached(
+        "SELECT DISTINCT id, opened FROM built JOIN releases USING (opened)
+         WHERE built.tenant = ?1 AND built.product = ?2 AND mark IN (SELECT value FROM json_each(?3))
+         ORDER BY opened DESC LIMIT 20",
+    )?;
+    found.query_map(params![tenant, product, json(&marks)?], |row| row.get(0))?.collect()
 }
 
 /// Releases in progress with the open items of their steps, newest first.
@@ -564,11 +607,11 @@ pub(super) fn in_mask(mask: i64) -> Vec<Role> {
     Role::ALL.into_iter().filter(|role| mask & bit(*role) != 0).collect()
 }
 
-fn micros(instant: Timestamp) -> i64 {
+pub(super) fn micros(instant: Timestamp) -> i64 {
     instant.as_microsecond()
 }
 
-fn at(micros: i64) -> Timestamp {
+pub(super) fn at(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
 }
 

@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use eventlog::header::Actor;
+use eventlog::header::{self, Actor};
 use eventlog::{Position, ReadError, Recorded, Revision, StreamId};
 use futures_util::StreamExt;
+use jiff::Timestamp;
 use release::wire::WireError;
 use release::{ActorKind, Aggregate, Role};
 use rusqlite::Connection;
@@ -17,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::catalog::Entry;
+use super::exceptions::ExceptionRow;
 use super::file::{self, Cursor};
 use super::releases::{self, NewRow};
-use super::{Progress, Stopped, View, catalog, event_ids};
+use super::{Progress, Stopped, View, catalog, event_ids, observations};
 use crate::app::App;
 use crate::streams::{Committed, LoadError, Streams, Until};
 use crate::surroundings::SurroundingsError;
@@ -69,11 +71,20 @@ type Seen = (String, Option<String>, String);
 struct Batch {
     streams: BTreeMap<StreamId, Touched>,
     ids: Vec<(Uuid, Position)>,
+    observations: Vec<Recorded>,
     /// Who did something for which product of which tenant, last with which roles.
     people: BTreeMap<Seen, (Position, Vec<Role>)>,
+    /// When each was first seen in a role.
+    first_uses: BTreeMap<(Seen, Role), (Position, Timestamp)>,
     last: Option<Cursor>,
     /// There was a full page: the log goes on.
     more: bool,
+}
+
+/// What single events are found by.
+struct Found {
+    ids: Vec<(Uuid, Position)>,
+    observations: Vec<observations::Made>,
 }
 
 struct Touched {
@@ -229,7 +240,14 @@ impl Tail {
                 Err(failure) => return Err(failure),
             }
         }
-        self.write(last, rows, entries, batch.ids).await?;
+        let mut found = Found { ids: batch.ids, observations: Vec::new() };
+        for recorded in &batch.observations {
+            match observations::made(recorded) {
+                Ok(made) => found.observations.extend(made),
+                Err(error) => self.stop(View::EventIds, Some(recorded.position), &error),
+            }
+        }
+        self.write(last, rows, entries, found).await?;
         self.position = Some(last.position);
         self.catch_up();
         Ok(more)
@@ -259,7 +277,13 @@ impl Tail {
     fn note(&self, batch: &mut Batch, recorded: &Recorded) {
         let position = recorded.position;
         batch.ids.push((recorded.id, position));
-        if let Some((of, roles)) = person(recorded) {
+        if header::event_type(&recorded.header) == Some(observations::EVENT_TYPE) {
+            batch.observations.push(recorded.clone());
+        }
+        if let Some((of, roles, at)) = person(recorded) {
+            for role in &roles {
+                batch.first_uses.entry((of.clone(), *role)).or_insert((position, at));
+            }
             batch.people.insert(of, (position, roles));
         }
         let touched = match batch.streams.get_mut(&recorded.stream) {
@@ -318,13 +342,17 @@ impl Tail {
                     product: product.to_owned(),
                     environments: environments.collect(),
                 });
-            } else if let Some(rest) = after(stream, "environment-") {
-                let mut parts = rest.splitn(3, '.').map(str::to_owned);
-                if let (Some(tenant), Some(product), Some(environment)) =
-                    (parts.next(), parts.next(), parts.next())
-                {
-                    entries.push(Entry::Environment { tenant, product, environment });
-                }
+            } else if let Some((tenant, product, environment)) = names::as_environment(stream) {
+                let state = self.state(&self.app.environments, stream, touched).await?;
+                let exceptions = state.state.exceptions.iter().map(|shown| {
+                    ExceptionRow::of_environment(stream.as_str(), product, environment, shown).made(tenant)
+                });
+                entries.push(Entry::Environment {
+                    tenant: tenant.to_owned(),
+                    product: product.to_owned(),
+                    environment: environment.to_owned(),
+                    exceptions: exceptions.collect(),
+                });
             } else if let Some((tenant, procedure)) =
                 after(stream, "procedure-").and_then(|rest| rest.split_once('.'))
             {
@@ -332,6 +360,14 @@ impl Tail {
             }
         }
         let new = |position: &Position| self.cursor(View::Catalog) < Some(*position);
+        let first = batch.first_uses.iter().filter(|(_, (position, _))| new(position));
+        entries.extend(first.map(|(((tenant, product, actor), role), (_, at))| Entry::FirstUse {
+            tenant: tenant.clone(),
+            product: product.clone(),
+            actor: actor.clone(),
+            role: *role,
+            at: *at,
+        }));
         let people = batch.people.iter().filter(|(_, (position, _))| new(position));
         entries.extend(people.map(|((tenant, product, actor), (_, roles))| Entry::Person {
             tenant: tenant.clone(),
@@ -394,20 +430,22 @@ impl Tail {
         last: Cursor,
         rows: Vec<(NewRow, Option<Position>)>,
         entries: Vec<Entry>,
-        mut ids: Vec<(Uuid, Position)>,
+        mut found: Found,
     ) -> Result<(), Failure> {
         let Some(mut db) = self.db.get_mut().ok().and_then(Option::take) else {
             return Err(Failure::File("the file was lost by an earlier failure".to_owned()));
         };
         let moving = View::ALL.map(|view| (view, !self.has_stopped(view)));
-        ids.retain(|(_, position)| self.cursor(View::EventIds) < Some(*position));
+        found.ids.retain(|(_, position)| self.cursor(View::EventIds) < Some(*position));
+        found.observations.retain(|made| self.cursor(View::EventIds) < Some(made.position()));
         let written = blocking(move || {
             let tx = db.transaction()?;
             for (row, opened) in &rows {
                 releases::write(&tx, row, *opened)?;
             }
             catalog::write(&tx, &entries)?;
-            event_ids::write(&tx, &mut ids)?;
+            event_ids::write(&tx, &mut found.ids)?;
+            observations::write(&tx, &found.observations)?;
             for (view, _) in moving.iter().filter(|(_, moves)| *moves) {
                 file::move_cursor(&tx, *view, last)?;
             }
@@ -494,13 +532,14 @@ fn cursors(db: &Connection) -> rusqlite::Result<[Option<Cursor>; 3]> {
 }
 
 /// The person behind an event, and their roles for the product that its stream is of.
-fn person(recorded: &Recorded) -> Option<(Seen, Vec<Role>)> {
+fn person(recorded: &Recorded) -> Option<(Seen, Vec<Role>, Timestamp)> {
     #[derive(Deserialize)]
     struct Who {
+        recorded_at: Timestamp,
         actor: Actor,
     }
     // A header that cannot be read stops the view that reads the rest of it.
-    let Who { actor } = serde_json::from_slice(&recorded.header).ok()?;
+    let Who { recorded_at, actor } = serde_json::from_slice(&recorded.header).ok()?;
     if actor.kind != ActorKind::Person.as_str() {
         return None;
     }
@@ -517,7 +556,7 @@ fn person(recorded: &Recorded) -> Option<(Seen, Vec<Role>)> {
     };
     let roles =
         Role::ALL.into_iter().filter(|role| actor.roles.iter().any(|had| had == role.as_str())).collect();
-    Some(((tenant.to_owned(), product, actor.id), roles))
+    Some(((tenant.to_owned(), product, actor.id), roles, recorded_at))
 }
 
 fn after<'s>(stream: &'s StreamId, prefix: &str) -> Option<&'s str> {

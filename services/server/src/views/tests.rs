@@ -153,8 +153,20 @@ impl World {
         let db = Connection::open(self.data.path().join("views.db")).unwrap();
         db.execute_batch("CREATE VIRTUAL TABLE temp.listed USING fts5vocab(main, words, instance)").unwrap();
         let mut all = Vec::new();
-        for table in ["releases", "cards", "products", "environments", "event_ids", "cursors", "temp.listed"]
-        {
+        let tables = [
+            "releases",
+            "cards",
+            "built",
+            "exceptions",
+            "products",
+            "environments",
+            "first_uses",
+            "event_ids",
+            "observations",
+            "cursors",
+            "temp.listed",
+        ];
+        for table in tables {
             let mut select = db.prepare(&format!("SELECT * FROM {table}")).unwrap();
             let columns = select.column_count();
             let mut rows = select.query([]).unwrap();

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use super::{EmbeddedOptions, OpenError};
 
 /// Marks the file as an event log of this service: "SHLG".
 const APPLICATION_ID: i64 = 0x5348_4c47;
 /// The layout below. A file of another number is not opened.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// There is no index on `events` apart from its primary key, because a random (stream, revision)
 /// index more than halves the writer's throughput; see [`super::index`] for what stands in for it.
@@ -35,6 +35,14 @@ CREATE TRIGGER streams_are_never_updated BEFORE UPDATE ON streams
 BEGIN SELECT RAISE(ABORT, 'streams are never updated'); END;
 CREATE TRIGGER streams_are_never_deleted BEFORE DELETE ON streams
 BEGIN SELECT RAISE(ABORT, 'streams are never deleted'); END;
+";
+
+/// What format 2 added: the newest checkpoint, the one row that is ever replaced.
+const CHECKPOINT: &str = "
+CREATE TABLE checkpoint (
+    one  INTEGER PRIMARY KEY CHECK (one = 1),
+    note BLOB NOT NULL
+) STRICT;
 ";
 
 pub(super) fn database(dir: &Path) -> PathBuf {
@@ -100,6 +108,7 @@ fn create_or_check(db: &mut Connection) -> Result<(), OpenError> {
     let objects = objects(&transaction)?;
     if found == (0, 0) && objects.is_empty() {
         transaction.execute_batch(LAYOUT)?;
+        transaction.execute_batch(CHECKPOINT)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", FORMAT)?;
         return Ok(transaction.commit()?);
@@ -107,11 +116,15 @@ fn create_or_check(db: &mut Connection) -> Result<(), OpenError> {
     if found.0 != APPLICATION_ID {
         return Err(OpenError::Foreign("events.db belongs to another application".to_owned()));
     }
-    if found.1 != i64::from(FORMAT) {
+    let older = found.1 == 1;
+    if !older && found.1 != i64::from(FORMAT) {
         return Err(OpenError::Foreign(format!("its format is {}, this program knows {FORMAT}", found.1)));
     }
     let model = Connection::open_in_memory()?;
     model.execute_batch(LAYOUT)?;
+    if !older {
+        model.execute_batch(CHECKPOINT)?;
+    }
     let expected = self::objects(&model)?;
     if let Some((name, _)) = expected.iter().find(|object| !objects.contains(object)) {
         return Err(OpenError::Foreign(format!("{name} is missing from the database or was changed")));
@@ -119,7 +132,16 @@ fn create_or_check(db: &mut Connection) -> Result<(), OpenError> {
     if let Some((name, _)) = objects.iter().find(|object| !expected.contains(object)) {
         return Err(OpenError::Foreign(format!("{name} does not belong into the database")));
     }
-    Ok(())
+    if older {
+        transaction.execute_batch(CHECKPOINT)?;
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// The checkpoint that was stored last.
+pub(super) fn stored_checkpoint(db: &Connection) -> rusqlite::Result<Option<Vec<u8>>> {
+    db.query_row("SELECT note FROM checkpoint", (), |row| row.get(0)).optional()
 }
 
 /// Name and definition of everything in the schema but the engine's own objects.

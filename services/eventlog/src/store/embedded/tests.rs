@@ -233,8 +233,22 @@ async fn an_added_index_is_noticed() {
 async fn a_newer_format_is_refused() {
     let dir = given_a_closed_log().await;
     let db = Connection::open(schema::database(dir.path())).unwrap();
-    db.pragma_update(None, "user_version", 2).unwrap();
-    refuses_to_open(&dir, "its format is 2, this program knows 1");
+    db.pragma_update(None, "user_version", 3).unwrap();
+    refuses_to_open(&dir, "its format is 3, this program knows 2");
+}
+
+#[tokio::test]
+async fn a_log_of_format_1_gets_a_place_for_its_checkpoint() {
+    let dir = given_a_closed_log().await;
+    damage(&dir, "DROP TABLE checkpoint; PRAGMA user_version = 1");
+    let store = Embedded::open(dir.path(), EmbeddedOptions::default()).unwrap();
+    assert_eq!((store.head(), store.checkpoint().await), (Some(Position(4)), Ok(None)));
+    let note = bytes::Bytes::from_static(b"checkpoint");
+    assert_eq!(store.swap_checkpoint(None, note.clone()).await, Ok(true));
+    store.close().await;
+    let store = Embedded::open(dir.path(), EmbeddedOptions::default()).unwrap();
+    assert_eq!(store.checkpoint().await, Ok(Some(note)));
+    store.close().await;
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Statement};
 use tokio::sync::oneshot;
@@ -24,10 +25,49 @@ pub(super) struct Append {
     pub(super) stream: StreamId,
     pub(super) expected: ExpectedRevision,
     pub(super) events: Vec<NewEvent>,
-    pub(super) reply: oneshot::Sender<Verdict>,
+    pub(super) reply: oneshot::Sender<Appending>,
 }
 
-type Verdict = Result<Appended, AppendError>;
+/// A checkpoint on its way to the writer.
+pub(super) struct Swap {
+    pub(super) old: Option<Bytes>,
+    pub(super) new: Bytes,
+    pub(super) reply: oneshot::Sender<Result<bool, AppendError>>,
+}
+
+/// What the writer does in one transaction with others of its kind.
+pub(super) enum Work {
+    Append(Append),
+    Swap(Swap),
+}
+
+type Appending = Result<Appended, AppendError>;
+
+/// What was decided of one piece of work.
+enum Verdict {
+    Append(Appending),
+    Swap(bool),
+}
+
+impl Work {
+    /// A caller that went away has its events stored all the same.
+    fn answer(self, verdict: Verdict) {
+        match (self, verdict) {
+            (Self::Append(append), Verdict::Append(verdict)) => drop(append.reply.send(verdict)),
+            (Self::Swap(swap), Verdict::Swap(swapped)) => drop(swap.reply.send(Ok(swapped))),
+            // Verdicts are made in the order of the work.
+            (Self::Append(_), Verdict::Swap(_)) | (Self::Swap(_), Verdict::Append(_)) => {}
+        }
+    }
+
+    fn unknown(self, reason: &str) {
+        let unknown = AppendError::Unknown(reason.to_owned());
+        match self {
+            Self::Append(append) => drop(append.reply.send(Err(unknown))),
+            Self::Swap(swap) => drop(swap.reply.send(Err(unknown))),
+        }
+    }
+}
 
 /// About how much one transaction writes at most, which bounds how long its callers wait.
 const GROUP_BYTES: usize = 16 * 1024 * 1024;
@@ -126,7 +166,7 @@ fn release(db: Connection, healthy: bool) {
 /// Lets nothing more in before the failure is known, and makes it known before anyone is answered, so
 /// that whoever sees [`AppendError::Unknown`] finds the store failed. `group` and what is queued get no
 /// other answer: a failed commit may have reached the disk.
-pub(super) fn fail(shared: &Shared, reason: &str, mut group: Vec<Append>) {
+pub(super) fn fail(shared: &Shared, reason: &str, mut group: Vec<Work>) {
     shared.writes.seal();
     let first = shared.failure.send_if_modified(|failure| {
         let first = failure.is_none();
@@ -137,9 +177,7 @@ pub(super) fn fail(shared: &Shared, reason: &str, mut group: Vec<Append>) {
         error!(reason, "the event log failed and writes no more");
     }
     loop {
-        for append in group.drain(..) {
-            let _ = append.reply.send(Err(AppendError::Unknown(reason.to_owned())));
-        }
+        group.drain(..).for_each(|work| work.unknown(reason));
         if !shared.writes.take(&mut group, usize::MAX, usize::MAX) {
             return;
         }
@@ -154,6 +192,7 @@ struct Writer<'db> {
     insert_event: Statement<'db>,
     insert_stream: Statement<'db>,
     event_id: Statement<'db>,
+    put_checkpoint: Statement<'db>,
     /// The next free position, counting those of the open transaction.
     next_position: u64,
     group: Group,
@@ -171,6 +210,7 @@ struct Group {
     events: Vec<(usize, u64)>,
     /// The same events as readers get them.
     recorded: Vec<Recorded>,
+    checkpoint: Option<Bytes>,
 }
 
 impl Group {
@@ -180,6 +220,7 @@ impl Group {
         self.lengths.clear();
         self.events.clear();
         self.recorded.clear();
+        self.checkpoint = None;
     }
 }
 
@@ -196,6 +237,9 @@ impl<'db> Writer<'db> {
             )?,
             insert_stream: db.prepare("INSERT INTO streams (id, name) VALUES (?1, ?2)")?,
             event_id: db.prepare("SELECT event_id FROM events WHERE position = ?1")?,
+            put_checkpoint: db.prepare(
+                "INSERT INTO checkpoint (one, note) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET note = ?1",
+            )?,
             next_position,
             group: Group::default(),
         })
@@ -204,17 +248,14 @@ impl<'db> Writer<'db> {
     /// Returns at the first engine error, with every caller answered: the transaction is rolled back
     /// by closing the connection, and nothing is tried again.
     fn serve(&mut self, group_size: usize, wal: &Wal, snapshots: &mut Snapshots) -> rusqlite::Result<()> {
-        let (mut appends, mut verdicts) = (Vec::new(), Vec::new());
+        let (mut group, mut verdicts) = (Vec::new(), Vec::new());
         let (mut look_every, mut until_look) = (LOOK_EVERY, LOOK_EVERY);
-        while self.shared.writes.take(&mut appends, group_size, GROUP_BYTES) {
-            if let Err(cause) = self.write(&mut appends, &mut verdicts) {
-                fail(self.shared, &cause.to_string(), appends);
+        while self.shared.writes.take(&mut group, group_size, GROUP_BYTES) {
+            if let Err(cause) = self.write(&group, &mut verdicts) {
+                fail(self.shared, &cause.to_string(), group);
                 return Err(cause);
             }
-            for (append, verdict) in appends.drain(..).zip(verdicts.drain(..)) {
-                // A caller that went away has its events stored all the same.
-                let _ = append.reply.send(verdict);
-            }
+            group.drain(..).zip(verdicts.drain(..)).for_each(|(work, verdict)| work.answer(verdict));
             if self.next_position >= snapshots.next {
                 // One that is still being written is soon followed by the next.
                 let _ = snapshots.ask.try_send(());
@@ -230,9 +271,9 @@ impl<'db> Writer<'db> {
         Ok(())
     }
 
-    /// One transaction for all of `appends`. When this returns `Ok` the events are durable and
+    /// One transaction for all of `work`. When this returns `Ok` the events are durable and
     /// visible to readers; after an error nobody may be told anything but "unknown".
-    fn write(&mut self, appends: &mut [Append], verdicts: &mut Vec<Verdict>) -> rusqlite::Result<()> {
+    fn write(&mut self, work: &[Work], verdicts: &mut Vec<Verdict>) -> rusqlite::Result<()> {
         let shared = self.shared;
         self.group.clear();
         let started = Instant::now();
@@ -240,13 +281,19 @@ impl<'db> Writer<'db> {
         {
             // Only this thread writes to the index, so reading it here makes nobody wait.
             let index = shared.index.read().unwrap_or_else(PoisonError::into_inner);
-            for append in appends {
-                verdicts.push(self.decide(&index, append)?);
+            for work in work {
+                verdicts.push(match work {
+                    Work::Append(append) => Verdict::Append(self.decide(&index, append)?),
+                    Work::Swap(swap) => Verdict::Swap(self.swap(swap)?),
+                });
             }
         }
         // A crash before this line's fsync loses the whole group, of which nobody was told; a crash
         // after it keeps the whole group, and callers who ask again find their event ids.
         self.commit.execute(())?;
+        if let Some(new) = self.group.checkpoint.take() {
+            *shared.checkpoint.write().unwrap_or_else(PoisonError::into_inner) = Some(new);
+        }
         if self.group.events.is_empty() {
             return Ok(());
         }
@@ -269,7 +316,7 @@ impl<'db> Writer<'db> {
 
     /// Decides one append against committed events and those before it in the same transaction. A
     /// conflict writes nothing, so it needs no savepoint and leaves the others as they are.
-    fn decide(&mut self, index: &Index, append: &Append) -> rusqlite::Result<Verdict> {
+    fn decide(&mut self, index: &Index, append: &Append) -> rusqlite::Result<Appending> {
         let Append { stream, expected, events, .. } = append;
         let known = index.number(stream).or_else(|| self.group.new_numbers.get(stream).copied());
         let length = known.map_or(0, |number| self.length(index, number));
@@ -283,6 +330,17 @@ impl<'db> Writer<'db> {
             return Ok(Ok(replay));
         }
         Ok(Err(AppendError::Conflict { stream: stream.clone(), current, expected: *expected }))
+    }
+
+    fn swap(&mut self, swap: &Swap) -> rusqlite::Result<bool> {
+        let stored = self.shared.checkpoint.read().unwrap_or_else(PoisonError::into_inner);
+        let current = self.group.checkpoint.as_ref().or(stored.as_ref());
+        if current != swap.old.as_ref() {
+            return Ok(false);
+        }
+        self.put_checkpoint.execute((&swap.new[..],))?;
+        self.group.checkpoint = Some(swap.new.clone());
+        Ok(true)
     }
 
     fn length(&self, index: &Index, number: usize) -> u64 {

@@ -2,10 +2,10 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use release::environment::{Environment, EnvironmentAround, EnvironmentCommand, RecordRunning};
+use release::environment::{Environment, EnvironmentCommand, RecordRunning};
 use release::value::Name;
 
-use super::view;
+use super::{around, view};
 use crate::app::App;
 use crate::http::aggregate::Recording;
 use crate::http::answer::Answer;
@@ -15,7 +15,8 @@ use crate::names;
 /// Report what runs in an environment
 ///
 /// An observation: it is recorded whatever it says, and 201 answers it. One that tells nothing new is answered 200
-/// with what is known: nothing is recorded, nor its `Idempotency-Key`. Without a release it is an orphan.
+/// with what is known: nothing is recorded, nor its `Idempotency-Key`. Without a release it is an orphan, and what
+/// replaces something in production an exception.
 /// Role: `machine` or `operator`.
 #[utoipa::path(
     post,
@@ -30,13 +31,14 @@ use crate::names;
 )]
 pub async fn handler(app: Data<App>, call: Call<(Name, Name), Json<RecordRunning>, DryRun>) -> Answer {
     let (product, environment) = &call.path;
+    let around = around(&app, &call.caller, product, environment, None).await;
     let recording = Recording {
         streams: &app.environments,
         stream: names::environment(call.caller.tenant(), product, environment),
         operation: "recordRunning",
         product: Some(product.as_str()),
         command: EnvironmentCommand::RecordRunning(call.body.0),
-        around: EnvironmentAround::default(),
+        around: around.map_err(|problem| problem.on(&call.caller))?,
         status: StatusCode::CREATED,
     };
     recording.answer(&app, &call.caller, |state, _| view(product, environment, state)).await

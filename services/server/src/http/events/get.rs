@@ -55,7 +55,7 @@ pub async fn handler(app: Data<App>, call: Call<EventRef, NoBody>) -> Answer {
         .body(json(&EventView::of(&event)?)?))
 }
 
-async fn read(app: &App, caller: &Caller, event: EventRef) -> Result<Recorded, Problem> {
+pub async fn read(app: &App, caller: &Caller, event: EventRef) -> Result<Recorded, Problem> {
     caller.has_any_role()?;
     let position = match event {
         EventRef::Position(position) => position,

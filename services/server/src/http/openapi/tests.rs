@@ -100,8 +100,10 @@ fn everything_is_bounded() {
         let has = |member: &str| members.contains_key(member);
         let closed = has("enum") || has("const");
         let formatted = matches!(members.get("format").map(text), Some("uuid" | "date-time"));
-        // Pages, metrics and the keys of a map end with what holds them.
+        // Pages, metrics, formats of others and the keys of a map end with what holds them.
         let page = pointer.contains("/text~1html/")
+            || pointer.contains("/text~1plain/")
+            || pointer.contains("/application~1octet-stream/")
             || pointer.contains("/application~1openmetrics-text/")
             || pointer.ends_with("/propertyNames");
         if kinds.contains(&"string") && !(closed || formatted || page || has("maxLength")) {

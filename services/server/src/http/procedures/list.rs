@@ -48,7 +48,7 @@ pub struct ProcedureRow {
     tag = "Procedures",
     params(FreshPage),
     responses((status = 200, description = "A page of procedures", body = ProcedureList, example = json!({
-        "procedures": [{"name": "product-release", "built_in": true, "version": 1, "retired": false}]
+        "procedures": [{"name": "product-release", "built_in": true, "version": 2, "retired": false}]
     }))),
 )]
 pub async fn handler(app: Data<App>, call: Call<(), NoBody, FreshPage>) -> Answer {

@@ -146,6 +146,7 @@ commands! {
             Command::GrantWaiver { item, waiver, body }, at(format!("/items/{item}/waivers/{waiver}"));
         DenyWaiver { item: ItemNumber, waiver: Uuid, body: body::DenyWaiver } =>
             Command::DenyWaiver { item, waiver, body }, at(format!("/items/{item}/waivers/{waiver}"));
+        EvaluateGate { step: u32 } => Command::EvaluateGate { gate: step }, at(format!("/gates/{step}"));
         AddComment { body: body::AddComment } => Command::Comment(body), made("comment.added", "/comments");
         PlanLowTraffic { body: body::PlanLowTraffic } => Command::PlanLowTraffic(body), at("");
         SetWindow { body: body::SetWindow } => Command::SetWindow(body), at("/window");

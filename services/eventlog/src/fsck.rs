@@ -1,0 +1,169 @@
+//! The whole log against what was signed of it: every header, every data byte, every tile, the root.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::checkpoint::Checkpoint;
+use crate::header::{DataRef, Header, leaf};
+use crate::store::{EventStore, ReadError};
+use crate::tile::{Edge, Files, Of, WIDTH};
+use crate::tree::Hash;
+use crate::{Position, Recorded, StreamId};
+
+/// Events read at once.
+const AT_ONCE: usize = 1_024;
+/// More problems than this are counted, not kept.
+pub const MAX_PROBLEMS: usize = 100;
+
+/// Something that is not as it was recorded or signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    #[error("position {position}: the log goes on at {found}")]
+    Gap { position: u64, found: u64 },
+    #[error("position {position}: the header cannot be read: {cause}")]
+    Header { position: u64, cause: String },
+    #[error("position {position}: the event stands at {found}, its header says {expected}")]
+    Place { position: u64, expected: String, found: String },
+    #[error("position {position}: revision {found} of {stream} follows, where {expected} is next")]
+    Revision { position: u64, stream: StreamId, expected: u64, found: u64 },
+    #[error("position {position}: the data are not those that the header binds")]
+    Data { position: u64 },
+    #[error("position {position}: the event is not the one that is in the tree")]
+    Leaf { position: u64 },
+    #[error("tile {path} is not that of the log")]
+    Tile { path: String },
+    #[error("the first {size} events have the root {found}, and {expected} was signed")]
+    Root { size: u64, expected: Hash, found: Hash },
+    #[error("the log ends after {events} events, and {size} were signed")]
+    Shorter { events: u64, size: u64 },
+}
+
+impl Problem {
+    /// The first event that it is about.
+    pub fn position(&self) -> Option<u64> {
+        match self {
+            Self::Gap { position, .. }
+            | Self::Header { position, .. }
+            | Self::Place { position, .. }
+            | Self::Revision { position, .. }
+            | Self::Data { position }
+            | Self::Leaf { position } => Some(*position),
+            Self::Tile { .. } | Self::Root { .. } => None,
+            Self::Shorter { events, .. } => Some(*events),
+        }
+    }
+}
+
+/// Events one by one, from the first.
+#[derive(Debug, Default)]
+pub struct Check {
+    pub edge: Edge,
+    next: HashMap<StreamId, u64>,
+    problems: Vec<Problem>,
+    /// How many there are, kept or not.
+    pub count: u64,
+}
+
+impl Check {
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    pub fn found(&mut self, problem: Problem) {
+        self.count += 1;
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(problem);
+        }
+    }
+
+    /// The event itself: its header is readable and of its place, and binds its data.
+    pub fn event(&mut self, event: &Recorded) {
+        let position = self.edge.size();
+        if event.position.0 != position {
+            self.found(Problem::Gap { position, found: event.position.0 });
+        }
+        match Header::parse(&event.header) {
+            Ok(header) => self.header(position, event, &header),
+            Err(cause) => self.found(Problem::Header { position, cause: cause.to_string() }),
+        }
+    }
+
+    fn header(&mut self, position: u64, event: &Recorded, header: &Header) {
+        let place = |id: uuid::Uuid, stream: &StreamId, revision| format!("{stream}@{revision} {id}");
+        if (header.id, &header.stream, header.revision) != (event.id, &event.stream, event.revision) {
+            let expected = place(header.id, &header.stream, header.revision);
+            let found = place(event.id, &event.stream, event.revision);
+            self.found(Problem::Place { position, expected, found });
+        }
+        let (stream, found) = (&header.stream, header.revision.0);
+        let expected = self.next.get(stream).copied().unwrap_or(0);
+        if expected != found {
+            self.found(Problem::Revision { position, stream: stream.clone(), expected, found });
+        }
+        self.next.insert(stream.clone(), found.saturating_add(1));
+        if header.data != DataRef::of(&event.data) {
+            self.found(Problem::Data { position });
+        }
+    }
+}
+
+/// The check of a stored log, page by page, so that who runs it can rest in between.
+pub struct Fsck {
+    store: Arc<dyn EventStore>,
+    files: Files,
+    signed: Option<Checkpoint>,
+    check: Check,
+}
+
+impl Fsck {
+    /// Compares with the tiles that are there, and with what was signed, if anything was.
+    pub fn new(store: Arc<dyn EventStore>, files: Files, signed: Option<Checkpoint>) -> Self {
+        Self { store, files, signed, check: Check::default() }
+    }
+
+    /// Reads one page; `false` when there was no more.
+    pub async fn step(&mut self) -> Result<bool, ReadError> {
+        let at = self.check.edge.size();
+        let page = self.store.read_all(at.checked_sub(1).map(Position), AT_ONCE).await?;
+        page.iter().for_each(|event| self.event(event));
+        Ok(!page.is_empty())
+    }
+
+    /// Reads the rest, and tells everything that was found.
+    pub async fn run(mut self) -> Result<Check, ReadError> {
+        while self.step().await? {}
+        Ok(self.finish())
+    }
+
+    pub fn finish(mut self) -> Check {
+        let events = self.check.edge.size();
+        if let Some(signed) = self.signed.filter(|signed| signed.size > events) {
+            self.check.found(Problem::Shorter { events, size: signed.size });
+        }
+        self.check
+    }
+
+    fn event(&mut self, event: &Recorded) {
+        let Self { files, signed, check, .. } = self;
+        check.event(event);
+        let mut wrong = Vec::new();
+        check.edge.push(Hash::of_leaf(&leaf(&event.header)), |tile, hashes| {
+            // A tile that is not there is made again; one that says something else is a finding.
+            let Ok(Some(stored)) = files.read(tile) else { return };
+            let first = tile.index * WIDTH;
+            let differ = (first..).zip(stored.iter().zip(hashes)).filter(|(_, (old, new))| old != new);
+            match tile.of {
+                Of::Level(0) => wrong.extend(differ.map(|(position, _)| Problem::Leaf { position })),
+                Of::Level(_) if stored == hashes => {}
+                Of::Level(_) | Of::Entries => wrong.push(Problem::Tile { path: tile.to_string() }),
+            }
+        });
+        wrong.into_iter().for_each(|problem| check.found(problem));
+        if let Some(signed) = signed.as_ref().filter(|signed| signed.size == check.edge.size()) {
+            let (size, expected, found) = (signed.size, signed.root, check.edge.root());
+            if found != expected {
+                check.found(Problem::Root { size, expected, found });
+            }
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! The one writer of the tree. Each durable event becomes a leaf at its position, leaves fill tiles, and
+//! about once a second the tree so far is signed and put into the store as the newest checkpoint.
+//!
+//! Nothing here is needed to serve commands: an event that is not yet under a checkpoint is durable, and
+//! not yet proved.
+
+mod start;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior};
+use tracing::{error, info, warn};
+
+use crate::checkpoint::Checkpoint;
+use crate::header::leaf;
+use crate::note::{Note, Verifier};
+use crate::proof::Proof;
+use crate::signer::{Refused, Request, Sign};
+use crate::store::{AppendError, EventStore, ReadError};
+use crate::tile::{self, Edge, Files, Of, Tile, TileError, Tiles};
+use crate::tree::{self, Hash, ProofError};
+use crate::{Position, Recorded};
+
+pub use start::StartError;
+
+/// Events taken in before the clock is looked at again.
+const AT_ONCE: usize = 512;
+/// How often a checkpoint that another node was faster with is tried again at once.
+const SWAPS: usize = 4;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// A log that grew is signed this often.
+    pub interval: Duration,
+    /// A log that did not grow is signed again this often, so that its readers see that it is alive.
+    pub idle: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(1), idle: Duration::from_secs(600) }
+    }
+}
+
+/// A checkpoint that is in the store, with what is needed to prove things under it.
+#[derive(Debug)]
+pub struct Published {
+    pub checkpoint: Checkpoint,
+    pub note: Note,
+    /// The note as it is stored and served.
+    pub bytes: Bytes,
+    /// The tiles that are not full at its size.
+    edge: Edge,
+}
+
+/// The tree as it can be read. What it answers is under the newest checkpoint.
+pub struct Tree {
+    store: Arc<dyn EventStore>,
+    files: Files,
+    keys: Vec<Verifier>,
+    published: watch::Sender<Option<Arc<Published>>>,
+    /// Why no newer checkpoint is signed, while that is so.
+    trouble: watch::Sender<Option<String>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// Not under a checkpoint yet, or never.
+    #[error("the newest checkpoint covers {size} events")]
+    Beyond { size: u64 },
+    #[error("tile {0} is missing or damaged")]
+    Tile(Tile),
+    #[error("tile {tile}: {cause}")]
+    Io { tile: Tile, cause: String },
+    #[error("the tiles do not prove it: {0}")]
+    Unproved(#[from] ProofError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl From<TileError<Self>> for TreeError {
+    fn from(error: TileError<Self>) -> Self {
+        match error {
+            TileError::Read(error) => error,
+            TileError::Short(tile) => Self::Tile(tile),
+            TileError::Outside { size, .. } => Self::Beyond { size },
+        }
+    }
+}
+
+impl Tree {
+    /// The newest checkpoint, and those that follow.
+    pub fn published(&self) -> watch::Receiver<Option<Arc<Published>>> {
+        self.published.subscribe()
+    }
+
+    pub fn newest(&self) -> Option<Arc<Published>> {
+        self.published.borrow().clone()
+    }
+
+    /// The keys whose signatures the log's checkpoints have.
+    pub fn keys(&self) -> &[Verifier] {
+        &self.keys
+    }
+
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.borrow().clone()
+    }
+
+    /// The hashes of a tile that the newest checkpoint covers. Blocks for a file.
+    pub fn hashes(&self, tile: Tile) -> Result<Vec<Hash>, TreeError> {
+        let published = self.newest().ok_or(TreeError::Beyond { size: 0 })?;
+        self.tile(&published, tile)
+    }
+
+    fn tile(&self, published: &Published, tile: Tile) -> Result<Vec<Hash>, TreeError> {
+        let size = published.checkpoint.size;
+        let whole = Tile::at(tile.of, tile.index, size).filter(|whole| whole.width >= tile.width);
+        let whole = whole.ok_or(TreeError::Beyond { size })?;
+        let hashes = if whole.is_full() {
+            let read = self.files.read(whole);
+            read.map_err(|cause| TreeError::Io { tile, cause: cause.to_string() })?
+        } else {
+            published.edge.partial().find(|(at, _)| *at == whole).map(|(_, hashes)| hashes.to_vec())
+        };
+        let mut hashes = hashes.ok_or(TreeError::Tile(whole))?;
+        hashes.truncate(usize::from(tile.width));
+        Ok(hashes)
+    }
+
+    /// The bytes of a bundle of entries that the newest checkpoint covers.
+    pub async fn entries(&self, tile: Tile) -> Result<Vec<u8>, TreeError> {
+        let size = self.newest().map_or(0, |published| published.checkpoint.size);
+        let inside = Tile::at(Of::Entries, tile.index, size).is_some_and(|whole| whole.width >= tile.width);
+        if !inside {
+            return Err(TreeError::Beyond { size });
+        }
+        let after = (tile.index * tile::WIDTH).checked_sub(1).map(Position);
+        let events = self.store.read_all(after, usize::from(tile.width)).await?;
+        let mut bundle = Vec::new();
+        let fits = events.iter().all(|event| tile::push_entry(&mut bundle, &leaf(&event.header)));
+        let complete = fits && events.len() == usize::from(tile.width);
+        if complete { Ok(bundle) } else { Err(TreeError::Tile(tile)) }
+    }
+
+    /// That the event at this position is under the newest checkpoint. Blocks for files.
+    pub fn prove(&self, position: Position) -> Result<Proof, TreeError> {
+        let published = self.newest().ok_or(TreeError::Beyond { size: 0 })?;
+        let (index, Checkpoint { size, root, .. }) = (position.0, &published.checkpoint);
+        let first = Tile::at(Of::Level(0), index / tile::WIDTH, *size);
+        let first = first.filter(|_| index < *size).ok_or(TreeError::Beyond { size: *size })?;
+        let leaves = self.tile(&published, first)?;
+        let at = usize::try_from(index % tile::WIDTH).unwrap_or(usize::MAX);
+        let leaf = leaves.get(at).ok_or(TreeError::Tile(first))?;
+        let tiles = Tiles { size: *size, read: |tile| self.tile(&published, tile) };
+        let hashes = tree::inclusion(&tiles, index, *size)?;
+        // Tiles are files, which somebody may have changed: a proof that proves nothing is not given away.
+        tree::verify_inclusion(leaf, index, *size, &hashes, root)?;
+        Ok(Proof {
+            extra: None,
+            index,
+            hashes,
+            checkpoint: published.checkpoint.clone(),
+            note: published.note.clone(),
+        })
+    }
+
+    /// That the first `new` events begin with the first `old`, both under the newest checkpoint; with the
+    /// root of each. Blocks for files.
+    pub fn consistency(&self, old: u64, new: u64) -> Result<Consistency, TreeError> {
+        let published = self.newest().ok_or(TreeError::Beyond { size: 0 })?;
+        let size = published.checkpoint.size;
+        if old > new || new > size {
+            return Err(TreeError::Beyond { size });
+        }
+        let at = |size| Tiles { size, read: |tile| self.tile(&published, tile) };
+        let (old_root, new_root) = (tree::root(&at(old), old)?, tree::root(&at(new), new)?);
+        let hashes = tree::consistency(&at(new), old, new)?;
+        tree::verify_consistency(old, new, &hashes, &old_root, &new_root)?;
+        Ok(Consistency { old_root, new_root, hashes })
+    }
+}
+
+/// A proof that one tree is the beginning of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consistency {
+    pub old_root: Hash,
+    pub new_root: Hash,
+    pub hashes: Vec<Hash>,
+}
+
+pub struct Sequencer {
+    tree: Arc<Tree>,
+    signer: Arc<dyn Sign>,
+    origin: String,
+    options: Options,
+    /// The tree of every event taken in, which is ahead of what is published.
+    edge: Edge,
+}
+
+/// The log can no longer be sequenced; whoever serves it has to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum SequencerError {
+    #[error("the log went from {expected} to {found} events")]
+    Gap { expected: u64, found: u64 },
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("the tree of the store has another root than this node's at {size} events")]
+    Split { size: u64 },
+}
+
+impl Sequencer {
+    /// Checks that the log still is what its newest checkpoint says, and goes on behind it. `origin` names
+    /// the log in its checkpoints; tiles are kept in `dir`.
+    pub async fn open(
+        store: Arc<dyn EventStore>,
+        dir: &Path,
+        signer: Arc<dyn Sign>,
+        origin: &str,
+        options: Options,
+    ) -> Result<Self, StartError> {
+        start::open(store, dir, signer, origin, options).await
+    }
+
+    pub fn tree(&self) -> Arc<Tree> {
+        Arc::clone(&self.tree)
+    }
+
+    /// Runs until `stop` resolves, then signs what is there. Ends early only when the log is broken.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), SequencerError> {
+        let after = self.edge.size().checked_sub(1).map(Position);
+        let mut events = self.tree.store.subscribe(after).ready_chunks(AT_ONCE);
+        let mut tick = tokio::time::interval(self.options.interval);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut signed = Instant::now();
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                _ = tick.tick() => {
+                    let grew = self.edge.size() > self.published_size();
+                    if (grew || signed.elapsed() >= self.options.idle) && self.publish().await? {
+                        signed = Instant::now();
+                    }
+                }
+                page = events.next() => {
+                    // The store was closed; there is nothing more to sign.
+                    let Some(page) = page else { return Ok(()) };
+                    for event in page {
+                        self.take_in(&event?)?;
+                    }
+                }
+            }
+        }
+        drop(events);
+        self.catch_up().await?;
+        if self.edge.size() > self.published_size() {
+            self.publish().await?;
+        }
+        Ok(())
+    }
+
+    fn published_size(&self) -> u64 {
+        self.tree.newest().map_or(0, |published| published.checkpoint.size)
+    }
+
+    /// Takes in what is stored and not yet taken in.
+    async fn catch_up(&mut self) -> Result<(), SequencerError> {
+        loop {
+            let after = self.edge.size().checked_sub(1).map(Position);
+            let page = self.tree.store.read_all(after, AT_ONCE).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            for event in &page {
+                self.take_in(event)?;
+            }
+        }
+    }
+
+    fn take_in(&mut self, event: &Recorded) -> Result<(), SequencerError> {
+        let (expected, found) = (self.edge.size(), event.position.0);
+        if expected != found {
+            return Err(SequencerError::Gap { expected, found });
+        }
+        push(&mut self.edge, &self.tree.files, event);
+        Ok(())
+    }
+
+    /// Signs what was taken in and puts it into the store; `false` when that has to wait.
+    async fn publish(&mut self) -> Result<bool, SequencerError> {
+        for _ in 0..SWAPS {
+            match self.try_publish().await? {
+                Tried::Published => {
+                    self.tree.trouble.send_if_modified(|trouble| trouble.take().is_some());
+                    return Ok(true);
+                }
+                Tried::Again => {}
+                Tried::Trouble(reason) => {
+                    let new = self.tree.trouble.send_if_modified(|trouble| {
+                        let new = trouble.as_ref() != Some(&reason);
+                        *trouble = Some(reason.clone());
+                        new
+                    });
+                    if new {
+                        error!(reason, "no checkpoint is signed");
+                    }
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    async fn try_publish(&mut self) -> Result<Tried, SequencerError> {
+        let trouble = |cause: &dyn std::fmt::Display| Ok(Tried::Trouble(cause.to_string()));
+        let checkpoint = match Checkpoint::new(&self.origin, self.edge.size(), self.edge.root()) {
+            Ok(checkpoint) => checkpoint,
+            Err(cause) => return trouble(&cause),
+        };
+        let old = match self.signer.signed().await {
+            Ok(old) => old,
+            Err(cause) => return trouble(&cause),
+        };
+        if old > checkpoint.size {
+            // Another node is ahead: what it signed is in this log too, soon.
+            return trouble(&Refused::Smaller { signed: old, asked: checkpoint.size });
+        }
+        let proof = match self.proof_from(old) {
+            Ok(proof) => proof,
+            Err(cause) => return trouble(&cause),
+        };
+        let request = Request { checkpoint: checkpoint.clone(), old, proof };
+        let signatures = match self.signer.sign(request).await {
+            Ok(signatures) => signatures,
+            // Another node was faster.
+            Err(Refused::Behind { .. }) => return Ok(Tried::Again),
+            Err(cause) => return trouble(&cause),
+        };
+        let note = checkpoint.to_note().and_then(|mut note| {
+            signatures.into_iter().try_for_each(|signature| note.add(signature))?;
+            Ok(note)
+        });
+        let note = match note {
+            Ok(note) => note,
+            Err(cause) => return trouble(&cause),
+        };
+        let bytes = Bytes::from(note.to_string());
+        let before = self.tree.newest().map(|published| published.bytes.clone());
+        match self.tree.store.swap_checkpoint(before, bytes.clone()).await {
+            Ok(true) => {
+                let published = Published { checkpoint, note, bytes, edge: self.edge.clone() };
+                self.tree.published.send_replace(Some(Arc::new(published)));
+                Ok(Tried::Published)
+            }
+            Ok(false) => self.adopt().await,
+            Err(cause @ (AppendError::Closed | AppendError::Busy | AppendError::Unknown(_))) => {
+                // What is stored is read before it is tried again.
+                self.adopt().await?;
+                trouble(&cause)
+            }
+            Err(cause) => trouble(&cause),
+        }
+    }
+
+    /// That the tree taken in begins with what was signed.
+    fn proof_from(&self, old: u64) -> Result<Vec<Hash>, TreeError> {
+        let size = self.edge.size();
+        let read = |tile: Tile| -> Result<Vec<Hash>, TreeError> {
+            let hashes = if tile.is_full() {
+                let read = self.tree.files.read(tile);
+                read.map_err(|cause| TreeError::Io { tile, cause: cause.to_string() })?
+            } else {
+                self.edge.partial().find(|(at, _)| *at == tile).map(|(_, hashes)| hashes.to_vec())
+            };
+            hashes.ok_or(TreeError::Tile(tile))
+        };
+        Ok(tree::consistency(&Tiles { size, read }, old, size)?)
+    }
+
+    /// Another node put a checkpoint into the store: it is ours too, once this node has come as far.
+    async fn adopt(&mut self) -> Result<Tried, SequencerError> {
+        let Some(stored) = self.tree.store.checkpoint().await? else { return Ok(Tried::Again) };
+        let (checkpoint, note) = match start::verified(&stored, &self.origin, self.tree.keys()) {
+            Ok(verified) => verified,
+            Err(cause) => return Ok(Tried::Trouble(cause.to_string())),
+        };
+        self.catch_up().await?;
+        let Some(edge) = start::edge_at(&self.tree.files, &self.edge, checkpoint.size) else {
+            return Ok(Tried::Trouble(format!("tiles of {} events are missing", checkpoint.size)));
+        };
+        if edge.root() != checkpoint.root {
+            return Err(SequencerError::Split { size: checkpoint.size });
+        }
+        let published = Published { checkpoint, note, bytes: stored, edge };
+        self.tree.published.send_replace(Some(Arc::new(published)));
+        Ok(Tried::Again)
+    }
+}
+
+enum Tried {
+    Published,
+    /// Something moved meanwhile.
+    Again,
+    /// It has to wait, for this reason.
+    Trouble(String),
+}
+
+/// Adds an event to the tree. A tile that cannot be written now is made again by the next start; until
+/// then what needs it cannot be proved.
+fn push(edge: &mut Edge, files: &Files, event: &Recorded) {
+    edge.push(Hash::of_leaf(&leaf(&event.header)), |tile, hashes| {
+        if let Err(cause) = files.write(tile, hashes) {
+            warn!(%tile, %cause, "a tile was not written");
+        }
+    });
+    if edge.size().is_multiple_of(1_000_000) {
+        info!(events = edge.size(), "sequenced");
+    }
+}

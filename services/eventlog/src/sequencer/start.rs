@@ -1,0 +1,217 @@
+//! What has to be so before a log is served: it still holds what its newest checkpoint says, and what its
+//! signer signed.
+
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::{AT_ONCE, Options, Published, Sequencer, Tree};
+use crate::Position;
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::header::leaf;
+use crate::note::{Note, NoteError, Verifier};
+use crate::signer::{Refused, Sign};
+use crate::store::{EventStore, ReadError};
+use crate::tile::{Edge, Files, Of, Tile, WIDTH};
+use crate::tree::{self, Hash};
+
+/// The log and what was signed of it disagree, or could not be compared. Nothing may be written.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the checkpoint in the store is damaged: {0}")]
+    Checkpoint(#[from] CheckpointError),
+    #[error("the checkpoint in the store is not the log's: {0}")]
+    Forged(#[from] NoteError),
+    #[error("the checkpoint in the store is of {found}, this log is {expected}")]
+    Origin { expected: String, found: String },
+    #[error(
+        "the log holds {events} events, and {size} are under its newest checkpoint: its end was cut off, or \
+         an older copy was put in its place"
+    )]
+    Shorter { events: u64, size: u64 },
+    #[error(
+        "the log holds {events} events, and its signer signed {signed}: its end was cut off, or an older copy \
+         was put in its place"
+    )]
+    BehindSigner { events: u64, signed: u64 },
+    #[error(
+        "the first {size} events have the root {found}, and {expected} was signed: an event was changed{}",
+        at(*.index)
+    )]
+    Changed { size: u64, expected: Hash, found: Hash, index: Option<u64> },
+    #[error("{}: {cause}", .path.display())]
+    Tiles { path: PathBuf, cause: std::io::Error },
+    #[error("the signer: {0}")]
+    Signer(#[from] Refused),
+    #[error("the log could not be read: {0}")]
+    Read(#[from] ReadError),
+}
+
+fn at(index: Option<u64>) -> String {
+    index.map_or_else(String::new, |index| format!(", the first at position {index}"))
+}
+
+impl StartError {
+    /// The log was changed, cut or replaced, rather than that it could not be read.
+    pub fn is_tampered(&self) -> bool {
+        match self {
+            Self::Checkpoint(_)
+            | Self::Forged(_)
+            | Self::Origin { .. }
+            | Self::Shorter { .. }
+            | Self::BehindSigner { .. }
+            | Self::Changed { .. } => true,
+            Self::Tiles { .. } | Self::Signer(_) | Self::Read(_) => false,
+        }
+    }
+}
+
+pub(super) async fn open(
+    store: Arc<dyn EventStore>,
+    dir: &Path,
+    signer: Arc<dyn Sign>,
+    origin: &str,
+    options: Options,
+) -> Result<Sequencer, StartError> {
+    let files = Files::open(dir).map_err(|cause| StartError::Tiles { path: dir.to_owned(), cause })?;
+    let keys = signer.keys().to_vec();
+    let events = store.head().map_or(0, |Position(last)| last + 1);
+    let signed = signer.signed().await?;
+    if events < signed {
+        return Err(StartError::BehindSigner { events, signed });
+    }
+    let mut published = None;
+    let mut edge = Edge::default();
+    if let Some(bytes) = store.checkpoint().await? {
+        let (checkpoint, note) = verified(&bytes, origin, &keys)?;
+        if events < checkpoint.size {
+            return Err(StartError::Shorter { events, size: checkpoint.size });
+        }
+        edge = checked_edge(store.as_ref(), &files, &checkpoint).await?;
+        published = Some(Arc::new(Published { checkpoint, note, bytes, edge: edge.clone() }));
+    }
+    info!(events, under_checkpoint = edge.size(), "the tree follows the log");
+    let tree = Tree {
+        store,
+        files,
+        keys,
+        published: watch::Sender::new(published),
+        trouble: watch::Sender::new(None),
+    };
+    Ok(Sequencer { tree: Arc::new(tree), signer, origin: origin.to_owned(), options, edge })
+}
+
+/// A stored checkpoint, if the log's own key signed it.
+pub(super) fn verified(
+    bytes: &Bytes,
+    origin: &str,
+    keys: &[Verifier],
+) -> Result<(Checkpoint, Note), StartError> {
+    let (checkpoint, note) = Checkpoint::of(bytes)?;
+    note.verify(keys)?;
+    if checkpoint.origin != origin {
+        let expected = origin.to_owned();
+        return Err(StartError::Origin { expected, found: checkpoint.origin });
+    }
+    Ok((checkpoint, note))
+}
+
+/// The right edge at the checkpoint: from the tiles when they lead to its root, else from the log itself.
+async fn checked_edge(
+    store: &dyn EventStore,
+    files: &Files,
+    checkpoint: &Checkpoint,
+) -> Result<Edge, StartError> {
+    let (size, expected) = (checkpoint.size, checkpoint.root);
+    // The leaves behind the last full tile are read from the log, the rest from tiles.
+    let first = size - size % WIDTH;
+    let events = store.read_all(first.checked_sub(1).map(Position), events_in(size - first)).await?;
+    let leaves = events.iter().map(|event| Hash::of_leaf(&leaf(&event.header))).collect();
+    if let Some(edge) = edge_of(files, size, leaves).filter(|edge| edge.root() == expected) {
+        return Ok(edge);
+    }
+    warn!(events = size, "the tiles do not lead to the checkpoint; they are made again from the log");
+    rebuild(store, files, size, expected).await
+}
+
+fn events_in(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// The edge of the first `size` of the events that `ahead` is the edge of.
+pub(super) fn edge_at(files: &Files, ahead: &Edge, size: u64) -> Option<Edge> {
+    let mut leaves = match Tile::at(Of::Level(0), size / WIDTH, ahead.size()) {
+        Some(tile) if tile.is_full() => files.read(tile).ok()??,
+        Some(tile) => ahead.partial().find(|(at, _)| *at == tile)?.1.to_vec(),
+        None => Vec::new(),
+    };
+    leaves.truncate(events_in(size % WIDTH));
+    edge_of(files, size, leaves)
+}
+
+/// The edge of a tree of `size` leaves whose last ones are these; `None` when tiles are missing.
+fn edge_of(files: &Files, size: u64, leaves: Vec<Hash>) -> Option<Edge> {
+    let mut leaves = Some(leaves);
+    let edge: Result<Edge, Infallible> = Edge::load(size, |tile| {
+        Ok(match tile.of {
+            Of::Level(0) => leaves.take().unwrap_or_default(),
+            // Each hash stands for a full tile of the level below.
+            Of::Level(level) => (0..u64::from(tile.width))
+                .map_while(|at| {
+                    let below = Tile { of: Of::Level(level - 1), index: tile.index * WIDTH + at, width: 256 };
+                    Some(tree::root_of(files.read(below).ok()??))
+                })
+                .collect(),
+            Of::Entries => Vec::new(),
+        })
+    });
+    let Ok(edge) = edge;
+    edge.is_whole().then_some(edge)
+}
+
+/// Reads the whole log. When its root is not the one that was signed, the tiles that are left say which
+/// event was changed first.
+async fn rebuild(
+    store: &dyn EventStore,
+    files: &Files,
+    size: u64,
+    expected: Hash,
+) -> Result<Edge, StartError> {
+    let mut edge = Edge::default();
+    let mut changed = None;
+    let mut new_tiles = Vec::new();
+    while edge.size() < size {
+        let after = edge.size().checked_sub(1).map(Position);
+        let page = store.read_all(after, events_in(size - edge.size()).min(AT_ONCE)).await?;
+        if page.is_empty() {
+            return Err(StartError::Shorter { events: edge.size(), size });
+        }
+        for event in &page {
+            edge.push(Hash::of_leaf(&leaf(&event.header)), |tile, hashes| {
+                let old = files.read(tile).ok().flatten();
+                if old.as_deref() == Some(hashes) {
+                    return;
+                }
+                if let (Of::Level(0), Some(old), None) = (tile.of, old, changed) {
+                    let at = old.iter().zip(hashes).take_while(|(old, new)| old == new).count();
+                    changed = Some(tile.index * WIDTH + at as u64);
+                }
+                new_tiles.push((tile, hashes.to_vec()));
+            });
+        }
+    }
+    let found = edge.root();
+    if found != expected {
+        return Err(StartError::Changed { size, expected, found, index: changed });
+    }
+    // Only tiles that belong to what was signed take the place of those that were there.
+    for (tile, hashes) in new_tiles {
+        let written = files.write(tile, &hashes);
+        written.map_err(|cause| StartError::Tiles { path: PathBuf::from(tile.to_string()), cause })?;
+    }
+    Ok(edge)
+}

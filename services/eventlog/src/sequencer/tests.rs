@@ -1,0 +1,407 @@
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::fsck::{Check, Fsck, Problem};
+use crate::header::{Actor, DataRef, Header};
+use crate::note::{Algorithm, Signer};
+use crate::signer::{Clock, LocalSigner};
+use crate::store::memory::Memory;
+use crate::{ExpectedRevision, NewEvent, Revision, StreamId};
+
+const ORIGIN: &str = "log.example/shiplog";
+
+/// A log, its tiles and its signer, which outlive the sequencers that work on them.
+struct World {
+    store: Memory,
+    dir: TempDir,
+    seconds: Arc<AtomicI64>,
+}
+
+struct Running {
+    tree: Arc<Tree>,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<Result<(), SequencerError>>,
+}
+
+impl World {
+    fn new() -> Self {
+        let seconds = Arc::new(AtomicI64::new(1_780_000_000));
+        Self { store: Memory::new(), dir: tempfile::tempdir().unwrap(), seconds }
+    }
+
+    fn signer(&self) -> LocalSigner {
+        let seconds = Arc::clone(&self.seconds);
+        let clock: Clock = Arc::new(move || Timestamp::from_second(seconds.load(Ordering::Relaxed)).unwrap());
+        LocalSigner::open(&self.dir.path().join("signer"), ORIGIN, clock).unwrap()
+    }
+
+    async fn open(&self, signer: &LocalSigner) -> Result<Sequencer, StartError> {
+        let tiles = self.dir.path().join("tlog");
+        let options = Options { interval: Duration::from_millis(5), idle: Duration::from_secs(600) };
+        let (store, signer) = (Arc::new(self.store.clone()), Arc::new(signer.clone()));
+        Sequencer::open(store, &tiles, signer, ORIGIN, options).await
+    }
+
+    async fn start(&self, signer: &LocalSigner) -> Running {
+        let sequencer = self.open(signer).await.unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let tree = sequencer.tree();
+        let ended = tokio::spawn(sequencer.run(async {
+            let _ = stopped.await;
+        }));
+        Running { tree, stop, ended }
+    }
+
+    /// What a whole reading finds against the checkpoint in the store.
+    async fn fsck(&self) -> Check {
+        let signed = self.store.checkpoint().await.unwrap().map(|bytes| Checkpoint::of(&bytes).unwrap().0);
+        Fsck::new(Arc::new(self.store.clone()), self.files(), signed).run().await.unwrap()
+    }
+
+    fn files(&self) -> Files {
+        Files::open(&self.dir.path().join("tlog")).unwrap()
+    }
+
+    async fn append(&self, name: &str, count: u64) {
+        append(&self.store, name, count).await;
+    }
+}
+
+impl Running {
+    async fn published(&self, size: u64) -> Arc<Published> {
+        let mut published = self.tree.published();
+        let grown = |published: &Option<Arc<Published>>| {
+            published.as_ref().is_some_and(|published| published.checkpoint.size >= size)
+        };
+        let grown = published.wait_for(grown).await.unwrap().clone();
+        grown.unwrap()
+    }
+
+    async fn stop(self) -> Result<(), SequencerError> {
+        let _ = self.stop.send(());
+        self.ended.await.unwrap()
+    }
+}
+
+fn event(stream: &StreamId, revision: u64) -> NewEvent {
+    let data = Bytes::from(format!("{{\"revision\":{revision}}}"));
+    let header = Header {
+        id: uuid::Uuid::from_u128(u128::from(revision) + 1),
+        stream: stream.clone(),
+        revision: Revision(revision),
+        event_type: "comment.added".to_owned(),
+        schema: 1,
+        recorded_at: Timestamp::UNIX_EPOCH,
+        occurred_at: Timestamp::UNIX_EPOCH,
+        actor: Actor { id: "issuer#a".to_owned(), kind: "person".to_owned(), roles: vec![], via: None },
+        auth: None,
+        request: crate::header::Request {
+            operation: "addComment".to_owned(),
+            idempotency_key: None,
+            fingerprint: String::new(),
+            index: 0,
+            count: 1,
+            entry: None,
+        },
+        causation: None,
+        correlation: None,
+        trace: None,
+        data: DataRef::of(&data),
+    };
+    NewEvent { id: header.id, header: header.to_bytes(), data }
+}
+
+async fn append(store: &dyn EventStore, name: &str, count: u64) {
+    let stream = StreamId::new(name).unwrap();
+    let mut revision = store.read_stream(&stream, Revision(0), 4_096).await.unwrap().len() as u64;
+    let end = revision + count;
+    while revision < end {
+        let batch: Vec<_> = (revision..end.min(revision + 200)).map(|at| event(&stream, at)).collect();
+        let expected = ExpectedRevision::of(revision.checked_sub(1).map(Revision));
+        revision += batch.len() as u64;
+        store.append(&stream, expected, batch).await.unwrap();
+    }
+}
+
+/// The same log with one thing done to its events, as somebody could who holds the disk.
+async fn rewritten(world: &World, change: impl Fn(&mut Vec<Recorded>)) -> Memory {
+    let mut events = world.store.read_all(None, 4_096).await.unwrap();
+    change(&mut events);
+    let other = Memory::new();
+    let mut lengths = std::collections::HashMap::<StreamId, u64>::new();
+    for event in events {
+        let length = lengths.entry(event.stream.clone()).or_default();
+        let expected = ExpectedRevision::of(length.checked_sub(1).map(Revision));
+        *length += 1;
+        let new = NewEvent { id: event.id, header: event.header, data: event.data };
+        other.append(&event.stream, expected, vec![new]).await.unwrap();
+    }
+    let checkpoint = world.store.checkpoint().await.unwrap().unwrap();
+    other.swap_checkpoint(None, checkpoint).await.unwrap();
+    other
+}
+
+#[tokio::test]
+async fn given_events_then_each_is_proved_under_a_checkpoint_that_the_log_signed() {
+    let world = World::new();
+    world.append("release-default.checkout-2.4.0", 700).await;
+    let signer = world.signer();
+    let running = world.start(&signer).await;
+    let published = running.published(700).await;
+    assert_eq!((published.checkpoint.size, published.checkpoint.origin.as_str()), (700, ORIGIN));
+    assert_eq!(published.note.verify(signer.keys()).unwrap().len(), 2);
+    assert_eq!(world.store.checkpoint().await, Ok(Some(published.bytes.clone())));
+    let events = world.store.read_all(None, 4_096).await.unwrap();
+    for event in &events {
+        let proof = running.tree.prove(event.position).unwrap();
+        assert_eq!(proof.includes(&leaf(&event.header)), Ok(()));
+        assert_eq!(Proof::parse(proof.to_string().as_bytes()), Ok(proof));
+    }
+    assert!(matches!(running.tree.prove(Position(700)), Err(TreeError::Beyond { size: 700 })));
+    world.append("release-default.checkout-2.4.0", 1).await;
+    let grown = running.published(701).await;
+    let Consistency { old_root, new_root, hashes } = running.tree.consistency(700, 701).unwrap();
+    assert_eq!((old_root, new_root), (published.checkpoint.root, grown.checkpoint.root));
+    tree::verify_consistency(700, 701, &hashes, &old_root, &new_root).unwrap();
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn given_a_checkpoint_then_its_tiles_and_entries_are_served_and_hash_to_it() {
+    let world = World::new();
+    world.append("product-default.checkout", 600).await;
+    let signer = world.signer();
+    let running = world.start(&signer).await;
+    running.published(600).await;
+    for path in ["0/000", "0/001", "0/002.p/88", "0/002.p/1", "1/000.p/2"] {
+        let tile: Tile = path.parse().unwrap();
+        assert_eq!(running.tree.hashes(tile).unwrap().len(), usize::from(tile.width), "{path}");
+    }
+    for path in ["0/002", "0/002.p/89", "0/003.p/1", "1/000.p/3", "2/000.p/1", "entries/002.p/89"] {
+        let tile: Tile = path.parse().unwrap();
+        let beyond = match tile.of {
+            Of::Level(_) => running.tree.hashes(tile).map(|_| ()),
+            Of::Entries => running.tree.entries(tile).await.map(|_| ()),
+        };
+        assert!(matches!(beyond, Err(TreeError::Beyond { size: 600 })), "{path}");
+    }
+    for (entries, hashes) in [("entries/000", "0/000"), ("entries/002.p/88", "0/002.p/88")] {
+        let (entries, hashes): (Tile, Tile) = (entries.parse().unwrap(), hashes.parse().unwrap());
+        let bundle = running.tree.entries(entries).await.unwrap();
+        let leaves: Vec<_> =
+            tile::entries(&bundle, entries.width).unwrap().into_iter().map(Hash::of_leaf).collect();
+        assert_eq!(leaves, running.tree.hashes(hashes).unwrap());
+    }
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn given_a_stop_then_everything_recorded_is_signed_and_the_next_start_goes_on() {
+    let world = World::new();
+    let signer = world.signer();
+    let running = world.start(&signer).await;
+    world.append("product-default.checkout", 300).await;
+    running.stop().await.unwrap();
+    let running = world.start(&signer).await;
+    assert_eq!(running.tree.newest().unwrap().checkpoint.size, 300);
+    world.append("product-default.checkout", 300).await;
+    running.published(600).await;
+    running.tree.consistency(300, 600).unwrap();
+    running.stop().await.unwrap();
+    let check = world.fsck().await;
+    assert_eq!((check.edge.size(), check.count), (600, 0));
+}
+
+#[tokio::test]
+async fn given_lost_or_damaged_tiles_then_the_next_start_makes_them_again() {
+    let world = World::new();
+    world.append("product-default.checkout", 600).await;
+    let signer = world.signer();
+    let running = world.start(&signer).await;
+    running.published(600).await;
+    running.stop().await.unwrap();
+    let tile: Tile = "0/000".parse().unwrap();
+    let right = world.files().read(tile).unwrap().unwrap();
+    let mut wrong = right.clone();
+    wrong[3] = Hash::of_nothing();
+    for damage in [Some(wrong), None] {
+        match damage {
+            Some(hashes) => world.files().write(tile, &hashes).unwrap(),
+            None => std::fs::remove_dir_all(world.dir.path().join("tlog")).unwrap(),
+        }
+        let running = world.start(&signer).await;
+        assert_eq!(world.files().read(tile).unwrap().unwrap(), right);
+        running.tree.prove(Position(3)).unwrap();
+        running.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn given_a_tile_changed_while_it_is_served_then_no_wrong_proof_is_given_away() {
+    let world = World::new();
+    world.append("product-default.checkout", 600).await;
+    let signer = world.signer();
+    let running = world.start(&signer).await;
+    running.published(600).await;
+    let tile: Tile = "0/000".parse().unwrap();
+    let mut hashes = world.files().read(tile).unwrap().unwrap();
+    hashes[3] = Hash::of_nothing();
+    world.files().write(tile, &hashes).unwrap();
+    assert!(matches!(running.tree.prove(Position(3)), Err(TreeError::Unproved(ProofError::Root))));
+    let check = world.fsck().await;
+    assert_eq!(check.problems(), [Problem::Leaf { position: 3 }]);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn given_a_log_that_was_changed_then_it_is_not_opened_and_the_event_is_named() {
+    let world = World::new();
+    world.append("product-default.checkout", 600).await;
+    let signer = world.signer();
+    let running = world.start(&signer).await;
+    running.published(600).await;
+    running.stop().await.unwrap();
+    let changed = |events: &mut Vec<Recorded>| {
+        let other = events[300].header.to_vec();
+        let other = String::from_utf8(other).unwrap().replace("issuer#a", "issuer#b");
+        events[300].header = Bytes::from(other);
+    };
+    let store = rewritten(&world, changed).await;
+    let other = World { store, dir: world.dir, seconds: world.seconds };
+    // The edge alone still fits: it is the whole reading that finds it.
+    let check = other.fsck().await;
+    assert_eq!(check.problems()[0], Problem::Leaf { position: 300 });
+    assert!(matches!(check.problems().last(), Some(Problem::Root { size: 600, .. })));
+    std::fs::remove_file(other.dir.path().join("tlog/0/001")).unwrap();
+    let refused = other.open(&signer).await.map(|_| ()).unwrap_err();
+    assert!(refused.is_tampered(), "{refused}");
+    assert!(matches!(refused, StartError::Changed { size: 600, .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn given_a_log_that_was_cut_or_restored_then_it_is_not_opened() {
+    let world = World::new();
+    world.append("product-default.checkout", 300).await;
+    let signer = world.signer();
+    let running = world.start(&signer).await;
+    let early = running.published(300).await.bytes.clone();
+    world.append("product-default.checkout", 300).await;
+    running.published(600).await;
+    running.stop().await.unwrap();
+    let cut = rewritten(&world, |events| events.truncate(599)).await;
+    let other = World { store: cut, dir: world.dir, seconds: Arc::clone(&world.seconds) };
+    let refused = other.open(&signer).await.map(|_| ()).unwrap_err();
+    assert!(matches!(refused, StartError::BehindSigner { events: 599, signed: 600 }), "{refused}");
+    // The whole of an older copy, with the checkpoint it had, does not fit what the signer knows either.
+    let restored =
+        rewritten(&World { store: world.store.clone(), ..other }, |events| events.truncate(300)).await;
+    let newest = restored.checkpoint().await.unwrap();
+    restored.swap_checkpoint(newest, early).await.unwrap();
+    let other = World { store: restored, dir: tempfile::tempdir().unwrap(), seconds: world.seconds };
+    let refused = other.open(&signer).await.map(|_| ()).unwrap_err();
+    assert!(matches!(refused, StartError::BehindSigner { events: 300, signed: 600 }), "{refused}");
+    // Without the signer's memory the checkpoint alone shows a cut.
+    let forgetful = World::new();
+    forgetful.append("product-default.checkout", 10).await;
+    let fresh = forgetful.signer();
+    let running = forgetful.start(&fresh).await;
+    running.published(10).await;
+    running.stop().await.unwrap();
+    let cut = rewritten(&forgetful, |events| events.truncate(9)).await;
+    let cut = World { store: cut, ..forgetful };
+    let verdict = cut.fsck().await;
+    assert_eq!(verdict.problems(), [Problem::Shorter { events: 9, size: 10 }]);
+}
+
+#[tokio::test]
+async fn given_a_checkpoint_of_another_key_or_log_then_it_is_not_opened() {
+    let world = World::new();
+    world.append("product-default.checkout", 3).await;
+    let signer = world.signer();
+    let stranger = Signer::from_seed(ORIGIN, Algorithm::Ed25519, [9; 32]).unwrap();
+    let checkpoint = Checkpoint::new(ORIGIN, 0, Hash::of_nothing()).unwrap();
+    let mut note = checkpoint.to_note().unwrap();
+    note.add(stranger.sign(note.text(), 0)).unwrap();
+    world.store.swap_checkpoint(None, Bytes::from(note.to_string())).await.unwrap();
+    let refused = world.open(&signer).await.map(|_| ()).unwrap_err();
+    assert!(matches!(refused, StartError::Forged(_)) && refused.is_tampered(), "{refused}");
+}
+
+#[tokio::test]
+async fn given_a_signer_then_it_signs_nothing_that_does_not_follow_from_what_it_signed() {
+    let world = World::new();
+    let signer = world.signer();
+    let leaves: Vec<_> = (0_u8..10).map(|n| Hash::of_leaf(&[n])).collect();
+    let root = |size: usize| tree::root_of(leaves[..size].iter().copied());
+    let ask = |size: u64, root, old, proof: &[Hash]| {
+        let checkpoint = Checkpoint::new(ORIGIN, size, root).unwrap();
+        signer.sign(Request { checkpoint, old, proof: proof.to_vec() })
+    };
+    assert_eq!(ask(4, root(4), 0, &[]).await.map(|signatures| signatures.len()), Ok(2));
+    assert_eq!(ask(3, root(3), 4, &[]).await, Err(Refused::Smaller { signed: 4, asked: 3 }));
+    assert_eq!(ask(4, root(3), 4, &[]).await, Err(Refused::Fork { size: 4 }));
+    assert_eq!(ask(8, root(8), 0, &[]).await, Err(Refused::Behind { signed: 4 }));
+    let four_more = tree::root_of(leaves[4..8].iter().copied());
+    let wrong = ask(8, root(9), 4, &[four_more]).await;
+    assert_eq!(wrong, Err(Refused::Inconsistent { signed: 4, cause: ProofError::Root }));
+    let other = Checkpoint::new("log.example/other", 8, root(8)).unwrap();
+    let other = signer.sign(Request { checkpoint: other, old: 4, proof: vec![four_more] }).await;
+    assert!(matches!(other, Err(Refused::Origin { .. })), "{other:?}");
+    world.seconds.fetch_sub(1, Ordering::Relaxed);
+    assert!(matches!(ask(8, root(8), 4, &[four_more]).await, Err(Refused::Clock { .. })));
+    world.seconds.fetch_add(1, Ordering::Relaxed);
+    assert!(ask(8, root(8), 4, &[four_more]).await.is_ok());
+    assert_eq!(signer.signed().await, Ok(8));
+}
+
+#[tokio::test]
+async fn given_a_signer_opened_again_then_it_still_knows_what_it_signed() {
+    let world = World::new();
+    let signer = world.signer();
+    let keys = signer.keys().to_vec();
+    let checkpoint = Checkpoint::new(ORIGIN, 1, Hash::of_leaf(b"one")).unwrap();
+    signer.sign(Request { checkpoint: checkpoint.clone(), old: 0, proof: vec![] }).await.unwrap();
+    let dir = world.dir.path().join("signer");
+    let clock: Clock = Arc::new(|| Timestamp::UNIX_EPOCH);
+    let second = LocalSigner::open(&dir, ORIGIN, Arc::clone(&clock)).map(|_| ());
+    assert!(matches!(second, Err(crate::signer::SignerError::Locked(_))), "{second:?}");
+    drop(signer);
+    let again = world.signer();
+    assert_eq!((again.keys(), again.signed().await), (&keys[..], Ok(1)));
+    // Asked again after a crash between signing and storing, it signs the same once more.
+    assert!(again.sign(Request { checkpoint, old: 1, proof: vec![] }).await.is_ok());
+    drop(again);
+    let signed = dir.join("signed");
+    let text = std::fs::read_to_string(&signed).unwrap();
+    std::fs::write(&signed, text.replacen("\n1\n", "\n0\n", 1)).unwrap();
+    assert!(LocalSigner::open(&dir, ORIGIN, Arc::clone(&clock)).is_err());
+    std::fs::remove_file(&signed).unwrap();
+    let missing = LocalSigner::open(&dir, ORIGIN, clock).map(|_| ());
+    assert!(matches!(missing, Err(crate::signer::SignerError::Missing(_))), "{missing:?}");
+}
+
+#[tokio::test]
+async fn given_two_sequencers_on_one_log_then_there_is_one_line_of_checkpoints() {
+    let world = World::new();
+    let signer = world.signer();
+    let (one, other) = (world.start(&signer).await, world.start(&signer).await);
+    let mut seen = Vec::new();
+    for round in 1..=20 {
+        world.append("product-default.checkout", 13).await;
+        one.published(round * 13).await;
+        other.published(round * 13).await;
+        let stored = world.store.checkpoint().await.unwrap().unwrap();
+        seen.push(Checkpoint::of(&stored).unwrap().0);
+    }
+    for pair in seen.windows(2) {
+        let between = one.tree.consistency(pair[0].size, pair[1].size).unwrap();
+        assert_eq!((between.old_root, between.new_root), (pair[0].root, pair[1].root));
+    }
+    one.stop().await.unwrap();
+    other.stop().await.unwrap();
+}

@@ -1,0 +1,86 @@
+//! `GET /v1/events/{event}/proof`
+
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use eventlog::Recorded;
+use eventlog::proof::Proof;
+
+use super::get::{EventRef, read};
+use crate::app::App;
+use crate::http::answer::Answer;
+use crate::http::call::{Call, NoBody};
+use crate::http::problem::{Code, Problem};
+use crate::http::tlog::{blocking, tree};
+
+/// The longest that one request waits for a checkpoint.
+const MAX_WAIT_S: u64 = 30;
+/// Longest `Prefer` that is read.
+const MAX_PREFER: usize = 100;
+
+/// Prove an event
+///
+/// A C2SP tlog-proof: the event's place in the log, the hashes that lead from it to the root, and the signed
+/// checkpoint with that root. It is verified offline with the log's public key. The extra data are the event's
+/// header, byte for byte: the leaf is `shiplog.leaf.v1`, a newline, the header's length in four bytes, and the
+/// header, which binds the data by length and SHA-256. An event is durable at once and under a checkpoint within
+/// about a second; `Prefer: wait=N` waits for that up to 30 seconds.
+#[utoipa::path(
+    get,
+    path = "/v1/events/{event}/proof",
+    operation_id = "getEventProof",
+    tag = "Events",
+    params(("Prefer" = Option<String>, Header, description = "`wait=N`: seconds to wait for a checkpoint that covers the event, at most 30.",
+        example = "wait=5", max_length = 100)),
+    responses((status = 200, description = "The proof", body = String, content_type = "text/plain",
+        example = "c2sp.org/tlog-proof@v1\nindex 0\n\nshiplog.example/log\n1\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n— shiplog.example/log Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n")),
+)]
+pub async fn handler(app: Data<App>, call: Call<EventRef, NoBody>, request: HttpRequest) -> Answer {
+    let caller = &call.caller;
+    let proved = async {
+        let wait = wait_s(&request)?;
+        let event = read(&app, caller, call.path).await?;
+        prove(&app, event, wait).await
+    };
+    let proof = proved.await.map_err(|problem| problem.on(caller))?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/plain; charset=utf-8"))
+        .insert_header((header::CACHE_CONTROL, "private, no-cache"))
+        .insert_header(("Shiplog-Position", proof.index.to_string()))
+        .body(proof.to_string()))
+}
+
+/// RFC 7240: preferences that are not known, or say nothing sensible, are passed over.
+fn wait_s(request: &HttpRequest) -> Result<u64, Problem> {
+    let Some(prefer) = request.headers().get("Prefer") else { return Ok(0) };
+    let invalid = || {
+        Problem::field(
+            Code::InvalidHeader,
+            "Prefer",
+            "a list of preferences such as wait=5, at most 100 characters",
+        )
+    };
+    let prefer = prefer.to_str().ok().filter(|prefer| prefer.len() <= MAX_PREFER).ok_or_else(invalid)?;
+    let waits = prefer.split(',').filter_map(|one| one.trim().strip_prefix("wait=")?.parse::<u64>().ok());
+    Ok(waits.min().unwrap_or(0).min(MAX_WAIT_S))
+}
+
+async fn prove(app: &App, event: Recorded, wait_s: u64) -> Result<Proof, Problem> {
+    let tree = tree(app)?;
+    let position = event.position;
+    if wait_s > 0 {
+        let mut published = tree.published();
+        let covered = published.wait_for(|published| {
+            published.as_ref().is_some_and(|published| published.checkpoint.size > position.0)
+        });
+        tokio::select! {
+            // Nobody keeps a service from stopping by waiting.
+            () = app.stopping.cancelled() => {}
+            _ = tokio::time::timeout(Duration::from_secs(wait_s), covered) => {}
+        }
+    }
+    let proof = blocking(move || tree.prove(position)).await?;
+    Ok(Proof { extra: Some(event.header.to_vec()), ..proof })
+}

@@ -1,0 +1,179 @@
+//! The log as a transparency log: its signer and sequencer are started before anything is written, and what
+//! was recorded before is checked against what was signed of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventlog::EventStore;
+use eventlog::fsck::{self, Fsck, Problem};
+use eventlog::note::is_name;
+use eventlog::sequencer::{Options, Sequencer};
+use eventlog::signer::{LocalSigner, Sign, SignerError};
+use eventlog::tile::Files;
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::Config;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlogConfig {
+    /// The name of the log in its checkpoints, a URL without its scheme. It is chosen once, with the key;
+    /// without it a name is made up.
+    pub origin: Option<String>,
+    /// Where key and state of the signer are; `signer` in the data directory when absent. No backup may hold it.
+    pub signer: Option<PathBuf>,
+    /// Who may read checkpoint, tiles and entries: `public` or `auditor`.
+    pub access: Access,
+    /// Milliseconds between two checkpoints of a log that grows.
+    pub interval_ms: u64,
+}
+
+impl Default for TlogConfig {
+    fn default() -> Self {
+        Self { origin: None, signer: None, access: Access::Auditor, interval_ms: 1_000 }
+    }
+}
+
+impl TlogConfig {
+    /// What is wrong, by the name of the field.
+    pub fn problem(&self) -> Option<(&'static str, &'static str)> {
+        if self.origin.as_deref().is_some_and(|origin| !is_name(origin)) {
+            return Some(("tlog.origin", "1 to 255 bytes without spaces, control characters and plus"));
+        }
+        let interval = 200..=60_000;
+        (!interval.contains(&self.interval_ms)).then_some(("tlog.interval_ms", "200 to 60000"))
+    }
+}
+
+/// Who may read the log as a whole: its entries name actors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Anybody who reaches the address.
+    Public,
+    /// Auditors of the installation.
+    Auditor,
+}
+
+/// Most problems that are told at a start; the rest are counted.
+const TOLD: usize = 10;
+/// How long the check in the background rests at most, between two pages.
+const LONGEST_REST: Duration = Duration::from_millis(50);
+
+#[derive(Debug, thiserror::Error)]
+pub enum TlogError {
+    #[error("{0}")]
+    Signer(#[from] SignerError),
+    #[error("tlog.origin is {configured}, and the signer's key is of {key}")]
+    Origin { configured: String, key: String },
+    #[error("{0}")]
+    Start(#[from] eventlog::sequencer::StartError),
+    #[error("the log is not what was recorded and signed: {0}")]
+    Problems(String),
+    #[error("the log could not be read: {0}")]
+    Read(#[from] eventlog::ReadError),
+    #[error("the tiles: {0}")]
+    Tiles(#[from] std::io::Error),
+}
+
+impl TlogError {
+    /// Somebody changed, cut or replaced the log.
+    pub fn is_tampered(&self) -> bool {
+        match self {
+            Self::Start(error) => error.is_tampered(),
+            Self::Problems(_) => true,
+            Self::Signer(_) | Self::Origin { .. } | Self::Read(_) | Self::Tiles(_) => false,
+        }
+    }
+}
+
+/// A log that is what was signed of it, and whose sequencer may run.
+pub struct Checked {
+    pub sequencer: Sequencer,
+    /// Of what is there now; run already when that was asked for.
+    check: Option<Fsck>,
+}
+
+/// Opens signer and tree. With `verify` the whole log is read first.
+pub async fn open(config: &Config, store: Arc<dyn EventStore>) -> Result<Checked, TlogError> {
+    let tlog = &config.tlog;
+    let signer_dir = tlog.signer.clone().unwrap_or_else(|| config.data.join("signer"));
+    // The reserved domain says that nobody serves it there.
+    let made_up = || format!("shiplog.invalid/{}", release::wire::hex(&crate::ids::random()[..8]));
+    let origin = tlog.origin.clone().unwrap_or_else(made_up);
+    let clock = || Clock::System.real();
+    let signer =
+        tokio::task::spawn_blocking(move || LocalSigner::open(&signer_dir, &origin, Arc::new(clock)));
+    let signer = signer.await.map_err(std::io::Error::other)??;
+    let key = signer.origin().to_owned();
+    if let Some(configured) = tlog.origin.clone().filter(|configured| *configured != key) {
+        return Err(TlogError::Origin { configured, key });
+    }
+    let dir = config.data.join("tlog");
+    let options = Options { interval: Duration::from_millis(tlog.interval_ms), ..Options::default() };
+    let signer: Arc<dyn Sign> = Arc::new(signer);
+    let sequencer = Sequencer::open(Arc::clone(&store), &dir, signer, &key, options).await?;
+    let signed = sequencer.tree().newest().map(|published| published.checkpoint.clone());
+    let check = Fsck::new(store, Files::open(&dir)?, signed);
+    if config.verify {
+        verdict(&check.run().await?)?;
+        return Ok(Checked { sequencer, check: None });
+    }
+    Ok(Checked { sequencer, check: Some(check) })
+}
+
+/// What was found, as one sentence.
+fn verdict(check: &fsck::Check) -> Result<(), TlogError> {
+    let told: Vec<_> = check.problems().iter().take(TOLD).map(Problem::to_string).collect();
+    let more = check.count.saturating_sub(told.len() as u64);
+    match (told.is_empty(), more) {
+        (true, _) => Ok(()),
+        (false, 0) => Err(TlogError::Problems(told.join("; "))),
+        (false, more) => Err(TlogError::Problems(format!("{}; and {more} more", told.join("; ")))),
+    }
+}
+
+impl Checked {
+    /// Sequences until `stop`. Beside it what was there at the start is checked once, half of the time at
+    /// most. `broken` is told when the log cannot be trusted any more.
+    pub fn run(
+        self,
+        stop: CancellationToken,
+        broken: watch::Sender<Option<String>>,
+    ) -> tokio::task::JoinHandle<()> {
+        let Self { sequencer, check } = self;
+        if let Some(check) = check {
+            tokio::spawn(in_background(check, stop.clone(), broken.clone()));
+        }
+        tokio::spawn(async move {
+            if let Err(error) = sequencer.run(stop.cancelled_owned()).await {
+                tracing::error!(%error, "the log is not sequenced any more");
+                broken.send_replace(Some(error.to_string()));
+            }
+        })
+    }
+}
+
+async fn in_background(mut check: Fsck, stop: CancellationToken, broken: watch::Sender<Option<String>>) {
+    loop {
+        let began = Instant::now();
+        match check.step().await {
+            Ok(true) if !stop.is_cancelled() => tokio::time::sleep(began.elapsed().min(LONGEST_REST)).await,
+            Ok(true) => return,
+            Ok(false) => break,
+            Err(error) => {
+                tracing::debug!(%error, "the check of the log ended early");
+                return;
+            }
+        }
+    }
+    if let Err(error) = verdict(&check.finish()) {
+        tracing::error!(%error, "the log cannot be trusted");
+        broken.send_replace(Some(error.to_string()));
+    }
+}
