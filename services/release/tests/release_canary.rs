@@ -210,6 +210,15 @@ fn given_fifteen_good_minutes_the_canary_passes_at_its_third_look() {
 }
 
 #[test]
+fn given_a_probe_and_a_sample_of_one_instant_the_clock_starts_there() {
+    let story = deploying().after(SignedDuration::from_micros(250));
+    let story = probed(weigh(story, 5.0), ProbeKind::Version, true, "2.4.0-rc.1");
+    let at = story.now;
+    let story = sampled(story, points(FINE, at));
+    assert_eq!(timer(&story).started_at, at);
+}
+
+#[test]
 fn given_fresh_instances_of_the_previous_version_they_are_the_control() {
     let fresh = Load { series: SampleSeries::Control, control: 750, control_errors: 1, ..FINE };
     let story = minutes(canary_out(), 5, fresh);

@@ -137,3 +137,16 @@ fn given_times_far_away_nothing_of_them_is_kept() {
     }
     assert_eq!(telemetry, empty());
 }
+
+#[test]
+fn given_a_sample_a_probe_and_a_weight_of_one_instant_they_are_kept_at_one_instant() {
+    let at = monday() + SignedDuration::from_nanos(1_500_250_750);
+    let mut telemetry = empty();
+    telemetry.sampled(&Sample { at, ..sample(SampleSeries::Canary, "error_rate", 0, 0.1, Some(9)) });
+    telemetry.probed(&Probe { at, ..probe(ProbeKind::Version, 0, true, 1) });
+    telemetry.weighed(at, 5.0);
+    let kept = monday() + SignedDuration::from_micros(1_500_250);
+    assert_eq!(telemetry.times(SampleSeries::Canary, &line("error_rate")).collect::<Vec<_>>(), [kept]);
+    assert_eq!(telemetry.versions().map(|probe| probe.at).collect::<Vec<_>>(), [kept]);
+    assert_eq!(telemetry.weights().collect::<Vec<_>>(), [(kept, 5.0)]);
+}

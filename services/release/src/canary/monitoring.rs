@@ -177,9 +177,9 @@ pub fn judge(
 ) -> Option<MonitoringVerdict> {
     let telemetry = &deployment.canary.as_ref()?.telemetry;
     let (rules, from) = (limits.monitoring?, began(deployment)?);
-    let last_sample = Heard::of(telemetry, limits, from, now).last;
     let over = elapsed.unwrap_or(now);
     let heard = Heard::of(telemetry, limits, from, over);
+    let last_sample = if over == now { heard.last } else { Heard::of(telemetry, limits, from, now).last };
     let counted_s = whole_seconds(heard.counted(from, over));
     let until = from + duration(planned_s) + heard.gaps;
     let came = heard.coverage.unwrap_or(0.0);

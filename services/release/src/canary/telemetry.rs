@@ -16,17 +16,20 @@ use crate::value::Line;
 
 /// At most this many metrics are kept for the judgement; the others are only counted.
 pub const METRICS_MAX: usize = 24;
+/// Every time is kept to the microsecond, as the server's clock has it, so that what happened at one instant
+/// stays there whichever way it was seen.
+const HOUR_US: i64 = 3_600_000_000;
 /// The length of a slot.
-const SLOT_MS: i64 = 15_000;
+const SLOT_US: i64 = 15_000_000;
 /// A slot keeps this many points of a metric of a series, the earliest.
 const POINTS_PER_SLOT: usize = 4;
 /// Points are kept in shared pieces of this length, so that a copy of the state shares all but one.
-const PIECE_MS: i64 = 300_000;
+const PIECE_US: i64 = 300_000_000;
 /// Points later than this after the start of the deployment are not kept: 8 hours.
-const SPAN_MS: i64 = 8 * 3_600_000;
+const SPAN_US: i64 = 8 * HOUR_US;
 /// Weights and probes are kept from an hour before the start, as clocks differ, until a week after it.
-const EARLY_MS: i64 = 3_600_000;
-const LATE_MS: i64 = 7 * 24 * 3_600_000;
+const EARLY_US: i64 = HOUR_US;
+const LATE_US: i64 = 7 * 24 * HOUR_US;
 /// How many observations of the weight are kept, the earliest: one every 15 seconds for 8 hours.
 const WEIGHTS_MAX: usize = 1_920;
 /// How many probes of each kind are kept, the latest.
@@ -59,7 +62,7 @@ fn key(probe: &Probe) -> ProbeKey {
     let commit = probe.commit_sha.as_ref().map(ToString::to_string);
     let replicas = [probe.replicas_matched, probe.replicas_total];
     let latency = probe.latency_ms.map(f64::to_bits);
-    (probe.at.as_millisecond(), probe.ok, [version, commit], replicas, probe.http_status, latency)
+    (probe.at.as_microsecond(), probe.ok, [version, commit], replicas, probe.http_status, latency)
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -76,7 +79,7 @@ pub struct Telemetry {
 impl Telemetry {
     pub fn new(started_at: Timestamp, metrics: &[Line]) -> Self {
         Self {
-            start: started_at.as_millisecond(),
+            start: started_at.as_microsecond(),
             metrics: metrics.iter().take(METRICS_MAX).cloned().collect(),
             points: BTreeMap::new(),
             weights: Arc::default(),
@@ -86,17 +89,17 @@ impl Telemetry {
     }
 
     pub fn sampled(&mut self, sample: &Sample) {
-        let at = sample.at.as_millisecond();
+        let at = sample.at.as_microsecond();
         let Some(metric) = self.place(&sample.metric) else { return };
-        if !(self.start..self.start + SPAN_MS).contains(&at) {
+        if !(self.start..self.start + SPAN_US).contains(&at) {
             return;
         }
         let series = Arc::make_mut(self.points.entry((sample.series, metric)).or_default());
-        let piece = Arc::make_mut(series.entry(at.div_euclid(PIECE_MS)).or_default());
+        let piece = Arc::make_mut(series.entry(at.div_euclid(PIECE_US)).or_default());
         let new = (sample.value, sample.count);
         piece.entry(at).and_modify(|known| *known = lesser(*known, new)).or_insert(new);
-        let slot = at.div_euclid(SLOT_MS) * SLOT_MS;
-        let mut kept = piece.range(slot..slot + SLOT_MS).map(|(at, _)| *at).skip(POINTS_PER_SLOT);
+        let slot = at.div_euclid(SLOT_US) * SLOT_US;
+        let mut kept = piece.range(slot..slot + SLOT_US).map(|(at, _)| *at).skip(POINTS_PER_SLOT);
         if let Some(late) = kept.next() {
             piece.remove(&late);
         }
@@ -104,7 +107,7 @@ impl Telemetry {
 
     /// A time far away is a mistake, and nothing could be counted from there.
     fn is_near(&self, at: Timestamp) -> bool {
-        (self.start - EARLY_MS..self.start + LATE_MS).contains(&at.as_millisecond())
+        (self.start - EARLY_US..self.start + LATE_US).contains(&at.as_microsecond())
     }
 
     pub fn weighed(&mut self, at: Timestamp, percent: f64) {
@@ -113,7 +116,7 @@ impl Telemetry {
         }
         let weights = Arc::make_mut(&mut self.weights);
         let bits = percent.to_bits();
-        let known = weights.entry(at.as_millisecond()).or_insert(bits);
+        let known = weights.entry(at.as_microsecond()).or_insert(bits);
         // Shares are not negative, so their bits are ordered as they are.
         *known = bits.min(*known);
         if weights.len() > WEIGHTS_MAX {
@@ -129,7 +132,8 @@ impl Telemetry {
             ProbeKind::Version => &mut self.versions,
             ProbeKind::Health => &mut self.health,
         });
-        probes.insert(key(probe), probe.clone());
+        let at = instant(probe.at.as_microsecond());
+        probes.insert(key(probe), Probe { at, ..probe.clone() });
         if probes.len() > PROBES_MAX {
             probes.pop_first();
         }
@@ -151,10 +155,10 @@ impl Telemetry {
         from: Timestamp,
         to: Timestamp,
     ) -> impl Iterator<Item = Point> {
-        let (from, to) = (from.as_millisecond(), to.as_millisecond());
+        let (from, to) = (from.as_microsecond(), to.as_microsecond());
         let points = self.place(metric).and_then(|metric| self.points.get(&(series, metric)));
         let pieces = points.filter(|_| from < to).into_iter().flat_map(move |points| {
-            points.range(from.div_euclid(PIECE_MS)..=to.div_euclid(PIECE_MS)).map(|(_, piece)| piece)
+            points.range(from.div_euclid(PIECE_US)..=to.div_euclid(PIECE_US)).map(|(_, piece)| piece)
         });
         pieces.flat_map(move |piece| {
             piece.range((Excluded(from), Included(to))).map(|(at, (value, count))| Point {
@@ -201,7 +205,7 @@ impl Telemetry {
 
     /// The configured weight at an instant: the last one until then.
     pub fn weight_at(&self, at: Timestamp) -> Option<f64> {
-        self.weights.range(..=at.as_millisecond()).next_back().map(|(_, bits)| f64::from_bits(*bits))
+        self.weights.range(..=at.as_microsecond()).next_back().map(|(_, bits)| f64::from_bits(*bits))
     }
 
     pub fn versions(&self) -> impl DoubleEndedIterator<Item = &Probe> {
@@ -218,9 +222,9 @@ fn lesser(one: (f64, Option<u64>), other: (f64, Option<u64>)) -> (f64, Option<u6
     if one.0.total_cmp(&other.0).then_with(|| one.1.cmp(&other.1)).is_le() { one } else { other }
 }
 
-fn instant(ms: i64) -> Timestamp {
+fn instant(us: i64) -> Timestamp {
     // It was made from a timestamp, so it is one.
-    Timestamp::from_millisecond(ms).unwrap_or_default()
+    Timestamp::from_microsecond(us).unwrap_or_default()
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float-to-int cast saturates")]
