@@ -3,17 +3,18 @@
 use jiff::{SignedDuration, Timestamp};
 use release::Command;
 use release::EventData;
-use release::command::{FinishDeployment, GrantWaiver, RequestWaiver};
+use release::command::{FinishDeployment, GrantWaiver, LoseEnvironment, RequestWaiver};
 use release::decide::FreezeSnapshot;
 use release::due::{due, next_due};
 use release::event::{DeploymentOutcome, Interval};
 use release::refusal::RefusalCode as No;
 use release::release::Release;
 use release::spec::release::{
-    approved, around, attest, authorize, authorized, bind, deploy, deploying, item, opened, prose, ready,
-    tag, tagged, window,
+    approved, around, attest, authorize, authorized, bind, deploy, deploying, item, name, opened, prose,
+    ready, tag, tagged, version, window,
 };
 use release::spec::{Spec, alice, bob, dave, grace, id, monday, nothing, system};
+use release::value::ReleaseId;
 
 fn after(hours: i64) -> Timestamp {
     monday() + SignedDuration::from_hours(hours)
@@ -196,4 +197,17 @@ fn given_a_batch_that_moves_the_window_and_asks_again_both_happen() {
         "approval.revoked",
         "approval.requested",
     ]);
+}
+
+#[test]
+fn given_an_emergency_that_took_its_place_nothing_is_due_any_more() {
+    let lost = Command::LoseEnvironment(LoseEnvironment {
+        environment: name("production"),
+        by: ReleaseId::of(&name("checkout"), &version("2.3.2")),
+        reason: prose("INC-7"),
+    });
+    let story = deploying();
+    assert!(!rules(&story, after(24 * 365)).is_empty());
+    let story = story.when(system(), lost, &around()).accepted();
+    assert_eq!(rules(&story, after(24 * 365)), [""; 0]);
 }
