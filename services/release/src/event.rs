@@ -426,6 +426,9 @@ data! {
         late_entry_reason: Prose,
         /// The one region or service it was seen on; all of them when absent.
         target: Name,
+        /// How far the time that a machine gave lies after the server's, where that is over two minutes. It then
+        /// counts as of when it was recorded.
+        skew_ms: i64,
     };
 
     /// Items that rested on it open again.

@@ -6,7 +6,7 @@ use release::command::{AddComment, AttestItem, MarkNotApplicable, RetractEvidenc
 use release::event::{CommentAdded, EvidenceRecorded, ReleaseEvent};
 use release::evidence::{EvidenceKind, Facts, NewEvidence, Source, Subject};
 use release::refusal::RefusalCode as No;
-use release::release::{FULL_AT, ItemStatus, Release};
+use release::release::{ExceptionKind, FULL_AT, ItemStatus, Release};
 use release::spec::release::{around, evidence, item, list, opened, prose, tag, tagged};
 use release::spec::{Spec, alice, bob, carol, dave, id, ivan, judy, monday, robot};
 use release::value::ItemNumber;
@@ -101,19 +101,41 @@ fn given_an_unknown_candidate_as_subject_then_refused() {
 }
 
 #[test]
-fn given_a_time_when_it_is_late_it_needs_a_reason_and_when_future_it_is_refused() {
+fn given_a_time_when_it_is_late_it_needs_a_reason_and_a_person_s_future_is_refused() {
     let at = |hours: i64, minutes: i64| NewEvidence {
         occurred_at: Some(monday() + SignedDuration::from_hours(hours) + SignedDuration::from_mins(minutes)),
         ..evidence(EvidenceKind::CiRun)
     };
     let story = tagged().when(robot(), record(&["1.6"], at(0, 2)), &around()).accepted();
     assert_eq!(story.facts[3].occurred_at, monday() + SignedDuration::from_mins(2));
-    story.when(robot(), record(&["1.6"], at(0, 3)), &around()).then_refused(No::OccurredInFuture);
+    let ahead = |body| NewEvidence { facts: evidence(EvidenceKind::TestReport).facts, ..body };
+    story.when(carol(), record(&["3.1"], ahead(at(0, 2))), &around()).accepted();
+    let story = tagged().when(carol(), record(&["3.1"], ahead(at(0, 3))), &around());
+    story.then_refused(No::OccurredInFuture);
     tagged().when(robot(), record(&["1.6"], at(-24, 0)), &around()).accepted();
     let story = tagged().when(robot(), record(&["1.6"], at(-24, -1)), &around());
     let story = story.then_refused(No::LateEntryReasonRequired).story;
     let with_reason = NewEvidence { late_entry_reason: Some(prose("runner was offline")), ..at(-24, -1) };
     story.when(robot(), record(&["1.6"], with_reason), &around()).accepted();
+}
+
+#[test]
+fn given_a_machine_whose_clock_is_ahead_its_evidence_counts_from_now_and_says_how_far() {
+    let story = tagged();
+    let ahead = |minutes| NewEvidence {
+        occurred_at: Some(story.now + SignedDuration::from_mins(minutes)),
+        ..evidence(EvidenceKind::CiRun)
+    };
+    for (minutes, skew_ms) in [(1, None), (2, None), (3, Some(180_000))] {
+        let story = story.clone().when(robot(), record(&["1.6"], ahead(minutes)), &around()).accepted();
+        let recorded = last(&story);
+        assert_eq!(recorded.skew_ms, skew_ms);
+        let counts_from = if skew_ms.is_some() { 0 } else { minutes };
+        let known = &story.state.evidence[&recorded.evidence];
+        assert_eq!(known.occurred_at, story.now + SignedDuration::from_mins(counts_from));
+        let shown: Vec<_> = story.state.exceptions.iter().map(|exception| exception.kind).collect();
+        assert_eq!(shown, skew_ms.map(|_| ExceptionKind::ClockSkew).into_iter().collect::<Vec<_>>());
+    }
 }
 
 #[test]

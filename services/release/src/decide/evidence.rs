@@ -1,6 +1,6 @@
 //! Recording and retracting evidence. Evidence is never refused for step order.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use uuid::Uuid;
 
 use super::deployment::is_latched;
@@ -12,14 +12,13 @@ use crate::actor::{ActorKind, Role};
 use crate::command::RetractEvidence;
 use crate::event::{EvidenceExpired, EvidenceRecorded, EvidenceRetracted, ReleaseEvent};
 use crate::evidence::{Facts, NewEvidence, Source, Subject};
+use crate::observation::skew_ms;
 use crate::procedure::Item;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{ItemStatus, Release};
 use crate::value::ItemNumber;
 use crate::verdict::{Cause, Row};
 
-/// How far a source's clock may run ahead of the server's.
-const SKEW: SignedDuration = SignedDuration::from_mins(2);
 /// From this age on a fact is a late entry.
 pub(super) const LATE: SignedDuration = SignedDuration::from_hours(24);
 
@@ -76,7 +75,7 @@ pub fn recorded(
     id: Uuid,
     ctx: &Context<'_>,
 ) -> Result<Decided<ReleaseEvent>, Refusal> {
-    timely(body, ctx.now)?;
+    let skew_ms = timely(body, ctx)?;
     consistent(&body.facts)?;
     let subject = match &body.subject {
         Some(Subject::Candidate { number }) if release.candidate(*number).is_none() => {
@@ -96,7 +95,7 @@ pub fn recorded(
         ActorKind::System => Source::Timer,
     });
     Ok(Decided::at(
-        body.occurred_at,
+        body.occurred_at.filter(|_| skew_ms.is_none()),
         EvidenceRecorded {
             evidence: id,
             items,
@@ -107,6 +106,7 @@ pub fn recorded(
             sha256: body.sha256.clone(),
             late_entry_reason: body.late_entry_reason.clone(),
             target: body.target.clone(),
+            skew_ms,
         },
     ))
 }
@@ -140,16 +140,17 @@ pub fn accepts(item: &Item, body: &NewEvidence) -> Result<(), Refusal> {
     )]))
 }
 
-fn timely(body: &NewEvidence, now: Timestamp) -> Result<(), Refusal> {
-    let Some(occurred_at) = body.occurred_at else { return Ok(()) };
-    let age = now.duration_since(occurred_at);
-    if age < -SKEW {
-        return refuse(RefusalCode::OccurredInFuture, format!("{occurred_at} is after {now}"));
+/// What a machine reports is an observation: it says how far its clock is ahead, where a person is asked again.
+fn timely(body: &NewEvidence, ctx: &Context<'_>) -> Result<Option<i64>, Refusal> {
+    let Some(occurred_at) = body.occurred_at else { return Ok(None) };
+    let ahead = skew_ms(Some(occurred_at), ctx.now);
+    if ahead.is_some() && ctx.actor.kind == ActorKind::Person {
+        return refuse(RefusalCode::OccurredInFuture, format!("{occurred_at} is after {}", ctx.now));
     }
-    if age > LATE && body.late_entry_reason.is_none() {
+    if ctx.now.duration_since(occurred_at) > LATE && body.late_entry_reason.is_none() {
         return refuse(RefusalCode::LateEntryReasonRequired, format!("{occurred_at} is over 24 hours ago"));
     }
-    Ok(())
+    Ok(ahead)
 }
 
 /// What no source can honestly report: counts that do not add up, intervals that end before they

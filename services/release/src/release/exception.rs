@@ -578,6 +578,7 @@ fn skewed(event: &ReleaseEvent) -> bool {
         ReleaseEvent::MetricsSampled(seen) => seen.skew_ms,
         ReleaseEvent::ProbeRecorded(seen) => seen.skew_ms,
         ReleaseEvent::LeaseProbed(seen) => seen.skew_ms,
+        ReleaseEvent::EvidenceRecorded(seen) => seen.skew_ms,
         ReleaseEvent::ObservationRecorded(seen) => seen.skew_ms,
         ReleaseEvent::RollbackTriggered(seen) => seen.skew_ms,
         ReleaseEvent::RollbackTrafficShifted(seen) => seen.skew_ms,

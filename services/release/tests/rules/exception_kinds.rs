@@ -43,6 +43,7 @@ fn reported(number: u64, facts: Value) -> EvidenceRecorded {
         sha256: None,
         late_entry_reason: None,
         target: None,
+        skew_ms: None,
     }
 }
 

@@ -15,8 +15,9 @@ use crate::http::releases::record;
 
 /// Record evidence for one item
 ///
-/// Evidence is typed by `kind` and never refused for step order. Facts may not lie more than 2 minutes in the
-/// future; from 24 hours of age on they need `late_entry_reason`.
+/// Evidence is typed by `kind` and never refused for step order. A person's facts may not lie more than 2
+/// minutes in the future; a machine's then count from now, with `skew_ms` and an exception. From 24 hours of age on
+/// they need `late_entry_reason`.
 /// Role: one that may sign the item, or `machine`.
 #[utoipa::path(
     post,
