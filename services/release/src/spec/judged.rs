@@ -1,7 +1,7 @@
 //! The same product released by version 2 of the procedure, whose items are judged by facts: for every
 //! item the evidence that makes it true, as honest machines report it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ use crate::procedure::{Item, PRODUCT_RELEASE_V2, Policy, Procedure, ProcedureRef
 use crate::product::ProductSettings;
 use crate::release::Release;
 use crate::rule::{self, Reading};
-use crate::value::List;
+use crate::value::{List, Sha256Hex};
 use crate::verdict::{Cause, Row};
 
 pub fn procedure() -> Arc<Procedure> {
@@ -28,6 +28,15 @@ pub fn procedure() -> Arc<Procedure> {
 }
 
 pub fn settings() -> ProductSettings {
+    ProductSettings::clone(&configured())
+}
+
+fn configured() -> Arc<ProductSettings> {
+    static CONFIGURED: OnceLock<Arc<ProductSettings>> = OnceLock::new();
+    CONFIGURED.get_or_init(|| Arc::new(written())).clone()
+}
+
+fn written() -> ProductSettings {
     serde_json::from_value(json!({
         "repository": {"url": "https://git.example/acme/checkout"},
         "required_workflows": ["ci"],
@@ -44,14 +53,14 @@ pub fn settings() -> ProductSettings {
 pub fn around() -> Around {
     let mut around = super::release::around();
     around.procedure = procedure();
-    around.settings = Arc::new(settings());
+    around.settings = configured();
     if let Some(opening) = &mut around.opening {
-        let reference = ProcedureRef {
+        static HASH: LazyLock<Sha256Hex> = LazyLock::new(|| hash(PRODUCT_RELEASE_V2));
+        opening.procedure = ProcedureRef {
             name: around.procedure.name.clone(),
             version: around.procedure.version,
-            hash: hash(PRODUCT_RELEASE_V2),
+            hash: HASH.clone(),
         };
-        opening.procedure = reference;
     }
     around
 }

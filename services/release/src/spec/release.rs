@@ -1,6 +1,6 @@
 //! The story most tests start from: checkout 2.4.0, released by the built-in procedure.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -91,12 +91,13 @@ pub fn procedure() -> Arc<Procedure> {
 
 /// The product is registered, 2.3.1 runs in production, and production is held for this release.
 pub fn around() -> Around {
+    static HASH: LazyLock<Sha256Hex> = LazyLock::new(|| hash(PRODUCT_RELEASE_V1));
     let procedure = procedure();
     let opening = Opening {
         procedure: ProcedureRef {
             name: procedure.name.clone(),
             version: procedure.version,
-            hash: hash(PRODUCT_RELEASE_V1),
+            hash: HASH.clone(),
         },
         settings: SettingsRef { version: 3, hash: sha256('5') },
         targets: vec![Name::default_target()],
