@@ -383,20 +383,20 @@ fn observed(n: usize, story: &Spec<Release>) -> Command {
     let seen = match n % 4 {
         0 => Seen::Deployment(DeploymentSeen {
             environment: name(["staging", "production"][n / 16 % 2]),
-            version: (n % 5 == 0).then(|| line("2.3.1")),
-            commit_sha: (n % 3 == 0).then(|| commit(digit)),
-            artifacts: if n % 7 == 0 { list(vec![]) } else { list(vec![artifact(digit)]) },
+            version: n.is_multiple_of(5).then(|| line("2.3.1")),
+            commit_sha: n.is_multiple_of(3).then(|| commit(digit)),
+            artifacts: if n.is_multiple_of(7) { list(vec![]) } else { list(vec![artifact(digit)]) },
         }),
         1 => Seen::Tag(TagSeen {
             name: line(["v2.4.0-rc.1", "v2.4.0-rc.2", "v2.3.1"][n / 4 % 3]),
-            tag_object_sha: (n % 3 > 0).then(|| commit(['f', 'e'][n % 2])),
-            commit_sha: (n % 5 > 0).then(|| commit(digit)),
-            deleted: n % 11 == 0,
+            tag_object_sha: (!n.is_multiple_of(3)).then(|| commit(['f', 'e'][n % 2])),
+            commit_sha: (!n.is_multiple_of(5)).then(|| commit(digit)),
+            deleted: n.is_multiple_of(11),
         }),
         2 => Seen::Incident(IncidentSeen {
             key: line(["INC-7", "INC-8"][n / 4 % 2]),
             severity: line(["1", "2", "5"][n / 8 % 3]),
-            resolved: n % 3 == 0,
+            resolved: n.is_multiple_of(3),
         }),
         _ => Seen::CiRun(CiRun {
             provider: line("ci"),
@@ -415,7 +415,7 @@ fn observed(n: usize, story: &Spec<Release>) -> Command {
         seen,
         release: None,
         // At times from a clock that is ahead, or after a day.
-        at: (n % 3 == 0).then(|| story.now + SignedDuration::from_hours([1, -1, -30][n / 3 % 3])),
+        at: n.is_multiple_of(3).then(|| story.now + SignedDuration::from_hours([1, -1, -30][n / 3 % 3])),
         url: None,
     }))
 }
@@ -519,7 +519,7 @@ fn whatever_is_asked(start: &Start, picks: &[Pick]) -> Result<(), TestCaseError>
     let again = replayed(start.read_back.clone(), story.facts.get(start.story.facts.len()..).unwrap());
     prop_assert_eq!(&again, &story.state);
     // Two states that are equal differ in their bytes by the sign of a zero at most: a fourth of them shows it.
-    if picks.len() % 4 == 0 {
+    if picks.len().is_multiple_of(4) {
         prop_assert_eq!(serde_json::to_vec(&again).unwrap(), serde_json::to_vec(&story.state).unwrap());
     }
     prop_assert_eq!(again.events, u64::try_from(story.facts.len()).unwrap());
