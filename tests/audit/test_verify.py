@@ -266,10 +266,6 @@ class Good(Case):
     def test_given_unknown_signatures_when_a_trusted_one_is_there_then_ok(self):
         self.check(members(log(3), signers=(STRANGER, *WITNESSES, LOG)), 0, "time none")
 
-    def test_given_the_record_of_an_archiver_when_it_is_zeros_then_ok(self):
-        archive = ustar(members(log(3)))
-        self.check(archive + bytes(-len(archive) % verify.RECORD), 0, "size 3")
-
     def test_given_data_that_are_no_json_when_they_are_as_hashed_then_ok(self):
         self.check(members([event(0, data=b""), event(1, revision=0, data=b"\0" * verify.DATA_LIMIT)]), 0, "size 2")
 
@@ -302,7 +298,7 @@ class Malformed(Case):
 
     def test_given_an_archive_when_something_follows_then_malformed(self):
         archive = ustar(members(log(3)))
-        for more in (b"\0", bytes(511) + b"x", bytes(verify.RECORD), archive):
+        for more in (b"\0", bytes(511) + b"x", bytes(verify.BLOCK), archive):
             self.check(archive + more, 5, "follows")
 
     def test_given_an_archive_when_it_is_not_as_written_then_malformed(self):
@@ -536,7 +532,7 @@ class Untrusted(Case):
         policy = POLICY + "".join(f"witness {witness.key}\n" for witness in WITNESSES)
         for count in range(4):
             found = members(events, signers=(LOG, *WITNESSES[:count]))
-            for quorum in range(5):
+            for quorum in range(4):
                 asked = policy + f"quorum {quorum}\n"
                 self.check(found, 0 if count >= quorum else 4, "" if count >= quorum else "cosigned", policy=asked)
         twice = members(events, signers=(LOG, WITNESSES[0], WITNESSES[0]))
@@ -682,9 +678,10 @@ class Policies(unittest.TestCase):
             f"log {key}\nwitness {LOG.key}\n",
             f"log {key}\nlog {Signer('other.example', 'log').key}\n",
             f"log {key}\nwitness {witness}\nwitness {renamed}\n",
-            f"log {key}\nquorum 1\nquorum 1\n",
-            f"log {key}\nquorum 01\n",
-            f"log {key}\nquorum -1\n",
+            f"log {key}\nwitness {witness}\nquorum 1\nquorum 1\n",
+            f"log {key}\nwitness {witness}\nquorum 2\n",
+            f"log {key}\nwitness {witness}\nquorum 01\n",
+            f"log {key}\nwitness {witness}\nquorum -1\n",
             f"log {key}\nquorum\n",
             f"log {key}\ntrust me\n",
             f"log {key} from\n",
@@ -739,7 +736,7 @@ class Proofs(unittest.TestCase):
 
     def test_given_a_proof_when_its_checkpoint_is_not_trusted_then_untrusted(self):
         self.check(self.proof(note=checkpoint(self.events, (STRANGER,))), 4, "no log key")
-        self.check(self.proof(), 4, "0 witnesses", policy=POLICY + "quorum 1")
+        self.check(self.proof(), 4, "0 witnesses", policy=f"{POLICY}witness {WITNESSES[0].key}\nquorum 1")
 
     def test_given_a_proof_when_it_is_not_as_specified_then_malformed(self):
         right = self.proof()
@@ -793,6 +790,12 @@ class Command(unittest.TestCase):
         archive = ustar([("manifest.json", manifest(0)), ("checkpoint", checkpoint([], origin="a\x85b\u2028c"))])
         code, output = self.run_with("bundle", "@bundle", "--policy", "@policy", bundle=archive, policy=POLICY.encode())
         self.assertEqual((code, output.count("\n")), (5, 1))
+
+    def test_given_a_policy_that_is_none_then_it_does_not_look_malformed(self):
+        files = {"policy": b"trust me", "good": ustar(members(log(3)))}
+        code, output = self.run_with("bundle", "@good", "--policy", "@policy", **files)
+        self.assertEqual(code, 1)
+        self.assertIn("line 1 of the policy is not a statement", output)
 
     def test_given_wrong_arguments_then_it_does_not_look_tampered(self):
         for arguments in ((), ("bundle",), ("bundle", "@missing", "--policy", "@policy"), ("other",)):

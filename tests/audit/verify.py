@@ -8,8 +8,8 @@ tlog-proof, and Shiplog's bundle version 1) and from nothing else, so that it an
     verify.py proof PROOF --policy FILE [--data FILE]
 
 Exit codes: 0 it holds, 2 tampered, 3 rolled back, forked or truncated, 4 policy or quorum, 5 malformed;
-1 when it could not be checked: wrong arguments, or a file that cannot be read. When several apply the higher
-wins, because what is not well formed or not signed says nothing about the events.
+1 when it could not be checked: wrong arguments, a policy that is none, a file that cannot be read. When several
+apply the higher wins, because what is not well formed or not signed says nothing about the events.
 """
 
 import argparse
@@ -40,8 +40,6 @@ LEAF_PREFIX = b"shiplog.leaf.v1\n"
 TILE_WIDTH = 256
 HASH_SIZE = 32
 BLOCK = 512
-# Archivers fill the last record with zeros, twenty blocks at most.
-RECORD = 20 * BLOCK
 
 
 class Refused(Exception):
@@ -274,8 +272,7 @@ class Tar:
             block = self.take(BLOCK, "the archive has no end")
             if any(block):
                 raise malformed(f"{self.header(block)[0]!r} does not belong in the bundle")
-        rest = self.file.read(RECORD)
-        if any(rest) or len(rest) % BLOCK or len(rest) > RECORD - 2 * BLOCK:
+        if self.file.read(1):
             raise malformed("something follows the end of the archive")
 
     def take(self, length, otherwise):
@@ -723,7 +720,10 @@ class Policy:
         # One key under two names would be two of a quorum.
         if len({key.public for key in witnesses}) != len(witnesses):
             raise malformed("the policy names a witness twice")
-        return cls(logs, witnesses, quorum or 0)
+        quorum = quorum or 0
+        if quorum > len(witnesses):
+            raise malformed(f"the policy asks for {quorum} of {len(witnesses)} witnesses")
+        return cls(logs, witnesses, quorum)
 
     @staticmethod
     def key(text, algorithm):
@@ -820,6 +820,17 @@ def read(path, limit=MEMBER_LIMIT):
     return content
 
 
+class Unusable(Exception):
+    """The auditor's own file is wrong, which says nothing about the log."""
+
+
+def own_policy(path):
+    try:
+        return Policy.parse(read(path))
+    except Refused as refused:
+        raise Unusable(f"{path}: {refused.reason}") from None
+
+
 def main(arguments):
     parser = Arguments(prog="verify.py", description="Verifies a Shiplog bundle or proof offline.", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -833,7 +844,7 @@ def main(arguments):
     proof.add_argument("--data", help="the event's data as stored")
     chosen = parser.parse_args(arguments)
     try:
-        policy = Policy.parse(read(chosen.policy))
+        policy = own_policy(chosen.policy)
         if chosen.command == "bundle":
             since = None if chosen.since is None else read(chosen.since, NOTE_LIMIT)
             with open(chosen.bundle, "rb") as file:
@@ -846,7 +857,7 @@ def main(arguments):
         reason = "".join(letter if letter.isprintable() else "?" for letter in refused.reason)
         print(f"{WORDS[refused.code]}: {reason}")
         return refused.code
-    except OSError as error:
+    except (OSError, Unusable) as error:
         print(f"verify.py: {error}", file=sys.stderr)
         return UNCHECKED
     return 0
