@@ -266,6 +266,11 @@ class Good(Case):
     def test_given_unknown_signatures_when_a_trusted_one_is_there_then_ok(self):
         self.check(members(log(3), signers=(STRANGER, *WITNESSES, LOG)), 0, "time none")
 
+    def test_given_as_many_signatures_as_the_specification_asks_for_then_ok(self):
+        events = log(3)
+        large = Signer("large.example", "large").line(bytes(5000))
+        self.check(change(members(events), "checkpoint", checkpoint(events) + large * 14), 0, "size 3")
+
     def test_given_data_that_are_no_json_when_they_are_as_hashed_then_ok(self):
         self.check(members([event(0, data=b""), event(1, revision=0, data=b"\0" * verify.DATA_LIMIT)]), 0, "size 2")
 
@@ -393,8 +398,7 @@ class Malformed(Case):
             text + b"\n\n" + "\u2014 x AAAAAA==\n".encode(),
             text + b"\n\n" + "\u2014 x AAAAAAA\n".encode(),
             b"\xff" + right,
-            right + signatures * 60,
-            right + b"x" * verify.NOTE_LIMIT,
+            right + signatures * (verify.NOTE_LIMIT // len(signatures)),
         ):
             self.assertNotEqual(wrong, right)
             self.check(change(found, "checkpoint", wrong), 5, "")
