@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic, and so may what it is built from")]
 
+mod bundle;
 mod checkpoint;
 mod note;
+mod policy;
 mod proof;
 mod tile;
 mod tree;
