@@ -83,8 +83,7 @@ impl<R: Read> Reader<R> {
     pub fn end(&mut self) -> Result<(), Rejected> {
         let mut rest = [0; 2 * BLOCK];
         self.fill(&mut rest, "the end")?;
-        let name = String::from_utf8_lossy(&rest[..100]).trim_end_matches('\0').to_owned();
-        zero(&rest, &format!("the end is expected, and {name} is there"))?;
+        zero(&rest, "the end")?;
         match self.source.read(&mut [0; 1]) {
             Ok(0) => Ok(()),
             Ok(_) => Err(malformed("something follows the end")),
@@ -104,5 +103,5 @@ impl<R: Read> Reader<R> {
 
 fn zero(bytes: &[u8], name: &str) -> Result<(), Rejected> {
     let empty = bytes.iter().all(|byte| *byte == 0);
-    if empty { Ok(()) } else { Err(malformed(format!("{name}: bytes that are not zero where nothing is"))) }
+    if empty { Ok(()) } else { Err(malformed(format!("{name} is expected, and something else is there"))) }
 }
