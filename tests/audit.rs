@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::harness::process::{Program, executable, token};
-use crate::harness::{Client, Opened, bodies, world};
+use crate::harness::{Client, Opened, bodies, events, world};
 
 /// A service with one release, and a desk with an auditor's files beside it.
 struct Desk {
@@ -68,6 +68,16 @@ impl Desk {
         self.sealed().await;
         ended(&self.asked("export", &["-o", name]).await, 0);
     }
+
+    /// The newest checkpoint, kept as a file.
+    async fn kept(&self, name: &str) -> String {
+        let auditor = std::fs::read_to_string(self.file("token")).unwrap();
+        let bearer = Some(format!("Bearer {}", auditor.trim()));
+        let auditor = Client::new(world::http(), self.program.addr, bearer);
+        let checkpoint = auditor.get("/tlog/checkpoint").await.ok();
+        std::fs::write(self.file(name), &checkpoint.body).unwrap();
+        name.to_owned()
+    }
 }
 
 async fn shiplog(desk: &Path, arguments: &[&str]) -> Output {
@@ -96,12 +106,12 @@ async fn given_a_service_when_its_log_is_exported_then_it_verifies_offline_and_f
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&result["ok"], &result["exit"]), (&true.into(), &0.into()), "{result}");
 
-    let older = desk.manager_checkpoint("older").await;
+    let older = desk.kept("older").await;
     desk.comment("one more").await;
     desk.exported("second").await;
     let since = ["--policy", "policy", "--since", &older];
     ended(&desk.shiplog(&[&["verify", "second"][..], &since].concat()).await, 0);
-    let newer = desk.manager_checkpoint("newer").await;
+    let newer = desk.kept("newer").await;
     let rolled_back = ["verify", "first", "--policy", "policy", "--since", &newer];
     assert!(ended(&desk.shiplog(&rolled_back).await, 3).contains("were signed before"));
     // What is there is not replaced.
@@ -123,39 +133,22 @@ async fn given_a_service_when_its_log_is_exported_then_it_verifies_offline_and_f
     assert!(!nothing.exists());
 }
 
-impl Desk {
-    /// The checkpoint of the bundle exported last, kept as a file of its own.
-    async fn manager_checkpoint(&self, name: &str) -> String {
-        let auditor = std::fs::read_to_string(self.file("token")).unwrap();
-        let bearer = Some(format!("Bearer {}", auditor.trim()));
-        let auditor = Client::new(world::http(), self.program.addr, bearer);
-        let checkpoint = auditor.get("/tlog/checkpoint").await.ok();
-        std::fs::write(self.file(name), &checkpoint.body).unwrap();
-        name.to_owned()
-    }
-}
-
 #[tokio::test]
 async fn given_an_event_when_it_is_proved_then_the_proof_holds_offline_for_it_alone() {
     let desk = Desk::new().await;
-    let events = desk.manager.get(&desk.opened.under("events")).await.ok().json();
-    let event = &events["events"][0];
-    let position = event["position"].to_string();
+    let history = events::history(&desk.manager, &desk.opened.id, 200).await;
+    let event = &history[0];
+    let position = event.position.to_string();
     let printed = desk.asked("prove", &[&position, "--policy", "policy"]).await;
     ended(&printed, 0);
     std::fs::write(desk.file("proof"), &printed.stdout).unwrap();
-    let by_id = desk.asked("prove", &[event["header"]["id"].as_str().unwrap()]).await;
+    let by_id = desk.asked("prove", &[&event.header().id.to_string()]).await;
     assert!(ended(&by_id, 0).contains(&format!("index {position}\n")));
 
     let check = ["check", "proof", "--policy", "policy"];
     let shown = ended(&desk.shiplog(&check).await, 0);
     assert!(shown.contains("release.opened") && shown.contains("#alice"), "{shown}");
-    let history = String::from_utf8(desk.manager.get(&desk.opened.under("events")).await.ok().body).unwrap();
-    // The data's exact bytes, as they stand in the answer.
-    let data = history.split_once("\"data\":").unwrap().1;
-    let mut stream = serde_json::Deserializer::from_str(data).into_iter::<Value>();
-    stream.next().unwrap().unwrap();
-    let data = &data[..stream.byte_offset()];
+    let data = event.data.get();
     std::fs::write(desk.file("data"), data).unwrap();
     std::fs::write(desk.file("other"), format!("{data} ")).unwrap();
     ended(&desk.shiplog(&[&check[..], &["--data", "data"]].concat()).await, 0);

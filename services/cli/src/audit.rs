@@ -12,11 +12,6 @@ use serde_json::Value;
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// What was checked does not hold.
-pub const TAMPERED: u8 = 2;
-/// What was given cannot be read as what it should be.
-pub const MALFORMED: u8 = 5;
-
 /// A command that did its work and found something; the code is the exit code.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -26,7 +21,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    pub fn new(code: u8, message: impl std::fmt::Display) -> Failure {
+    pub fn failure(code: u8, message: impl std::fmt::Display) -> Failure {
         Box::new(Self { code, message: message.to_string() })
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use eventlog::bundle::{WriteError, Writer};
+use eventlog::bundle::{WriteError, Writer, exit};
 use eventlog::checkpoint::Checkpoint;
 use eventlog::fsck::Problem;
 use eventlog::note::Verifier;
@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use tempfile::NamedTempFile;
 
 use crate::Outcome;
-use crate::audit::{Caller, Failure, MALFORMED, Progress, Service, TAMPERED, Verdict};
+use crate::audit::{Caller, Failure, Progress, Service, Verdict};
 
 /// Write the whole log as one file that anybody can verify offline.
 ///
@@ -65,8 +65,8 @@ impl Export {
         }
         let mut progress = Progress::new("exported");
         let writer = match (&self.caller, &self.data) {
-            (Some(caller), _) => self.from_service(&Service::new(caller)?, &mut progress).await?,
-            (None, Some(data)) => self.from_directory(data, &mut progress).await?,
+            (Some(caller), _) => self.read_service(&Service::new(caller)?, &mut progress).await?,
+            (None, Some(data)) => self.read_directory(data, &mut progress).await?,
             (None, None) => return Err("give --url or --data".into()),
         };
         let size = writer.size();
@@ -78,7 +78,7 @@ impl Export {
         Ok(())
     }
 
-    async fn from_service(&self, service: &Service, progress: &mut Progress) -> Result<ToFile, Failure> {
+    async fn read_service(&self, service: &Service, progress: &mut Progress) -> Result<ToFile, Failure> {
         let signed = service.get("/tlog/checkpoint").await?;
         let keys = String::from_utf8(service.get("/tlog/keys").await?)?;
         let keys = keys.lines().map(str::parse).collect::<Result<Vec<Verifier>, _>>()?;
@@ -94,7 +94,7 @@ impl Export {
             for served in page.events.iter().take_while(|served| served.position < size) {
                 if served.position != writer.size() {
                     let (position, found) = (writer.size(), served.position);
-                    return Err(Verdict::new(TAMPERED, Problem::Gap { position, found }));
+                    return Err(Verdict::failure(exit::TAMPERED, Problem::Gap { position, found }));
                 }
                 writer.push(served.header.get().as_bytes(), served.data.get().as_bytes()).map_err(judged)?;
                 progress.event();
@@ -103,7 +103,7 @@ impl Export {
         Ok(writer)
     }
 
-    async fn from_directory(&self, data: &Path, progress: &mut Progress) -> Result<ToFile, Failure> {
+    async fn read_directory(&self, data: &Path, progress: &mut Progress) -> Result<ToFile, Failure> {
         // Opening would make a new log where there is none.
         if !data.join("events.db").is_file() {
             return Err(format!("{} holds no event log", data.display()).into());
@@ -112,19 +112,20 @@ impl Export {
         let dir = data.to_owned();
         let options = EmbeddedOptions { verify: true, ..EmbeddedOptions::default() };
         let store = tokio::task::spawn_blocking(move || Embedded::open(&dir, options)).await??;
-        let written = self.from_store(&store, &signer, progress).await;
+        let written = self.read_store(&store, &signer, progress).await;
         store.close().await;
         written
     }
 
-    async fn from_store(
+    async fn read_store(
         &self,
         store: &Embedded,
         signer: &Path,
         progress: &mut Progress,
     ) -> Result<ToFile, Failure> {
         let signed = store.checkpoint().await?.ok_or("no checkpoint was signed yet")?;
-        let (checkpoint, _) = Checkpoint::of(&signed).map_err(|cause| Verdict::new(MALFORMED, cause))?;
+        let (checkpoint, _) =
+            Checkpoint::of(&signed).map_err(|cause| Verdict::failure(exit::MALFORMED, cause))?;
         let (mut writer, size) = self.begin(&signed, &keys_of(signer, &checkpoint.origin)?)?;
         while writer.size() < size {
             let after = writer.size().checked_sub(1).map(Position);
@@ -142,7 +143,8 @@ impl Export {
     }
 
     fn begin(&self, signed: &[u8], keys: &[Verifier]) -> Result<(ToFile, u64), Failure> {
-        let (checkpoint, note) = Checkpoint::of(signed).map_err(|cause| Verdict::new(MALFORMED, cause))?;
+        let (checkpoint, note) =
+            Checkpoint::of(signed).map_err(|cause| Verdict::failure(exit::MALFORMED, cause))?;
         if !keys.is_empty() {
             note.verify(keys)?;
         }
@@ -164,9 +166,9 @@ fn keys_of(signer: &Path, origin: &str) -> Result<Vec<Verifier>, Failure> {
 
 fn judged(error: WriteError) -> Failure {
     match error {
-        WriteError::Tampered(problem @ Problem::Shorter { .. }) => Verdict::new(crate::TAMPERED, problem),
-        WriteError::Tampered(problem) => Verdict::new(TAMPERED, problem),
-        WriteError::Checkpoint(cause) => Verdict::new(MALFORMED, cause),
+        WriteError::Tampered(problem @ Problem::Shorter { .. }) => Verdict::failure(exit::FORKED, problem),
+        WriteError::Tampered(problem) => Verdict::failure(exit::TAMPERED, problem),
+        WriteError::Checkpoint(cause) => Verdict::failure(exit::MALFORMED, cause),
         other => Box::new(other),
     }
 }

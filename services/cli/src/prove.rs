@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use eventlog::bundle::exit;
 
 use crate::Outcome;
-use crate::audit::{self, Caller, Service, TAMPERED, Verdict};
+use crate::audit::{self, Caller, Service, Verdict};
 use crate::check::{proved, trusted};
 
 /// Fetch the proof of one event, check it, and print it for `shiplog check`.
@@ -35,7 +36,10 @@ impl Prove {
         let bytes = service.send(&path, |request| request.header("prefer", "wait=30")).await?;
         let (proof, header) = proved(&bytes)?;
         if self.event != proof.index.to_string() && self.event != header.id.to_string() {
-            return Err(Verdict::new(TAMPERED, format!("the proof is of another event: {}", header.id)));
+            return Err(Verdict::failure(
+                exit::TAMPERED,
+                format!("the proof is of another event: {}", header.id),
+            ));
         }
         match &policy {
             Some(policy) => drop(trusted(policy, &proof)?),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use eventlog::bundle::exit;
 use eventlog::{Header, Recorded, StreamId};
 use jiff::Timestamp;
 use release::checklist::checklist;
@@ -16,7 +17,7 @@ use server::procedures::Catalogue;
 use server::{names, streams};
 
 use crate::Outcome;
-use crate::audit::{Caller, Failure, Progress, Service, TAMPERED, Verdict};
+use crate::audit::{Caller, Failure, Progress, Service, Verdict};
 use crate::verify;
 
 /// Print the checklist of one release as its verified events alone give it.
@@ -91,7 +92,7 @@ impl Replay {
             };
             kept.push(recorded(event));
         })?;
-        verified.map_err(|rejected| Verdict::new(rejected.exit_code(), rejected))?;
+        verified.map_err(|rejected| Verdict::failure(rejected.exit_code(), rejected))?;
         Ok((of_release, of_procedures))
     }
 
@@ -159,7 +160,7 @@ fn compare(replayed: &Value, served: &Value, revision: u64) -> Outcome {
     }
     found.iter().take(TOLD).for_each(|difference| eprintln!("{difference}"));
     let what = format!("{} differences to what the service answers at revision {revision}", found.len());
-    Err(Verdict::new(TAMPERED, what))
+    Err(Verdict::failure(exit::TAMPERED, what))
 }
 
 /// One line for each place that is not the same.

@@ -91,15 +91,27 @@ pub enum Rejected {
     Io(io::Error),
 }
 
+/// What a verifier ends with, by the class of what it found.
+pub mod exit {
+    /// It is not what was signed.
+    pub const TAMPERED: u8 = 2;
+    /// Rolled back, forked or cut off.
+    pub const FORKED: u8 = 3;
+    /// Not signed as a policy asks.
+    pub const DISTRUSTED: u8 = 4;
+    /// It cannot be read as what it should be.
+    pub const MALFORMED: u8 = 5;
+}
+
 impl Rejected {
     /// What a verifier ends with; both of ours agree on it.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Io(_) => 1,
-            Self::Tampered(_) => 2,
-            Self::Forked(_) => 3,
-            Self::Distrusted(_) => 4,
-            Self::Malformed(_) => 5,
+            Self::Tampered(_) => exit::TAMPERED,
+            Self::Forked(_) => exit::FORKED,
+            Self::Distrusted(_) => exit::DISTRUSTED,
+            Self::Malformed(_) => exit::MALFORMED,
         }
     }
 }

@@ -63,6 +63,8 @@ impl<R: Read> Reader<R> {
         let end = said.iter().position(|byte| *byte == 0).unwrap_or(said.len());
         if &said[..end] != name.as_bytes() {
             let found = if end == 0 { "the end".into() } else { String::from_utf8_lossy(&said[..end]) };
+            // A bundle says nothing to a terminal.
+            let found = found.escape_debug();
             return Err(malformed(format!("{name} is expected, and {found} is there")));
         }
         let digits = std::str::from_utf8(&block[124..135]).ok();
@@ -83,7 +85,7 @@ impl<R: Read> Reader<R> {
     pub fn end(&mut self) -> Result<(), Rejected> {
         let mut rest = [0; 2 * BLOCK];
         self.fill(&mut rest, "the end")?;
-        zero(&rest, "the end")?;
+        zero(&rest, "the last member")?;
         match self.source.read(&mut [0; 1]) {
             Ok(0) => Ok(()),
             Ok(_) => Err(malformed("something follows the end")),
@@ -103,5 +105,5 @@ impl<R: Read> Reader<R> {
 
 fn zero(bytes: &[u8], name: &str) -> Result<(), Rejected> {
     let empty = bytes.iter().all(|byte| *byte == 0);
-    if empty { Ok(()) } else { Err(malformed(format!("{name} is expected, and something else is there"))) }
+    if empty { Ok(()) } else { Err(malformed(format!("something other than zeros follows {name}"))) }
 }
