@@ -5,6 +5,7 @@
 //! must hold for *every* answer is asserted in one place, `harness/answer.rs`.
 
 mod api;
+mod audit;
 mod crash;
 mod demo;
 mod harness;

@@ -1,11 +1,17 @@
 //! `shiplog`: the front door. One file per command.
 
+mod audit;
+mod check;
 mod clock;
 mod demo;
+mod export;
 mod openapi;
 mod procedure;
+mod prove;
+mod replay;
 mod serve;
 mod token;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -35,6 +41,16 @@ enum Command {
     Token(token::Token),
     /// Play a whole release against a service of its own, and check what it recorded.
     Demo(demo::Demo),
+    /// Write the whole log as one file that anybody can verify offline.
+    Export(export::Export),
+    /// Verify such a file offline.
+    Verify(verify::Verify),
+    /// Fetch the proof of one event.
+    Prove(prove::Prove),
+    /// Check such a proof offline.
+    Check(check::Check),
+    /// Print a release as its verified events alone give it.
+    Replay(replay::Replay),
 }
 
 /// The exit code for a log that was cut, restored or changed.
@@ -44,17 +60,33 @@ const TAMPERED: u8 = 3;
 pub type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // Help is an answer too. A wrong flag is not exit code 2, which says that a log was tampered with.
+            let _ = usage.print();
+            return if usage.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
+    let outcome = match cli.command {
         Command::Serve(serve) => run(serve.run()),
         Command::OpenApi(openapi) => openapi.run(),
         Command::Procedure(procedure) => procedure.run(),
         Command::Token(token) => token.run(),
         Command::Demo(demo) => run(demo.run()),
+        Command::Export(export) => run(export.run()),
+        Command::Verify(verify) => verify.run(),
+        Command::Prove(prove) => run(prove.run()),
+        Command::Check(check) => check.run(),
+        Command::Replay(replay) => run(replay.run()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("shiplog: {error}");
+            if let Some(verdict) = error.downcast_ref::<audit::Verdict>() {
+                return ExitCode::from(verdict.code);
+            }
             let start = error.downcast_ref::<server::StartError>();
             if start.is_some_and(server::StartError::is_tampered) {
                 ExitCode::from(TAMPERED)

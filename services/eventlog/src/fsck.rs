@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::checkpoint::Checkpoint;
 use crate::header::{DataRef, Header, leaf};
 use crate::store::{EventStore, ReadError};
@@ -26,6 +28,8 @@ pub enum Problem {
     Place { position: u64, expected: String, found: String },
     #[error("position {position}: revision {found} of {stream} follows, where {expected} is next")]
     Revision { position: u64, stream: StreamId, expected: u64, found: u64 },
+    #[error("position {position}: {stream} goes back in time, from {before} to {found}")]
+    Time { position: u64, stream: StreamId, before: Timestamp, found: Timestamp },
     #[error("position {position}: the data are not those that the header binds")]
     Data { position: u64 },
     #[error("position {position}: the event is not the one that is in the tree")]
@@ -46,6 +50,7 @@ impl Problem {
             | Self::Header { position, .. }
             | Self::Place { position, .. }
             | Self::Revision { position, .. }
+            | Self::Time { position, .. }
             | Self::Data { position }
             | Self::Leaf { position } => Some(*position),
             Self::Tile { .. } | Self::Root { .. } => None,
@@ -54,11 +59,18 @@ impl Problem {
     }
 }
 
+/// What the last event of a stream leaves to the next.
+#[derive(Debug)]
+struct Last {
+    next: u64,
+    recorded_at: Timestamp,
+}
+
 /// Events one by one, from the first.
 #[derive(Debug, Default)]
 pub struct Check {
     pub edge: Edge,
-    next: HashMap<StreamId, u64>,
+    streams: HashMap<StreamId, Last>,
     problems: Vec<Problem>,
     /// How many there are, kept or not.
     pub count: u64,
@@ -76,32 +88,46 @@ impl Check {
         }
     }
 
-    /// The event itself: its header is readable and of its place, and binds its data.
+    /// How many streams the events are of.
+    pub fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// The event as it is stored: its header is readable and of its place, and binds its data.
     pub fn event(&mut self, event: &Recorded) {
         let position = self.edge.size();
         if event.position.0 != position {
             self.found(Problem::Gap { position, found: event.position.0 });
         }
-        match Header::parse(&event.header) {
-            Ok(header) => self.header(position, event, &header),
-            Err(cause) => self.found(Problem::Header { position, cause: cause.to_string() }),
-        }
-    }
-
-    fn header(&mut self, position: u64, event: &Recorded, header: &Header) {
+        let header = match Header::parse(&event.header) {
+            Ok(header) => header,
+            Err(cause) => return self.found(Problem::Header { position, cause: cause.to_string() }),
+        };
         let place = |id: uuid::Uuid, stream: &StreamId, revision| format!("{stream}@{revision} {id}");
         if (header.id, &header.stream, header.revision) != (event.id, &event.stream, event.revision) {
             let expected = place(header.id, &header.stream, header.revision);
             let found = place(event.id, &event.stream, event.revision);
             self.found(Problem::Place { position, expected, found });
         }
+        self.header(position, &header, &event.data);
+    }
+
+    /// What the header says of the event: it follows in its stream, and binds its data.
+    pub fn header(&mut self, position: u64, header: &Header, data: &[u8]) {
         let (stream, found) = (&header.stream, header.revision.0);
-        let expected = self.next.get(stream).copied().unwrap_or(0);
+        let before = self.streams.get(stream);
+        let expected = before.map_or(0, |last| last.next);
+        let before = before.map_or(header.recorded_at, |last| last.recorded_at);
         if expected != found {
             self.found(Problem::Revision { position, stream: stream.clone(), expected, found });
         }
-        self.next.insert(stream.clone(), found.saturating_add(1));
-        if header.data != DataRef::of(&event.data) {
+        if header.recorded_at < before {
+            let (stream, found) = (stream.clone(), header.recorded_at);
+            self.found(Problem::Time { position, stream, before, found });
+        }
+        let last = Last { next: found.saturating_add(1), recorded_at: header.recorded_at };
+        self.streams.insert(stream.clone(), last);
+        if header.data != DataRef::of(data) {
             self.found(Problem::Data { position });
         }
     }

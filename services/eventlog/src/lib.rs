@@ -3,10 +3,12 @@
 //! Read [`store`] first: the trait's documentation is the contract every adapter keeps.
 //! [`header`] is the part of an event that is hashed into the tree; its bytes are stored verbatim.
 
+pub mod bundle;
 pub mod checkpoint;
 pub mod fsck;
 pub mod header;
 pub mod note;
+pub mod policy;
 pub mod proof;
 pub mod sequencer;
 pub mod signer;

@@ -104,6 +104,13 @@ impl Verifier {
         Ok(Self { name: name.to_owned(), id: key_id(name, algorithm, &public), algorithm, public })
     }
 
+    /// The same key under the same name, for signatures of another kind.
+    #[must_use]
+    pub fn with(&self, algorithm: Algorithm) -> Self {
+        let id = key_id(&self.name, algorithm, &self.public);
+        Self { id, algorithm, ..self.clone() }
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }

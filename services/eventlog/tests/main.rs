@@ -1,9 +1,15 @@
 //! One binary, so that the crate is linked once.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails may panic, and so may what it is built from")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails may panic, and so may what it is built from"
+)]
 
+mod bundle;
 mod checkpoint;
 mod note;
+mod policy;
 mod proof;
 mod tile;
 mod tree;

@@ -1,0 +1,174 @@
+//! `shiplog export`
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use eventlog::bundle::{WriteError, Writer, exit};
+use eventlog::checkpoint::Checkpoint;
+use eventlog::fsck::Problem;
+use eventlog::note::Verifier;
+use eventlog::signer::{LocalSigner, Sign};
+use eventlog::{Embedded, EmbeddedOptions, EventStore, Position};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tempfile::NamedTempFile;
+
+use crate::Outcome;
+use crate::audit::{Caller, Failure, Progress, Service, Verdict};
+
+/// Write the whole log as one file that anybody can verify offline.
+///
+/// Reads a running service as an auditor of its installation, or the directory of a stopped one. What is
+/// written is checked on the way: a log that does not lead to its checkpoint is not exported, with exit code 2,
+/// or 3 where its end is missing.
+#[derive(Args)]
+pub struct Export {
+    #[command(flatten)]
+    caller: Option<Caller>,
+    /// Data directory of a service that does not run.
+    #[arg(long, value_name = "DIR", conflicts_with = "Caller", required_unless_present = "url")]
+    data: Option<PathBuf>,
+    /// Directory of its signer, whose public keys are put into the bundle; `signer` in the data directory when
+    /// absent.
+    #[arg(long, value_name = "DIR", requires = "data")]
+    signer: Option<PathBuf>,
+    /// The file to write; one that is there is not replaced.
+    #[arg(short, long, value_name = "BUNDLE")]
+    out: PathBuf,
+}
+
+type ToFile = Writer<BufWriter<NamedTempFile>, File>;
+
+#[derive(Deserialize)]
+struct Page {
+    events: Vec<Served>,
+}
+
+/// An event with the exact bytes that were stored.
+#[derive(Deserialize)]
+struct Served {
+    position: u64,
+    header: Box<RawValue>,
+    data: Box<RawValue>,
+}
+
+/// Events of one page; as many as the API gives.
+const PAGE: usize = 200;
+
+impl Export {
+    pub async fn run(self) -> Outcome {
+        if self.out.exists() {
+            return Err(format!("{} is there already", self.out.display()).into());
+        }
+        let mut progress = Progress::new("exported");
+        let writer = match (&self.caller, &self.data) {
+            (Some(caller), _) => self.read_service(&Service::new(caller)?, &mut progress).await?,
+            (None, Some(data)) => self.read_directory(data, &mut progress).await?,
+            (None, None) => return Err("give --url or --data".into()),
+        };
+        let size = writer.size();
+        let file = writer.finish().map_err(judged)?;
+        let file = file.into_inner().map_err(|error| error.into_error())?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(&self.out)?;
+        eprintln!("{size} events in {}, {} a second", self.out.display(), progress.per_second());
+        Ok(())
+    }
+
+    async fn read_service(&self, service: &Service, progress: &mut Progress) -> Result<ToFile, Failure> {
+        let signed = service.get("/tlog/checkpoint").await?;
+        let keys = String::from_utf8(service.get("/tlog/keys").await?)?;
+        let keys = keys.lines().map(str::parse).collect::<Result<Vec<Verifier>, _>>()?;
+        let (mut writer, size) = self.begin(&signed, &keys)?;
+        while writer.size() < size {
+            let after = writer.size().checked_sub(1);
+            let after = after.map_or_else(String::new, |after| format!("&after={after}"));
+            let page = service.get(&format!("/v1/events?limit={PAGE}{after}")).await?;
+            let page: Page = serde_json::from_slice(&page)?;
+            if page.events.is_empty() {
+                break;
+            }
+            for served in page.events.iter().take_while(|served| served.position < size) {
+                if served.position != writer.size() {
+                    let (position, found) = (writer.size(), served.position);
+                    return Err(Verdict::failure(exit::TAMPERED, Problem::Gap { position, found }));
+                }
+                writer.push(served.header.get().as_bytes(), served.data.get().as_bytes()).map_err(judged)?;
+                progress.event();
+            }
+        }
+        Ok(writer)
+    }
+
+    async fn read_directory(&self, data: &Path, progress: &mut Progress) -> Result<ToFile, Failure> {
+        // Opening would make a new log where there is none.
+        if !data.join("events.db").is_file() {
+            return Err(format!("{} holds no event log", data.display()).into());
+        }
+        let signer = self.signer.clone().unwrap_or_else(|| data.join("signer"));
+        let dir = data.to_owned();
+        let options = EmbeddedOptions { verify: true, ..EmbeddedOptions::default() };
+        let store = tokio::task::spawn_blocking(move || Embedded::open(&dir, options)).await??;
+        let written = self.read_store(&store, &signer, progress).await;
+        store.close().await;
+        written
+    }
+
+    async fn read_store(
+        &self,
+        store: &Embedded,
+        signer: &Path,
+        progress: &mut Progress,
+    ) -> Result<ToFile, Failure> {
+        let signed = store.checkpoint().await?.ok_or("no checkpoint was signed yet")?;
+        let (checkpoint, _) =
+            Checkpoint::of(&signed).map_err(|cause| Verdict::failure(exit::MALFORMED, cause))?;
+        let (mut writer, size) = self.begin(&signed, &keys_of(signer, &checkpoint.origin)?)?;
+        while writer.size() < size {
+            let after = writer.size().checked_sub(1).map(Position);
+            let page = store.read_all(after, PAGE).await?;
+            if page.is_empty() {
+                break;
+            }
+            let covered = page.iter().take_while(|event| event.position.0 < size);
+            for event in covered {
+                writer.push(&event.header, &event.data).map_err(judged)?;
+                progress.event();
+            }
+        }
+        Ok(writer)
+    }
+
+    fn begin(&self, signed: &[u8], keys: &[Verifier]) -> Result<(ToFile, u64), Failure> {
+        let (checkpoint, note) =
+            Checkpoint::of(signed).map_err(|cause| Verdict::failure(exit::MALFORMED, cause))?;
+        if !keys.is_empty() {
+            note.verify(keys)?;
+        }
+        let beside = self.out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = BufWriter::with_capacity(1 << 20, NamedTempFile::new_in(beside)?);
+        let spool = tempfile::tempfile_in(beside)?;
+        Ok((Writer::begin(file, spool, signed, keys).map_err(judged)?, checkpoint.size))
+    }
+}
+
+/// The public keys of a signer, where there is one.
+fn keys_of(signer: &Path, origin: &str) -> Result<Vec<Verifier>, Failure> {
+    if !signer.join("key").is_file() {
+        return Ok(Vec::new());
+    }
+    let signer = LocalSigner::open(signer, origin, Arc::new(crate::clock::now))?;
+    Ok(signer.keys().to_vec())
+}
+
+fn judged(error: WriteError) -> Failure {
+    match error {
+        WriteError::Tampered(problem @ Problem::Shorter { .. }) => Verdict::failure(exit::FORKED, problem),
+        WriteError::Tampered(problem) => Verdict::failure(exit::TAMPERED, problem),
+        WriteError::Checkpoint(cause) => Verdict::failure(exit::MALFORMED, cause),
+        other => Box::new(other),
+    }
+}

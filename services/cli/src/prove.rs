@@ -1,0 +1,51 @@
+//! `shiplog prove`
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use eventlog::bundle::exit;
+
+use crate::Outcome;
+use crate::audit::{self, Caller, Service, Verdict};
+use crate::check::{proved, trusted};
+
+/// Fetch the proof of one event, check it, and print it for `shiplog check`.
+///
+/// Waits up to 30 seconds for a checkpoint that covers the event.
+#[derive(Args)]
+pub struct Prove {
+    #[command(flatten)]
+    caller: Caller,
+    /// The event's position in the log, or its id.
+    event: String,
+    /// Whose signatures count; without it, who signed is not checked here.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+impl Prove {
+    pub async fn run(self) -> Outcome {
+        let policy = self.policy.as_deref().map(audit::policy).transpose()?;
+        // It is part of a path.
+        if !self.event.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
+            return Err("an event is named by its position or its id".into());
+        }
+        let path = format!("/v1/events/{}/proof", self.event);
+        let service = Service::new(&self.caller)?;
+        let bytes = service.send(&path, |request| request.header("prefer", "wait=30")).await?;
+        let (proof, header) = proved(&bytes)?;
+        if self.event != proof.index.to_string() && self.event != header.id.to_string() {
+            return Err(Verdict::failure(
+                exit::TAMPERED,
+                format!("the proof is of another event: {}", header.id),
+            ));
+        }
+        match &policy {
+            Some(policy) => drop(trusted(policy, &proof)?),
+            None => eprintln!("the proof holds; give a policy to check who signed it"),
+        }
+        std::io::stdout().write_all(&bytes)?;
+        Ok(())
+    }
+}

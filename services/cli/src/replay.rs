@@ -1,0 +1,209 @@
+//! `shiplog replay`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use eventlog::bundle::exit;
+use eventlog::{Header, Recorded, StreamId};
+use jiff::Timestamp;
+use release::checklist::checklist;
+use release::event::{EventData, ProcedureEvent};
+use release::procedure::ProcedureRef;
+use release::value::ReleaseId;
+use release::{Aggregate, Fact, Procedure, Procedures, Release, ReleaseEvent, fold};
+use serde_json::Value;
+use server::procedures::Catalogue;
+use server::{names, streams};
+
+use crate::Outcome;
+use crate::audit::{Caller, Failure, Progress, Service, Verdict};
+use crate::verify;
+
+/// Print the checklist of one release as its verified events alone give it.
+///
+/// With --diff the service is asked for the same revision of the release; exit code 2 says that it answers
+/// something else than its events give. Otherwise exit codes are those of `shiplog verify`.
+#[derive(Args)]
+pub struct Replay {
+    /// The bundle; it is verified first.
+    bundle: PathBuf,
+    /// Whose signatures count.
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// The release, such as checkout-2.4.0.
+    #[arg(long)]
+    release: String,
+    /// The tenant it belongs to.
+    #[arg(long, default_value = "default")]
+    tenant: String,
+    /// The state by events recorded at or before this time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    as_of: Option<Timestamp>,
+    /// Compare with what this service answers, such as https://shiplog.example.
+    #[arg(long, value_name = "URL", requires = "token_file")]
+    diff: Option<String>,
+    /// File with the token of somebody who may read the release.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+/// Most differences that are told.
+const TOLD: usize = 20;
+
+impl Replay {
+    pub async fn run(self) -> Outcome {
+        let id = ReleaseId::new(&self.release).map_err(|error| format!("{}: {error}", self.release))?;
+        let stream = names::release(&self.tenant, &id)?;
+        let (release, procedures) = self.verified(&stream)?;
+        let facts = self.as_it_was(&release)?;
+        let last = facts.last().ok_or_else(|| format!("{id} was not opened at that time"))?.revision;
+        let state: Release = fold(&facts);
+        let opened = state.opened.as_ref().ok_or_else(|| format!("{id} was not opened"))?;
+        let procedure = pinned(&self.tenant, &opened.procedure, &procedures)?;
+        let view = checklist(&state, &procedure).ok_or_else(|| format!("{id} was not opened"))?;
+        let replayed = serde_json::to_value(&view)?;
+        println!("{}", serde_json::to_string(&view)?);
+        match (self.diff, self.token_file) {
+            (Some(url), Some(token_file)) => {
+                let service = Service::new(&Caller { url, token_file })?;
+                let path = format!("/v1/releases/{id}/checklist?at_revision={last}");
+                let served: Value = serde_json::from_slice(&service.get(&path).await?)?;
+                compare(&replayed, &served, last)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The events of the release and of the procedures of its tenant, from a bundle that holds.
+    fn verified(&self, release: &StreamId) -> Result<(Vec<Recorded>, Vec<Recorded>), Failure> {
+        let published = format!("procedure-{}.", self.tenant);
+        let (mut of_release, mut of_procedures) = (Vec::new(), Vec::new());
+        let mut progress = Progress::new("verified");
+        let verified = verify::read(&self.bundle, &self.policy, None, |event| {
+            progress.event();
+            let stream = &event.header.stream;
+            let kept = if stream == release {
+                &mut of_release
+            } else if stream.as_str().starts_with(&published) {
+                &mut of_procedures
+            } else {
+                return;
+            };
+            kept.push(recorded(event));
+        })?;
+        verified.map_err(|rejected| Verdict::failure(rejected.exit_code(), rejected))?;
+        Ok((of_release, of_procedures))
+    }
+
+    /// What one command recorded stays together, as in the API's answers.
+    fn as_it_was(&self, events: &[Recorded]) -> Result<Vec<Fact<ReleaseEvent>>, Failure> {
+        let mut inside_command = false;
+        let mut facts = Vec::new();
+        for event in events {
+            let (fact, header) = streams::fact(event)?;
+            let later = self.as_of.is_some_and(|as_of| header.recorded_at > as_of);
+            if later && !inside_command {
+                break;
+            }
+            inside_command = header.request.index + 1 < header.request.count;
+            facts.push(fact);
+        }
+        Ok(facts)
+    }
+}
+
+fn recorded(event: &eventlog::bundle::Event) -> Recorded {
+    let Header { id, stream, revision, .. } = event.header;
+    Recorded {
+        position: eventlog::Position(event.position),
+        stream: stream.clone(),
+        revision: *revision,
+        id: *id,
+        header: event.header_bytes.to_vec().into(),
+        data: event.data.to_vec().into(),
+    }
+}
+
+/// The procedure that the release pinned: built in, or as the log says it was published.
+fn pinned(tenant: &str, reference: &ProcedureRef, events: &[Recorded]) -> Result<Arc<Procedure>, Failure> {
+    let ProcedureRef { name, version, hash } = reference;
+    let catalogue = Catalogue::new()?;
+    if let Some(known) = catalogue.built_in(name).find(|known| known.reference == *reference) {
+        return Ok(Arc::clone(&known.procedure));
+    }
+    let stream = names::procedure(tenant, name)?;
+    let published: Procedures =
+        folded::<ProcedureEvent, _>(events.iter().filter(|event| event.stream == stream))?;
+    let published = published.version(*version).filter(|published| published.hash == *hash);
+    let published =
+        published.ok_or_else(|| format!("neither the log nor this program has {name} version {version}"))?;
+    Ok(Arc::new(serde_json::from_str(published.procedure.as_str())?))
+}
+
+fn folded<'a, E: EventData, A: Aggregate<Event = E>>(
+    events: impl Iterator<Item = &'a Recorded>,
+) -> Result<A, Failure> {
+    let mut state = A::default();
+    for event in events {
+        state.evolve(&streams::fact::<E>(event)?.0);
+    }
+    Ok(state)
+}
+
+fn compare(replayed: &Value, served: &Value, revision: u64) -> Outcome {
+    let mut found = Vec::new();
+    differences(replayed, served, String::new(), &mut found);
+    if found.is_empty() {
+        eprintln!("the service answers the same at revision {revision}");
+        return Ok(());
+    }
+    found.iter().take(TOLD).for_each(|difference| eprintln!("{difference}"));
+    let what = format!("{} differences to what the service answers at revision {revision}", found.len());
+    Err(Verdict::failure(exit::TAMPERED, what))
+}
+
+/// One line for each place that is not the same.
+fn differences(ours: &Value, theirs: &Value, at: String, found: &mut Vec<String>) {
+    match (ours, theirs) {
+        (Value::Object(ours), Value::Object(theirs)) => {
+            let names = ours.keys().chain(theirs.keys().filter(|name| !ours.contains_key(*name)));
+            for name in names {
+                let of =
+                    |object: &serde_json::Map<String, Value>| object.get(name).cloned().unwrap_or_default();
+                differences(&of(ours), &of(theirs), format!("{at}/{name}"), found);
+            }
+        }
+        (Value::Array(ours), Value::Array(theirs)) if ours.len() == theirs.len() => {
+            for (index, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+                differences(ours, theirs, format!("{at}/{index}"), found);
+            }
+        }
+        _ if ours == theirs => {}
+        _ => found.push(format!("{at}: events give {ours}, the service answers {theirs}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn given_two_answers_then_each_place_that_differs_is_named() {
+        let ours = json!({"a": 1, "b": [{"c": "x"}, 2], "d": {"e": null}});
+        let theirs = json!({"a": 1, "b": [{"c": "y"}, 2], "f": true});
+        let mut found = Vec::new();
+        differences(&ours, &theirs, String::new(), &mut found);
+        assert_eq!(
+            found,
+            [
+                r#"/b/0/c: events give "x", the service answers "y""#,
+                r#"/d: events give {"e":null}, the service answers null"#,
+                "/f: events give null, the service answers true",
+            ]
+        );
+        assert!(compare(&ours, &ours, 0).is_ok());
+    }
+}

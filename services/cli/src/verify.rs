@@ -1,0 +1,113 @@
+//! `shiplog verify`
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use eventlog::bundle::{self, Event, Rejected, Verified};
+use eventlog::fsck::Problem;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::Outcome;
+use crate::audit::{self, Failure, Progress, Verdict};
+
+/// Verify a bundle offline: every event, every tile, the root, and who signed it.
+///
+/// Exit codes: 0 it holds; 1 it could not be checked; 2 tampered with (the position is named); 3 rolled back,
+/// forked or cut off; 4 not signed or cosigned as the policy asks; 5 malformed.
+#[derive(Args)]
+pub struct Verify {
+    /// The bundle, as `shiplog export` writes it.
+    bundle: PathBuf,
+    /// Whose signatures count: your own file, never one that came with the bundle.
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// A checkpoint kept from before: the bundle must begin with the log that it signs.
+    #[arg(long, value_name = "CHECKPOINT")]
+    since: Option<PathBuf>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    pub fn run(self) -> Outcome {
+        let mut progress = Progress::new("verified");
+        let since = self.since.as_deref().map(audit::read).transpose()?;
+        let verified = read(&self.bundle, &self.policy, since.as_deref(), |_| progress.event())?;
+        match verified {
+            Ok(verified) if self.json => print_json(&verified, progress.per_second()),
+            Ok(verified) => print(&verified, progress.per_second()),
+            Err(rejected) => {
+                if self.json {
+                    let position = position(&rejected);
+                    let (exit, finding) = (rejected.exit_code(), rejected.to_string());
+                    println!(
+                        "{}",
+                        json!({"ok": false, "exit": exit, "finding": finding, "position": position})
+                    );
+                }
+                return Err(Verdict::failure(rejected.exit_code(), rejected));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Verifies a bundle by a policy file; what it holds is told as it is read.
+pub fn read(
+    bundle: &Path,
+    policy: &Path,
+    since: Option<&[u8]>,
+    told: impl FnMut(&Event),
+) -> Result<Result<Verified, Rejected>, Failure> {
+    let policy = audit::policy(policy)?;
+    let file = File::open(bundle).map_err(|cause| audit::named(bundle, &cause))?;
+    match bundle::verify(BufReader::with_capacity(1 << 20, file), &policy, since, told) {
+        Err(Rejected::Io(cause)) => Err(audit::named(bundle, &cause)),
+        verified => Ok(verified),
+    }
+}
+
+fn position(rejected: &Rejected) -> Option<u64> {
+    if let Rejected::Tampered(problem) = rejected { Problem::position(problem) } else { None }
+}
+
+fn signed_at(verified: &Verified) -> Option<Timestamp> {
+    Timestamp::from_second(i64::try_from(verified.vouched.time?).ok()?).ok()
+}
+
+fn print(verified: &Verified, per_second: u64) {
+    let Verified { checkpoint, vouched, streams } = verified;
+    println!("ok");
+    println!("origin     {}", checkpoint.origin);
+    println!("size       {} events in {streams} streams", checkpoint.size);
+    println!("root       {}", checkpoint.root);
+    vouched.keys.iter().for_each(|key| println!("signed by  {key}"));
+    vouched.witnesses.iter().for_each(|key| println!("witness    {key}"));
+    match signed_at(verified) {
+        Some(time) => println!("signed at  {time}"),
+        None => println!("signed at  the checkpoint does not say"),
+    }
+    eprintln!("{per_second} events a second");
+}
+
+fn print_json(verified: &Verified, per_second: u64) {
+    let Verified { checkpoint, vouched, streams } = verified;
+    let texts = |keys: &[eventlog::note::Verifier]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let result = json!({
+        "ok": true,
+        "exit": 0,
+        "origin": checkpoint.origin,
+        "size": checkpoint.size,
+        "root": checkpoint.root.to_string(),
+        "streams": streams,
+        "keys": texts(&vouched.keys),
+        "witnesses": texts(&vouched.witnesses),
+        "signed_at": signed_at(verified),
+        "events_per_second": per_second,
+    });
+    println!("{result}");
+}

@@ -1,0 +1,152 @@
+//! A log with fixed keys, ids and times, so that its bytes are the same for ever.
+
+use std::io::Cursor;
+use std::ops::Range;
+
+use eventlog::bundle::{WriteError, Writer};
+use eventlog::checkpoint::Checkpoint;
+use eventlog::header::{Actor, DataRef, Header, Request, hex, leaf};
+use eventlog::note::{Algorithm, Signer};
+use eventlog::tile::{self, Of, Tile};
+use eventlog::tree::{Hash, root_of};
+use eventlog::{Revision, StreamId};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+pub const ORIGIN: &str = "log.example/shiplog";
+pub const SIGNED_AT: u64 = 1_780_000_000;
+const STREAMS: [&str; 3] = ["product-default.checkout", "release-default.checkout-2.4.0", "installation"];
+
+pub fn log_key() -> Signer {
+    Signer::from_seed(ORIGIN, Algorithm::Ed25519, [1; 32]).unwrap()
+}
+
+pub fn witness() -> Signer {
+    Signer::from_seed("witness.example/one", Algorithm::CosignatureV1, [2; 32]).unwrap()
+}
+
+pub fn other_key() -> Signer {
+    Signer::from_seed(ORIGIN, Algorithm::Ed25519, [3; 32]).unwrap()
+}
+
+pub fn policy() -> String {
+    format!(
+        "# The log and one witness that has to have seen it.\nlog {}\nwitness {}\nquorum 1\n",
+        log_key().verifier(),
+        witness().verifier()
+    )
+}
+
+#[derive(Clone)]
+pub struct Log {
+    /// Header and data of each event.
+    pub events: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Log {
+    pub fn of(size: u64) -> Self {
+        Self { events: (0..size).map(event).collect() }
+    }
+
+    pub fn root(&self) -> Hash {
+        root_of(self.events.iter().map(|(header, _)| Hash::of_leaf(&leaf(header))))
+    }
+
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint::new(ORIGIN, self.events.len() as u64, self.root()).unwrap()
+    }
+
+    /// Signed by the log, with its time, and by the witness.
+    pub fn signed(&self) -> Vec<u8> {
+        let log = log_key();
+        self.signed_by(&[&log, &log.with(Algorithm::CosignatureV1).unwrap(), &witness()])
+    }
+
+    pub fn signed_by(&self, signers: &[&Signer]) -> Vec<u8> {
+        sign(&self.checkpoint(), signers)
+    }
+
+    pub fn bundle(&self) -> Vec<u8> {
+        self.bundle_under(&self.signed())
+    }
+
+    /// The bundle that a writer would have written who looks at nothing: its tiles follow from its entries.
+    pub fn bundle_under(&self, signed: &[u8]) -> Vec<u8> {
+        self.try_bundle_under(signed).unwrap_or_else(|_| super::vectors::members_of(self, signed).tar())
+    }
+
+    pub fn try_bundle_under(&self, signed: &[u8]) -> Result<Vec<u8>, WriteError> {
+        let key = log_key();
+        let keys = [key.verifier().clone(), key.verifier().with(Algorithm::CosignatureV1)];
+        let mut writer = Writer::begin(Vec::new(), Cursor::new(Vec::new()), signed, &keys)?;
+        self.events.iter().try_for_each(|(header, data)| writer.push(header, data))?;
+        writer.finish()
+    }
+
+    /// Changes a header, as one who can write to the database would.
+    pub fn retell(&mut self, position: usize, change: impl FnOnce(&mut Header)) {
+        let mut header = Header::parse(&self.events[position].0).unwrap();
+        change(&mut header);
+        self.events[position].0 = header.to_bytes().to_vec();
+    }
+}
+
+pub fn sign(checkpoint: &Checkpoint, signers: &[&Signer]) -> Vec<u8> {
+    let mut note = checkpoint.to_note().unwrap();
+    let text = note.text().to_owned();
+    signers.iter().for_each(|signer| note.add(signer.sign(&text, SIGNED_AT)).unwrap());
+    note.to_string().into_bytes()
+}
+
+fn event(position: u64) -> (Vec<u8>, Vec<u8>) {
+    let data = format!(r#"{{"salt":"{}","n":{position}}}"#, hex(&[position as u8; 16])).into_bytes();
+    let at = Timestamp::from_second(SIGNED_AT as i64 - 100_000 + position as i64).unwrap();
+    let header = Header {
+        id: Uuid::from_u128(0x0190_a6e2_7c1b_7d3e_8f42_0000_0000_0000 + u128::from(position)),
+        stream: StreamId::new(STREAMS[position as usize % STREAMS.len()]).unwrap(),
+        revision: Revision(position / STREAMS.len() as u64),
+        event_type: "item.attested".into(),
+        schema: 1,
+        recorded_at: at,
+        occurred_at: at,
+        actor: Actor {
+            id: "https://id.example#4711".into(),
+            kind: "person".into(),
+            roles: vec!["qa".into()],
+            via: None,
+        },
+        auth: None,
+        request: Request {
+            operation: "attestItem".into(),
+            idempotency_key: None,
+            fingerprint: "ab12".into(),
+            index: 0,
+            count: 1,
+            entry: None,
+        },
+        causation: None,
+        correlation: None,
+        trace: None,
+        data: DataRef::of(&data),
+    };
+    (header.to_bytes().to_vec(), data)
+}
+
+pub fn entries_of(position: u64, size: u64) -> String {
+    format!("tile/{}", Tile::at(Of::Entries, position / tile::WIDTH, size).unwrap())
+}
+
+/// Where the content of a member is.
+pub fn member(bundle: &[u8], name: &str) -> Range<usize> {
+    let mut at = 0;
+    while at < bundle.len() {
+        let said = bundle[at..at + 100].split(|byte| *byte == 0).next().unwrap();
+        let size = std::str::from_utf8(&bundle[at + 124..at + 135]).unwrap();
+        let size = usize::from_str_radix(size, 8).unwrap();
+        if said == name.as_bytes() {
+            return at + 512..at + 512 + size;
+        }
+        at += 512 + size.next_multiple_of(512);
+    }
+    panic!("{name} is missing");
+}

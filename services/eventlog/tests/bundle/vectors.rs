@@ -1,0 +1,333 @@
+//! The bundles under tests/audit/vectors, good ones and others, that every verifier has to judge alike. What
+//! is checked in is what is made here; `SHIPLOG_WRITE_VECTORS=1` makes it anew.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::path::PathBuf;
+
+use eventlog::bundle::{Rejected, verify};
+use eventlog::checkpoint::Checkpoint;
+use eventlog::header::{DataRef, leaf};
+use eventlog::note::{Algorithm, Signer};
+use eventlog::tile::{self, Edge, Of, Tile, WIDTH};
+use eventlog::tree::Hash;
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use super::log::{self, Log, ORIGIN, log_key, other_key, sign, witness};
+
+/// The members of a bundle before they are a tar, so that anything may be done to them.
+#[derive(Clone)]
+pub struct Members(pub Vec<(String, Vec<u8>)>);
+
+/// What the format page says, written down once more without checking anything.
+pub fn members_of(log: &Log, signed: &[u8]) -> Members {
+    let size = log.events.len() as u64;
+    let key = log_key();
+    let timed = key.verifier().with(Algorithm::CosignatureV1);
+    let manifest = format!(
+        r#"{{"format":"shiplog.bundle.v1","origin":"{ORIGIN}","size":{size},"keys":["{}","{timed}"]}}"#,
+        key.verifier()
+    );
+    let mut members =
+        vec![("manifest.json".to_owned(), manifest.into_bytes()), ("checkpoint".to_owned(), signed.to_vec())];
+    let mut edge = Edge::default();
+    let mut tiles = BTreeMap::new();
+    for (index, events) in log.events.chunks(256).enumerate() {
+        let tile = Tile::at(Of::Entries, index as u64, size).unwrap().to_string();
+        let (mut entries, mut all) = (Vec::new(), Vec::new());
+        for (header, data) in events {
+            assert!(tile::push_entry(&mut entries, &leaf(header)));
+            all.extend_from_slice(&(data.len() as u32).to_be_bytes());
+            all.extend_from_slice(data);
+            edge.push(Hash::of_leaf(&leaf(header)), |tile, hashes| {
+                tiles.insert(tile, tile::encode(hashes));
+            });
+        }
+        members.push((format!("tile/{tile}"), entries));
+        members.push((tile.replacen("entries", "data", 1), all));
+    }
+    tiles.extend(edge.partial().map(|(tile, hashes)| (tile, tile::encode(hashes))));
+    members.extend(tiles.into_iter().map(|(tile, bytes)| (format!("tile/{tile}"), bytes)));
+    Members(members)
+}
+
+impl Members {
+    pub fn tar(&self) -> Vec<u8> {
+        let mut tar = Vec::new();
+        for (name, content) in &self.0 {
+            let mut header = [0_u8; 512];
+            let size = format!("{:011o}\0", content.len());
+            let fields: [(usize, &[u8]); 9] = [
+                (0, name.as_bytes()),
+                (100, b"0000644\0"),
+                (108, b"0000000\0"),
+                (116, b"0000000\0"),
+                (124, size.as_bytes()),
+                (136, b"00000000000\0"),
+                (148, b"        "),
+                (156, b"0"),
+                (257, b"ustar\x0000"),
+            ];
+            fields.iter().for_each(|(at, text)| header[*at..*at + text.len()].copy_from_slice(text));
+            seal(&mut header);
+            tar.extend_from_slice(&header);
+            tar.extend_from_slice(content);
+            tar.resize(tar.len().next_multiple_of(512), 0);
+        }
+        tar.resize(tar.len() + 1024, 0);
+        tar
+    }
+
+    fn content(&mut self, name: &str) -> &mut Vec<u8> {
+        &mut self.0.iter_mut().find(|(known, _)| known == name).unwrap().1
+    }
+
+    fn with(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut changed = self.clone();
+        let before = changed.content(name).clone();
+        change(changed.content(name));
+        assert_ne!(*changed.content(name), before, "{name} was changed");
+        changed.tar()
+    }
+
+    fn moved(&self, change: impl FnOnce(&mut Vec<(String, Vec<u8>)>)) -> Vec<u8> {
+        let mut changed = self.clone();
+        change(&mut changed.0);
+        changed.tar()
+    }
+}
+
+/// The checksum of a header of tar.
+fn seal(header: &mut [u8]) {
+    header[148..156].copy_from_slice(b"        ");
+    let sum: u32 = header.iter().copied().map(u32::from).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+}
+
+fn replaced(bytes: &mut Vec<u8>, old: &str, new: &str) {
+    let at = bytes.windows(old.len()).position(|window| window == old.as_bytes()).unwrap();
+    bytes.splice(at..at + old.len(), new.bytes());
+}
+
+#[derive(Serialize, Deserialize, Debug, PartialEq)]
+struct Vector {
+    bundle: String,
+    policy: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    since: Option<String>,
+    exit: u8,
+    why: String,
+}
+
+/// Files by name, and what every verifier has to say of them.
+#[derive(Default)]
+struct Vectors {
+    files: BTreeMap<String, Vec<u8>>,
+    list: Vec<Vector>,
+}
+
+impl Vectors {
+    fn add(&mut self, name: &str, bundle: Vec<u8>, exit: u8, why: &str) {
+        self.files.insert(format!("{name}.tar"), bundle);
+        self.judge(name, None, exit, why);
+    }
+
+    fn judge(&mut self, name: &str, since: Option<&str>, exit: u8, why: &str) {
+        self.list.push(Vector {
+            bundle: format!("{name}.tar"),
+            policy: "policy".to_owned(),
+            since: since.map(str::to_owned),
+            exit,
+            why: why.to_owned(),
+        });
+    }
+}
+
+const ENTRIES: &str = "tile/entries/000.p/8";
+const DATA: &str = "data/000.p/8";
+const LEAVES: &str = "tile/0/000.p/8";
+
+fn vectors() -> Vectors {
+    let mut vectors = Vectors::default();
+    let good = Log::of(8);
+    let members = members_of(&good, &good.signed());
+    vectors.files.insert("policy".to_owned(), log::policy().into_bytes());
+    vectors.files.insert("since".to_owned(), Log::of(5).signed());
+    let stranger = Log::of(5).signed_by(&[&other_key(), &witness()]);
+    vectors.files.insert("since-of-another-key".to_owned(), stranger);
+
+    vectors.add("good", good.bundle(), 0, "eight events in three streams");
+    vectors.add("empty", Log::of(0).bundle(), 0, "a log without events");
+    vectors.add("wide", Log::of(260).bundle(), 0, "more events than a tile has hashes");
+    vectors.judge("good", Some("since"), 0, "the log only grew since the checkpoint of five events");
+    vectors.judge("good", Some("since-of-another-key"), 4, "the kept checkpoint is of a key not trusted");
+    tampered(&mut vectors, &good, &members);
+    forked(&mut vectors, &good);
+    distrusted(&mut vectors, &good, &members);
+    malformed(&mut vectors, &good, &members);
+    vectors
+}
+
+fn tampered(vectors: &mut Vectors, good: &Log, members: &Members) {
+    let entry = |bytes: &mut Vec<u8>| replaced(bytes, "ab12", "ab13");
+    vectors.add("entry-changed", members.with(ENTRIES, entry), 2, "one letter of the first entry");
+    let data = |bytes: &mut Vec<u8>| replaced(bytes, "\"n\":3", "\"n\":4");
+    vectors.add("data-changed", members.with(DATA, data), 2, "one digit of the data of event 3");
+    let tile = |bytes: &mut Vec<u8>| bytes[70] ^= 1;
+    vectors.add("tile-changed", members.with(LEAVES, tile), 2, "one bit of the hash of leaf 2");
+    let wide = Log::of(260);
+    let wide = members_of(&wide, &wide.signed());
+    let node = wide.with("tile/1/000.p/1", |bytes| bytes[0] ^= 0x80);
+    vectors.add("node-changed", node, 2, "one bit of a tile of level 1");
+    let leaf = wide.with("tile/0/001.p/4", |bytes| bytes[127] ^= 1);
+    vectors.add("last-leaf-changed", leaf, 2, "one bit of the last leaf, in the second tile");
+
+    let mut swapped = good.clone();
+    swapped.events.swap(2, 3);
+    let mut others = members_of(&swapped, &good.signed());
+    *others.content(LEAVES) = members.clone().content(LEAVES).clone();
+    vectors.add("events-swapped", others.tar(), 2, "events 2 and 3 change places");
+    let rewritten = members_of(&swapped, &good.signed()).tar();
+    vectors.add("rewritten", rewritten, 2, "events 2 and 3 change places, and all tiles follow");
+    let mut shuffled = good.clone();
+    shuffled.events.swap(1, 4);
+    let signed = members_of(&shuffled, &shuffled.signed()).tar();
+    vectors.add("revisions-swapped", signed, 2, "signed, but a stream's revisions are not in order");
+    let mut dropped = good.clone();
+    dropped.events.remove(3);
+    let signed = members_of(&dropped, &dropped.signed()).tar();
+    vectors.add("revision-missing", signed, 2, "signed, but a stream misses a revision");
+    let mut earlier = good.clone();
+    earlier.retell(6, |header| header.recorded_at -= SignedDuration::from_secs(10));
+    let signed = members_of(&earlier, &earlier.signed()).tar();
+    vectors.add("time-goes-back", signed, 2, "signed, but recorded before its stream's last event");
+    let mut longer = good.clone();
+    longer.retell(7, |header| header.data = DataRef { length: 1, ..header.data.clone() });
+    let signed = members_of(&longer, &longer.signed()).tar();
+    vectors.add("data-of-another-length", signed, 2, "signed, but the header binds data of another length");
+}
+
+fn forked(vectors: &mut Vectors, good: &Log) {
+    let mut fork = good.clone();
+    fork.retell(2, |header| header.actor.id = "https://id.example#4712".to_owned());
+    vectors.add("fork", fork.bundle(), 0, "another history, signed with the real key");
+    vectors.judge("fork", Some("since"), 3, "the same, to an auditor who kept a checkpoint");
+    vectors.add("shorter", Log::of(4).bundle(), 0, "an older copy, signed with the real key");
+    vectors.judge("shorter", Some("since"), 3, "the same, to an auditor who kept a checkpoint");
+    let cut = members_of(&Log::of(6), &good.signed()).tar();
+    vectors.add("tail-dropped", cut, 3, "the checkpoint covers two events more");
+}
+
+fn distrusted(vectors: &mut Vectors, good: &Log, members: &Members) {
+    let bundle = |signers: &[&Signer]| members_of(good, &good.signed_by(signers)).tar();
+    let wrong = bundle(&[&other_key(), &witness()]);
+    vectors.add("wrong-key", wrong, 4, "a key of the same name that the policy does not trust");
+    vectors.add("no-witness", bundle(&[&log_key()]), 4, "no witness cosigned");
+    let flip = |bytes: &mut Vec<u8>| {
+        let root = good.root().to_string();
+        let other = if root.starts_with('A') { 'B' } else { 'A' };
+        replaced(bytes, &root, &format!("{other}{}", &root[1..]));
+    };
+    vectors.add("checkpoint-root-changed", members.with("checkpoint", flip), 4, "another root, not signed");
+    let text = good.checkpoint().to_string();
+    let mut forged = good.checkpoint().to_note().unwrap();
+    forged.add(log_key().sign("something else\n", log::SIGNED_AT)).unwrap();
+    forged.add(witness().sign(&text, log::SIGNED_AT)).unwrap();
+    let forged = members_of(good, forged.to_string().as_bytes()).tar();
+    vectors.add("signature-of-something-else", forged, 4, "the log's key signed another text");
+    let name = "other.example/log";
+    let key = Signer::from_seed(name, Algorithm::Ed25519, [1; 32]).unwrap();
+    let checkpoint = Checkpoint::new(name, 8, good.root()).unwrap();
+    let mut other = members_of(good, &sign(&checkpoint, &[&key, &witness()]));
+    replaced(other.content("manifest.json"), ORIGIN, name);
+    vectors.add("other-origin", other.tar(), 4, "the checkpoint of another log");
+}
+
+fn malformed(vectors: &mut Vectors, good: &Log, members: &Members) {
+    let tar = members.tar();
+    vectors.add("file-cut", tar[..tar.len() - 1500].to_vec(), 5, "the file ends inside a member");
+    let last = members.moved(|members| drop(members.pop()));
+    vectors.add("member-missing", last, 5, "the tile of leaves is missing");
+    let twice = members.moved(|members| members.insert(1, members[0].clone()));
+    vectors.add("member-twice", twice, 5, "the manifest stands there twice");
+    let unknown = members.moved(|members| members.push(("README".to_owned(), b"hello\n".to_vec())));
+    vectors.add("member-unknown", unknown, 5, "a member that no bundle has");
+    let order = members.moved(|members| members.swap(2, 3));
+    vectors.add("members-out-of-order", order, 5, "data before entries");
+    let width = members.moved(|members| members[4].0 = "tile/0/000.p/7".to_owned());
+    vectors.add("width-of-another-size", width, 5, "a partial tile that a tree of eight does not have");
+    let mut link = members.tar();
+    link[156] = b'2';
+    seal(&mut link[..512]);
+    vectors.add("symbolic-link", link, 5, "a member that is no regular file");
+    let format = |bytes: &mut Vec<u8>| replaced(bytes, "bundle.v1", "bundle.v2");
+    vectors.add("manifest-of-another-format", members.with("manifest.json", format), 5, "a later format");
+    let double = |bytes: &mut Vec<u8>| replaced(bytes, "\"size\":8", "\"size\":9,\"size\":8");
+    vectors.add("manifest-key-twice", members.with("manifest.json", double), 5, "two sizes");
+    let length = |bytes: &mut Vec<u8>| bytes[1] = bytes[1].wrapping_add(1);
+    vectors.add("entry-length-wrong", members.with(ENTRIES, length), 5, "the first entry's length");
+    let prefix = |bytes: &mut Vec<u8>| replaced(bytes, "shiplog.leaf.v1", "shiplog.leaf.v2");
+    vectors.add("leaf-of-another-format", members.with(ENTRIES, prefix), 5, "not a leaf");
+    let headers = [
+        ("header-key-twice", r#""schema":1"#, r#""schema":1,"schema":1"#, "a key twice in a signed header"),
+        ("header-float", r#""schema":1"#, r#""schema":1.0"#, "a float in a signed header"),
+        ("header-unknown-field", r#""schema":1"#, r#""schema":1,"x":1"#, "a field that no header has"),
+        ("header-null", r#""schema":1"#, r#""schema":1,"trace":null"#, "a null in a signed header"),
+    ];
+    for (name, old, new, why) in headers {
+        let mut log = good.clone();
+        replaced(&mut log.events[3].0, old, new);
+        vectors.add(name, members_of(&log, &log.signed()).tar(), 5, why);
+    }
+}
+
+fn directory() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/audit/vectors"))
+}
+
+fn document(list: &[Vector]) -> String {
+    let lines: Vec<_> = list.iter().map(|vector| serde_json::to_string(vector).unwrap()).collect();
+    format!("[\n{}\n]\n", lines.join(",\n"))
+}
+
+#[test]
+fn given_the_vectors_then_those_checked_in_are_those_made_here() {
+    let vectors = vectors();
+    let mut files = vectors.files;
+    files.insert("vectors.json".to_owned(), document(&vectors.list).into_bytes());
+    if std::env::var_os("SHIPLOG_WRITE_VECTORS").is_some() {
+        std::fs::create_dir_all(directory()).unwrap();
+        files.iter().for_each(|(name, bytes)| std::fs::write(directory().join(name), bytes).unwrap());
+    }
+    let entries = std::fs::read_dir(directory()).unwrap();
+    let mut found: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    found.sort();
+    assert_eq!(found, files.keys().cloned().collect::<Vec<_>>());
+    for (name, bytes) in &files {
+        let checked_in = std::fs::read(directory().join(name)).unwrap();
+        assert!(checked_in == *bytes, "{name}: run with SHIPLOG_WRITE_VECTORS=1, and look at what changed");
+    }
+}
+
+#[test]
+fn given_the_vectors_when_verified_then_each_is_judged_as_it_says() {
+    let vectors = vectors();
+    for Vector { bundle, policy, since, exit, why } in &vectors.list {
+        let policy = std::str::from_utf8(&vectors.files[policy]).unwrap().parse().unwrap();
+        let since = since.as_ref().map(|since| vectors.files[since].as_slice());
+        let judged = verify(Cursor::new(&vectors.files[bundle]), &policy, since, |_| {});
+        let code = judged.as_ref().map_or_else(Rejected::exit_code, |_| 0);
+        assert_eq!(code, *exit, "{bundle}: {why}: {judged:?}");
+    }
+}
+
+#[test]
+fn given_what_the_format_says_then_the_writer_writes_it() {
+    for size in [0, 8, 256, 600] {
+        let log = Log::of(size);
+        let signed = log.signed();
+        assert_eq!(log.try_bundle_under(&signed).unwrap(), members_of(&log, &signed).tar(), "{size} events");
+    }
+    assert_eq!(WIDTH, 256);
+}

@@ -1,0 +1,206 @@
+//! The auditor's commands, as an auditor runs them against a service that serves.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::harness::process::{Program, executable, token};
+use crate::harness::{Client, Opened, bodies, events, world};
+
+/// A service with one release, and a desk with an auditor's files beside it.
+struct Desk {
+    data: TempDir,
+    files: TempDir,
+    program: Program,
+    url: String,
+    manager: Client,
+    opened: Opened,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let (data, files) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let program = Program::start(data.path()).await;
+        let client = |token: &str| Client::new(world::http(), program.addr, Some(format!("Bearer {token}")));
+        world::register_product(&client(&token(data.path(), "root", "admin").await), "checkout").await;
+        let manager = client(&token(data.path(), "alice", "release_manager").await);
+        let open = manager.post("/v1/releases", bodies::open("checkout", "2.4.0"));
+        open.key("open").await.created();
+        let opened = Opened::named("checkout", "2.4.0");
+        let audrey = token(data.path(), "audrey", "auditor").await;
+        let keys = client(&audrey).get("/tlog/keys").await.ok();
+        let log = std::str::from_utf8(&keys.body).unwrap().lines().next().unwrap().to_owned();
+        std::fs::write(files.path().join("token"), format!("{audrey}\n")).unwrap();
+        std::fs::write(files.path().join("policy"), format!("log {log}\n")).unwrap();
+        let url = format!("http://{}", program.addr);
+        Self { data, files, program, url, manager, opened }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.files.path().join(name)
+    }
+
+    async fn shiplog(&self, arguments: &[&str]) -> Output {
+        shiplog(self.files.path(), arguments).await
+    }
+
+    /// As the auditor, of the running service.
+    async fn asked(&self, command: &str, arguments: &[&str]) -> Output {
+        let caller = [command, "--url", &self.url, "--token-file", "token"];
+        self.shiplog(&[&caller, arguments].concat()).await
+    }
+
+    async fn comment(&self, text: &str) {
+        self.manager.post(&self.opened.under("comments"), bodies::comment(text)).key(text).await.created();
+    }
+
+    /// Returns once everything recorded so far is under a checkpoint.
+    async fn sealed(&self) {
+        let head = self.manager.get(&self.opened.path).await.ok().position();
+        let proof = self.manager.get(&format!("/v1/events/{head}/proof"));
+        proof.header("prefer", "wait=20").await.ok();
+    }
+
+    async fn exported(&self, name: &str) {
+        self.sealed().await;
+        ended(&self.asked("export", &["-o", name]).await, 0);
+    }
+
+    /// The newest checkpoint, kept as a file.
+    async fn kept(&self, name: &str) -> String {
+        let auditor = std::fs::read_to_string(self.file("token")).unwrap();
+        let bearer = Some(format!("Bearer {}", auditor.trim()));
+        let auditor = Client::new(world::http(), self.program.addr, bearer);
+        let checkpoint = auditor.get("/tlog/checkpoint").await.ok();
+        std::fs::write(self.file(name), &checkpoint.body).unwrap();
+        name.to_owned()
+    }
+}
+
+async fn shiplog(desk: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(executable());
+    command.current_dir(desk).args(arguments).env("NO_PROXY", "127.0.0.1");
+    command.output().await.unwrap()
+}
+
+/// What it printed, when it ended with this code.
+fn ended(output: &Output, code: i32) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{printed}\n{errors}");
+    assert!(!errors.contains("panicked"), "{errors}");
+    format!("{printed}{errors}")
+}
+
+#[tokio::test]
+async fn given_a_service_when_its_log_is_exported_then_it_verifies_offline_and_follows_what_was_kept() {
+    let desk = Desk::new().await;
+    desk.exported("first").await;
+    let verify = ["verify", "first", "--policy", "policy"];
+    let shown = ended(&desk.shiplog(&verify).await, 0);
+    assert!(shown.contains("events in") && shown.contains("signed at  20"), "{shown}");
+    let output = desk.shiplog(&[&verify[..], &["--json"]].concat()).await;
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&result["ok"], &result["exit"]), (&true.into(), &0.into()), "{result}");
+
+    let older = desk.kept("older").await;
+    desk.comment("one more").await;
+    desk.exported("second").await;
+    let since = ["--policy", "policy", "--since", &older];
+    ended(&desk.shiplog(&[&["verify", "second"][..], &since].concat()).await, 0);
+    let newer = desk.kept("newer").await;
+    let rolled_back = ["verify", "first", "--policy", "policy", "--since", &newer];
+    assert!(ended(&desk.shiplog(&rolled_back).await, 3).contains("were signed before"));
+    // What is there is not replaced.
+    assert!(ended(&desk.asked("export", &["-o", "first"]).await, 1).contains("is there already"));
+
+    // The directory of the stopped service gives the same log.
+    let Desk { data, files, program, .. } = desk;
+    let directory = data.path().to_str().unwrap().to_owned();
+    let busy = shiplog(files.path(), &["export", "--data", &directory, "-o", "third"]).await;
+    assert!(ended(&busy, 1).contains("held by another process"));
+    program.terminate().await;
+    assert!(program.ended().await.status.success());
+    ended(&shiplog(files.path(), &["export", "--data", &directory, "-o", "third"]).await, 0);
+    let verify = ["verify", "third", "--policy", "policy", "--since", &newer];
+    ended(&shiplog(files.path(), &verify).await, 0);
+    let nothing = files.path().join("nothing");
+    let none = shiplog(files.path(), &["export", "--data", nothing.to_str().unwrap(), "-o", "fourth"]).await;
+    assert!(ended(&none, 1).contains("holds no event log"));
+    assert!(!nothing.exists());
+}
+
+#[tokio::test]
+async fn given_an_event_when_it_is_proved_then_the_proof_holds_offline_for_it_alone() {
+    let desk = Desk::new().await;
+    let history = events::history(&desk.manager, &desk.opened.id, 200).await;
+    let event = &history[0];
+    let position = event.position.to_string();
+    let printed = desk.asked("prove", &[&position, "--policy", "policy"]).await;
+    ended(&printed, 0);
+    std::fs::write(desk.file("proof"), &printed.stdout).unwrap();
+    let by_id = desk.asked("prove", &[&event.header().id.to_string()]).await;
+    assert!(ended(&by_id, 0).contains(&format!("index {position}\n")));
+
+    let check = ["check", "proof", "--policy", "policy"];
+    let shown = ended(&desk.shiplog(&check).await, 0);
+    assert!(shown.contains("release.opened") && shown.contains("#alice"), "{shown}");
+    let data = event.data.get();
+    std::fs::write(desk.file("data"), data).unwrap();
+    std::fs::write(desk.file("other"), format!("{data} ")).unwrap();
+    ended(&desk.shiplog(&[&check[..], &["--data", "data"]].concat()).await, 0);
+    ended(&desk.shiplog(&[&check[..], &["--data", "other"]].concat()).await, 2);
+
+    let proof = String::from_utf8(printed.stdout).unwrap();
+    let moved = proof.replacen(&format!("index {position}\n"), "index 0\n", 1);
+    std::fs::write(desk.file("moved"), moved).unwrap();
+    ended(&desk.shiplog(&["check", "moved", "--policy", "policy"]).await, 2);
+    std::fs::write(desk.file("cut"), &proof[..proof.len() / 2]).unwrap();
+    ended(&desk.shiplog(&["check", "cut", "--policy", "policy"]).await, 5);
+    let stranger = "log.example/other+9a0d5f5b+AQCtsRf3Ie4ATYxZUdXxpKwVNRDmVzkBoL/cMZPr0E8Dig==";
+    std::fs::write(desk.file("typo"), format!("log {stranger}\n")).unwrap();
+    assert!(ended(&desk.shiplog(&["check", "proof", "--policy", "typo"]).await, 1).contains("line 1"));
+}
+
+#[tokio::test]
+async fn given_a_verified_log_when_a_release_is_replayed_then_it_is_what_the_service_answers() {
+    let desk = Desk::new().await;
+    desk.comment("before").await;
+    desk.exported("log").await;
+    let id = desk.opened.id.as_str();
+    let replay = ["replay", "log", "--policy", "policy", "--release", id];
+    let diff = ["--diff", &desk.url, "--token-file", "token"];
+    let output = desk.shiplog(&[&replay[..], &diff].concat()).await;
+    assert!(ended(&output, 0).contains("answers the same"));
+    let replayed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let served = desk.manager.get(&desk.opened.under("checklist")).await.ok().json();
+    assert_eq!(replayed, served);
+
+    let before = [&replay[..], &["--as-of", "2020-01-01T00:00:00Z"]].concat();
+    assert!(ended(&desk.shiplog(&before).await, 1).contains("was not opened at that time"));
+    let unknown = ["replay", "log", "--policy", "policy", "--release", "checkout-9.9.9"];
+    ended(&desk.shiplog(&unknown).await, 1);
+
+    // Of a bundle that does not hold nothing is printed.
+    let mut bytes = std::fs::read(desk.file("log")).unwrap();
+    let at = bytes.windows(6).position(|window| window == b"before").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(desk.file("log"), bytes).unwrap();
+    let output = desk.shiplog(&replay).await;
+    ended(&output, 2);
+    assert!(output.stdout.is_empty());
+}
+
+#[tokio::test]
+async fn given_wrong_flags_then_the_exit_code_is_not_one_that_judges_a_log() {
+    let files = TempDir::new().unwrap();
+    for arguments in
+        [&["verify"][..], &["export", "-o", "log"], &["verify", "missing", "--policy", "missing"]]
+    {
+        ended(&shiplog(files.path(), arguments).await, 1);
+    }
+    ended(&shiplog(files.path(), &["verify", "--help"]).await, 0);
+}
