@@ -119,6 +119,11 @@ impl Verifier {
         self.id
     }
 
+    /// The same key, whatever its name and what it signs.
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        self.public == other.public
+    }
+
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
@@ -130,6 +135,9 @@ impl Verifier {
             Algorithm::CosignatureV1 => {
                 let (time, bytes) = signature.split_first_chunk::<8>()?;
                 let time = u64::from_be_bytes(*time);
+                if time > i64::MAX as u64 {
+                    return None;
+                }
                 (Some(time), cosigned(time, text), bytes)
             }
         };

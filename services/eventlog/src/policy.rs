@@ -129,12 +129,17 @@ impl Policy {
                 match self.logs.first() {
                     Some(first) if first.key.name() != key.name() => return Err(PolicyError::Name),
                     _ if self.logs.iter().any(|log| log.key == key) => return Err(PolicyError::Twice),
+                    _ if self.witnesses.iter().any(|witness| witness.is_same_key(&key)) => {
+                        return Err(PolicyError::Twice);
+                    }
                     _ => self.logs.push(LogKey { key, from, to }),
                 }
             }
             ["witness", key] => {
                 let key = parsed(key, Algorithm::CosignatureV1)?;
-                if self.witnesses.contains(&key) {
+                // One key under two names is one witness, and the log is no witness of itself.
+                let mut known = self.witnesses.iter().chain(self.logs.iter().map(|log| &log.key));
+                if known.any(|known| known.is_same_key(&key)) {
                     return Err(PolicyError::Twice);
                 }
                 self.witnesses.push(key);

@@ -57,6 +57,10 @@ fn given_another_text_or_time_then_the_signature_is_forged() {
     signature.bytes[7] ^= 1;
     note.add(signature).unwrap();
     assert_eq!(note.verify([witness.verifier()]), Err(NoteError::Forged));
+    // A time that no clock shows is none.
+    let mut late = Note::new(TEXT.to_owned()).unwrap();
+    late.add(witness.sign(TEXT, 1 << 63)).unwrap();
+    assert_eq!(late.verify([witness.verifier()]), Err(NoteError::Forged));
     // One good signature does not make up for a forged one.
     note.add(log.sign(TEXT, 0)).unwrap();
     assert_eq!(note.verify([log.verifier(), witness.verifier()]), Err(NoteError::Forged));

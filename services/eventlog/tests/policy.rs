@@ -94,6 +94,11 @@ fn given_a_policy_that_says_something_else_then_its_line_is_told() {
     assert_eq!(refused(&format!("log {key}\nwitness {key}")), (2, PolicyError::Algorithm));
     assert_eq!(refused(&format!("log {key}\nlog {key} from 5")), (2, PolicyError::Twice));
     assert_eq!(refused(&format!("log {key}\nwitness {one}\nwitness {one}")), (3, PolicyError::Twice));
+    let again = signer("another.example", Algorithm::CosignatureV1, 2).verifier().to_string();
+    assert_eq!(refused(&format!("log {key}\nwitness {one}\nwitness {again}")), (3, PolicyError::Twice));
+    let itself = signer("witness.example", Algorithm::CosignatureV1, 1).verifier().to_string();
+    assert_eq!(refused(&format!("log {key}\nwitness {itself}")), (2, PolicyError::Twice));
+    assert_eq!(refused(&format!("witness {itself}\nlog {key}")), (2, PolicyError::Twice));
     assert_eq!(refused(&format!("log {key}\nquorum 1")), (2, PolicyError::Quorum));
     assert_eq!(refused(&format!("log {key}\nwitness {one}\nquorum 1\nquorum 1")), (4, PolicyError::Quorum));
     let other = signer("log.example/b", Algorithm::Ed25519, 5);
