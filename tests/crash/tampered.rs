@@ -102,6 +102,23 @@ async fn given_an_event_changed_when_started_then_the_root_is_another() {
 }
 
 #[tokio::test]
+async fn given_data_changed_when_served_then_the_check_beside_it_ends_the_program() {
+    let data = TempDir::new().unwrap();
+    grown(data.path(), "a").await;
+    sql(
+        data.path(),
+        "UPDATE events SET data = CAST(replace(CAST(data AS TEXT), 'product-a', 'product-b') AS BLOB);",
+    );
+    let ended = match Program::try_start(data.path()).await {
+        Ok(program) => program.ended().await,
+        // It may be found before the first request is taken.
+        Err(ended) => ended,
+    };
+    assert!(!ended.status.success(), "{}", ended.log);
+    assert!(ended.log.contains("the data are not those that the header binds"), "{}", ended.log);
+}
+
+#[tokio::test]
 async fn given_data_changed_and_nothing_else_when_verified_then_the_event_is_named() {
     let data = TempDir::new().unwrap();
     grown(data.path(), "a").await;

@@ -20,6 +20,7 @@ pub const LEAF_PREFIX: &[u8] = b"shiplog.leaf.v1\n";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
+    #[serde(deserialize_with = "strict::as_written")]
     pub id: Uuid,
     pub stream: StreamId,
     pub revision: Revision,
@@ -29,8 +30,10 @@ pub struct Header {
     /// Shape number of the event type's data.
     pub schema: u32,
     /// When the server recorded it: never earlier than the stream's event before it.
+    #[serde(deserialize_with = "strict::as_written")]
     pub recorded_at: Timestamp,
     /// When it happened, as its source says.
+    #[serde(deserialize_with = "strict::as_written")]
     pub occurred_at: Timestamp,
     #[serde(deserialize_with = "strict::object")]
     pub actor: Actor,
@@ -39,7 +42,11 @@ pub struct Header {
     #[serde(deserialize_with = "strict::object")]
     pub request: Request,
     /// The event that made this one necessary, in this or another stream.
-    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "strict::present")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "strict::present_as_written"
+    )]
     pub causation: Option<Uuid>,
     /// Shared by everything one outside request caused.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "strict::present")]
@@ -114,7 +121,11 @@ pub struct Auth {
     pub jti_sha256: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub amr: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "strict::present")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "strict::present_as_written"
+    )]
     pub auth_time: Option<Timestamp>,
 }
 
@@ -172,6 +183,12 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// What serde's derived readers let pass and a header must not contain.
 mod strict {
+    use std::fmt::{self, Display, Write};
+    use std::marker::PhantomData;
+    use std::str::FromStr;
+
+    use serde::de::Error;
+
     use super::{Deserialize, Deserializer, Visitor};
 
     /// A value that must be there when its key is: `null` is not another way to leave a field out.
@@ -181,6 +198,54 @@ mod strict {
         T: Deserialize<'de>,
     {
         T::deserialize(from).map(Some)
+    }
+
+    /// An id or a time, which its type reads in several spellings, in the one that it is written in.
+    pub(super) fn as_written<'de, D, T>(from: D) -> Result<T, D::Error>
+    where
+        D: Deserializer<'de>,
+        T: FromStr<Err: Display> + Display,
+    {
+        from.deserialize_str(Written(PhantomData))
+    }
+
+    pub(super) fn present_as_written<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+    where
+        D: Deserializer<'de>,
+        T: FromStr<Err: Display> + Display,
+    {
+        as_written(from).map(Some)
+    }
+
+    struct Written<T>(PhantomData<T>);
+
+    impl<T: FromStr<Err: Display> + Display> Visitor<'_> for Written<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+            let value: T = text.parse().map_err(E::custom)?;
+            let mut rest = Rest(text);
+            let same = write!(rest, "{value}").is_ok() && rest.0.is_empty();
+            if same {
+                Ok(value)
+            } else {
+                Err(E::custom(format_args!("`{text}` is another spelling of {value}")))
+            }
+        }
+    }
+
+    /// What is left of a text after what was written to it; an error when that is something else.
+    struct Rest<'a>(&'a str);
+
+    impl Write for Rest<'_> {
+        fn write_str(&mut self, written: &str) -> fmt::Result {
+            self.0 = self.0.strip_prefix(written).ok_or(fmt::Error)?;
+            Ok(())
+        }
     }
 
     /// A struct that must be written as a JSON object.
@@ -377,6 +442,25 @@ mod tests {
         let start = GOLDEN.find(r#""auth":{"#).unwrap();
         let end = start + GOLDEN[start..].find('}').unwrap() + 1;
         refused(&format!(r#"{}"auth":null{}"#, &GOLDEN[..start], &GOLDEN[end..]), "null");
+    }
+
+    #[test]
+    fn another_spelling_of_an_id_or_a_time_is_refused() {
+        let id = "0190a6e2-7c1b-7d3e-8f42-5b6c7d8e9f01";
+        for other in [id.to_uppercase(), id.replace('-', ""), format!("urn:uuid:{id}"), format!("{{{id}}}")] {
+            refused(&GOLDEN.replacen(id, &other, 1), "another spelling");
+        }
+        refused(&GOLDEN.replacen("5b6c7d8e9f00", "5B6C7D8E9F00", 1), "another spelling");
+        let time = "2026-03-01T09:29:58Z";
+        for other in [
+            "2026-03-01t09:29:58z",
+            "2026-03-01 09:29:58Z",
+            "2026-03-01T10:29:58+01:00",
+            "2026-03-01T09:29:58.0Z",
+        ] {
+            refused(&GOLDEN.replacen(time, other, 1), "another spelling");
+        }
+        refused(&GOLDEN.replacen("T09:00:00Z", "T09:00:00+00:00", 1), "another spelling");
     }
 
     #[test]

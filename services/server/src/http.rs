@@ -175,7 +175,7 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at("/v1/events").get(events::list::handler));
     add(at("/v1/events/{event}").get(events::get::handler));
     add(at("/v1/events/{event}/proof").get(events::proof::handler));
-    add(at("/v1/consistency").get(events::consistency::handler));
+    add(at("/v1/consistency").get(tlog::consistency::handler));
     add(at("/tlog/checkpoint").get(tlog::checkpoint::handler));
     add(at("/tlog/keys").get(tlog::keys::handler));
     add(at("/tlog/tile/{tile:.*}").get(tlog::tile::handler));

@@ -11,6 +11,7 @@ pub mod command;
 pub mod config;
 pub mod http;
 pub mod ids;
+pub mod join;
 pub mod limits;
 pub mod metrics;
 pub mod names;

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventlog::EventStore;
 use eventlog::fsck::{self, Fsck, Problem};
 use eventlog::note::is_name;
 use eventlog::sequencer::{Options, Sequencer};
 use eventlog::signer::{LocalSigner, Sign, SignerError};
 use eventlog::tile::Files;
+use eventlog::{EventStore, ReadError};
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -76,7 +76,7 @@ pub enum TlogError {
     #[error("the log is not what was recorded and signed: {0}")]
     Problems(String),
     #[error("the log could not be read: {0}")]
-    Read(#[from] eventlog::ReadError),
+    Read(#[from] ReadError),
     #[error("the tiles: {0}")]
     Tiles(#[from] std::io::Error),
 }
@@ -166,8 +166,11 @@ async fn in_background(mut check: Fsck, stop: CancellationToken, broken: watch::
             Ok(true) if !stop.is_cancelled() => tokio::time::sleep(began.elapsed().min(LONGEST_REST)).await,
             Ok(true) => return,
             Ok(false) => break,
+            // The service stops.
+            Err(ReadError::Closed) => return,
             Err(error) => {
-                tracing::debug!(%error, "the check of the log ended early");
+                tracing::error!(%error, "the log cannot be checked");
+                broken.send_replace(Some(error.to_string()));
                 return;
             }
         }

@@ -88,6 +88,16 @@ impl Running {
     }
 }
 
+/// A log of so many events of one stream, all under a checkpoint, and its sequencer running.
+async fn given(events: u64) -> (World, LocalSigner, Running) {
+    let world = World::new();
+    world.append("product-default.checkout", events).await;
+    let signer = world.signer();
+    let running = world.start(&signer).await;
+    running.published(events).await;
+    (world, signer, running)
+}
+
 fn event(stream: &StreamId, revision: u64) -> NewEvent {
     let data = Bytes::from(format!("{{\"revision\":{revision}}}"));
     let header = Header {
@@ -173,11 +183,7 @@ async fn given_events_then_each_is_proved_under_a_checkpoint_that_the_log_signed
 
 #[tokio::test]
 async fn given_a_checkpoint_then_its_tiles_and_entries_are_served_and_hash_to_it() {
-    let world = World::new();
-    world.append("product-default.checkout", 600).await;
-    let signer = world.signer();
-    let running = world.start(&signer).await;
-    running.published(600).await;
+    let (_world, _signer, running) = given(600).await;
     for path in ["0/000", "0/001", "0/002.p/88", "0/002.p/1", "1/000.p/2"] {
         let tile: Tile = path.parse().unwrap();
         assert_eq!(running.tree.hashes(tile).unwrap().len(), usize::from(tile.width), "{path}");
@@ -219,11 +225,7 @@ async fn given_a_stop_then_everything_recorded_is_signed_and_the_next_start_goes
 
 #[tokio::test]
 async fn given_lost_or_damaged_tiles_then_the_next_start_makes_them_again() {
-    let world = World::new();
-    world.append("product-default.checkout", 600).await;
-    let signer = world.signer();
-    let running = world.start(&signer).await;
-    running.published(600).await;
+    let (world, signer, running) = given(600).await;
     running.stop().await.unwrap();
     let tile: Tile = "0/000".parse().unwrap();
     let right = world.files().read(tile).unwrap().unwrap();
@@ -243,11 +245,7 @@ async fn given_lost_or_damaged_tiles_then_the_next_start_makes_them_again() {
 
 #[tokio::test]
 async fn given_a_tile_changed_while_it_is_served_then_no_wrong_proof_is_given_away() {
-    let world = World::new();
-    world.append("product-default.checkout", 600).await;
-    let signer = world.signer();
-    let running = world.start(&signer).await;
-    running.published(600).await;
+    let (world, _signer, running) = given(600).await;
     let tile: Tile = "0/000".parse().unwrap();
     let mut hashes = world.files().read(tile).unwrap().unwrap();
     hashes[3] = Hash::of_nothing();
@@ -260,11 +258,7 @@ async fn given_a_tile_changed_while_it_is_served_then_no_wrong_proof_is_given_aw
 
 #[tokio::test]
 async fn given_a_log_that_was_changed_then_it_is_not_opened_and_the_event_is_named() {
-    let world = World::new();
-    world.append("product-default.checkout", 600).await;
-    let signer = world.signer();
-    let running = world.start(&signer).await;
-    running.published(600).await;
+    let (world, signer, running) = given(600).await;
     running.stop().await.unwrap();
     let changed = |events: &mut Vec<Recorded>| {
         let other = events[300].header.to_vec();
@@ -285,10 +279,7 @@ async fn given_a_log_that_was_changed_then_it_is_not_opened_and_the_event_is_nam
 
 #[tokio::test]
 async fn given_a_log_that_was_cut_or_restored_then_it_is_not_opened() {
-    let world = World::new();
-    world.append("product-default.checkout", 300).await;
-    let signer = world.signer();
-    let running = world.start(&signer).await;
+    let (world, signer, running) = given(300).await;
     let early = running.published(300).await.bytes.clone();
     world.append("product-default.checkout", 300).await;
     running.published(600).await;

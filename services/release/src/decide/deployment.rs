@@ -203,7 +203,6 @@ pub fn finish(release: &Release, id: Uuid, body: &FinishDeployment, ctx: &Contex
             item: item.number,
             started_at: ctx.now,
             elapses_at: after(release.monitoring_s(thresholds)),
-            overruns_at: Some(after(thresholds.monitoring_max_s)),
         }));
     }
     if let (Some(previous), Some(_)) =

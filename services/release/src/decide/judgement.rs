@@ -203,7 +203,6 @@ impl<'r> Judged<'r> {
                 item: self.item(CANARY_MONITORED)?,
                 started_at: clock.started_at?,
                 elapses_at: self.elapses_at(clock)?,
-                overruns_at: None,
             }
             .into(),
         )

@@ -126,9 +126,6 @@ data! {
         item: ItemNumber,
         started_at: Timestamp,
         elapses_at: Timestamp,
-    } optional {
-        /// When the item should be closed at the latest.
-        overruns_at: Timestamp,
     };
     /// What passes until it is resumed does not count.
     TimerPaused { timer: Uuid, cause: PauseCause, elapsed_s: u64, };

@@ -429,7 +429,9 @@ impl Release {
     fn by_closing(&self, item: ItemNumber) -> Option<Shown> {
         let timer = self.timers.iter().rev().find(|timer| timer.item == item)?;
         let open = self.open_timers().any(|open| open.timer == timer.timer);
-        if self.status(item).is_closed() || !open || timer.overruns_at.is_none() {
+        // Before the rollout has succeeded it is the canary's time, which is told when it is cut short.
+        let watched = self.deployment(timer.deployment).is_some_and(|d| d.succeeded_at().is_some());
+        if self.status(item).is_closed() || !open || !watched {
             return None;
         }
         // Each of two signatures would show it again.

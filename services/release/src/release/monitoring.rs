@@ -32,9 +32,6 @@ pub struct Timer {
     pub item: ItemNumber,
     pub started_at: Timestamp,
     pub elapses_at: Timestamp,
-    /// When the item should be closed at the latest.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub overruns_at: Option<Timestamp>,
     /// How often it started again from nothing.
     #[serde(skip_serializing_if = "is_zero")]
     pub resets: u32,
@@ -168,7 +165,6 @@ impl Release {
                 item: started.item,
                 started_at: started.started_at,
                 elapses_at: started.elapses_at,
-                overruns_at: started.overruns_at,
                 resets: 0,
                 status: TimerStatus::Running,
             }),

@@ -193,21 +193,28 @@ fn given_a_window_that_ends_in_the_middle_of_a_deployment_it_was_overrun() {
     assert_eq!(closed(&deploying()), [Kind::WindowOverrun]);
 }
 
-fn timer(story: &Spec<Release>, overruns: Option<i64>) -> TimerStarted {
+fn timer(story: &Spec<Release>) -> TimerStarted {
     TimerStarted {
         timer: id(970),
         deployment: story.deployment(),
         item: item("6.8"),
         started_at: story.now,
         elapses_at: story.now + SignedDuration::from_mins(30),
-        overruns_at: overruns.map(|minutes| story.now + SignedDuration::from_mins(minutes)),
     }
 }
 
 #[test]
 fn given_the_time_after_the_rollout_when_its_item_is_closed_too_early_it_is_shown() {
     let story = deploying();
-    let started = timer(&story, Some(60));
+    let finished = release::event::DeploymentFinished {
+        deployment: story.deployment(),
+        outcome: release::event::DeploymentOutcome::Succeeded,
+        effects: vec![],
+        weight_percent: None,
+        note: None,
+    };
+    let started = timer(&story);
+    let story = and_then(story, finished);
     let signed = |story: &Spec<Release>| {
         let judged = json!({"item": "6.8", "evidence": [], "assurance": "attested",
             "verdict": {"rule": "attestation", "rule_version": 1, "satisfied": true, "rows": []}});
@@ -223,7 +230,7 @@ fn given_the_time_after_the_rollout_when_its_item_is_closed_too_early_it_is_show
 #[test]
 fn given_the_clock_of_a_canary_when_it_stops_or_is_cut_short_it_is_shown() {
     let story = deploying();
-    let started = TimerStarted { item: item("5.3"), ..timer(&story, None) };
+    let started = TimerStarted { item: item("5.3"), ..timer(&story) };
     let story = and_then(story, started);
     let paused = |cause| TimerPaused { timer: id(970), cause, elapsed_s: 60 };
     assert_eq!(shows(&story, paused(PauseCause::TelemetryGap)), [Kind::TelemetryGap]);

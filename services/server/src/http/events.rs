@@ -1,6 +1,5 @@
 //! The log itself: every event of the installation, in the order it was recorded.
 
-pub mod consistency;
 pub mod get;
 pub mod list;
 pub mod proof;

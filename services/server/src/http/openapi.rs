@@ -152,7 +152,7 @@ use super::{
         events::list::handler,
         events::get::handler,
         events::proof::handler,
-        events::consistency::handler,
+        tlog::consistency::handler,
         tlog::checkpoint::handler,
         tlog::keys::handler,
         tlog::tile::handler,

@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 use super::call::Caller;
 use super::headers::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::command::CommandError;
+use crate::join::JoinError;
 use crate::limits::{Exhausted, Limits};
 use crate::reserve::ReserveError;
 use crate::streams::LoadError;
@@ -459,6 +460,12 @@ impl From<LoadError> for Problem {
 
 impl From<SurroundingsError> for Problem {
     fn from(error: SurroundingsError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<JoinError> for Problem {
+    fn from(error: JoinError) -> Self {
         Self::internal(&error)
     }
 }

@@ -1,6 +1,7 @@
 //! The log as C2SP tlog-tiles serves it, so that tools of others can read it.
 
 pub mod checkpoint;
+pub mod consistency;
 pub mod keys;
 pub mod tile;
 

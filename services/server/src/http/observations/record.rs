@@ -6,11 +6,10 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use eventlog::{Recorded, Revision, StreamId};
 use release::environment::EnvironmentCommand;
-use release::event::EnvironmentPurpose;
-use release::observation::{RecordObservation, Seen, version_of};
+use release::observation::RecordObservation;
 use release::product::ProductCommand;
-use release::release::{Exception, RollbackStatus};
-use release::value::{Name, ReleaseId};
+use release::release::Exception;
+use release::value::Name;
 use release::{Aggregate, Command, Refusal, RefusalCode};
 use serde::Serialize;
 use serde_json::Value;
@@ -23,9 +22,10 @@ use crate::command::{Handled, Outcome, handle};
 use crate::http::answer::{self, Answer, View as Seeing, json};
 use crate::http::call::{Call, Caller, DryRun, Json};
 use crate::http::problem::Problem;
-use crate::http::{environments, lists, products, releases};
+use crate::http::{environments, products, releases};
+use crate::join::{self, Place};
 use crate::streams::Streams;
-use crate::views::{self, ExceptionRow, View};
+use crate::views::ExceptionRow;
 use crate::{names, reactor, surroundings};
 
 #[derive(Serialize, ToSchema)]
@@ -78,13 +78,6 @@ pub async fn handler(app: Data<App>, call: Call<(), Json<RecordObservation>, Dry
     record(&app, &call.caller, call.body.0).await.map_err(|problem| problem.on(&call.caller))
 }
 
-/// Where an observation is recorded.
-enum Place {
-    Release(ReleaseId),
-    Environment(Name),
-    Product,
-}
-
 async fn record(app: &App, caller: &Caller, body: RecordObservation) -> Answer {
     let product = body.product.clone();
     caller.may_read(Some(product.as_str()))?;
@@ -95,7 +88,8 @@ async fn record(app: &App, caller: &Caller, body: RecordObservation) -> Answer {
     }
     let internal = |error| Problem::internal(&error);
     let tenant = caller.tenant();
-    match place(app, caller, &body).await? {
+    let key = caller.idempotency_key.as_deref();
+    match join::place(app, tenant, &caller.principal.id, key, &body).await? {
         Place::Release(id) => {
             let stream = names::release(tenant, &id).map_err(internal)?;
             let command = Command::RecordObservation(Box::new(body));
@@ -183,121 +177,4 @@ impl<A: Aggregate> To<'_, A> {
         let found = app.store.read_stream(self.stream, Revision(revision), 1).await?;
         found.into_iter().next().ok_or_else(|| Problem::internal(&"the observation could not be read"))
     }
-}
-
-/// The stream it was recorded in before under the caller's key; else the release it can be joined to.
-async fn place(app: &App, caller: &Caller, body: &RecordObservation) -> Result<Place, Problem> {
-    let (tenant, product) = (caller.tenant().to_owned(), body.product.to_string());
-    let head = app.store.head().map(|head| head.0);
-    // An observation is never refused: while lists are being built it is joined by what it says itself.
-    let listed = app.views.ready(View::Releases, head).await.is_ok()
-        && app.views.ready(View::EventIds, head).await.is_ok();
-    if let Some(key) = caller.idempotency_key.clone().filter(|_| listed) {
-        let (tenant, product, actor) = (tenant.clone(), product.clone(), caller.principal.id.clone());
-        let query = move |db: &_| views::observed_with_key(db, &tenant, &product, &actor, &key);
-        if let Some(stream) = lists::query(app, query).await? {
-            return as_before(&stream);
-        }
-    }
-    if let Some(release) = body.release.as_ref().filter(|release| release.product() == product)
-        && is_opened(app, &tenant, release).await?
-    {
-        return Ok(Place::Release(release.clone()));
-    }
-    let (marks, name) = known_by(&body.seen);
-    if let Seen::Deployment(seen) = &body.seen
-        && let Some(release) = going_back(app, &tenant, &body.product, &seen.environment).await?
-    {
-        return Ok(Place::Release(release));
-    }
-    if listed && !marks.is_empty() {
-        let (tenant, product) = (tenant.clone(), product.clone());
-        let query = move |db: &_| views::built_of(db, &tenant, &product, &marks);
-        let found = lists::query(app, query).await?;
-        if let Some(release) = found.first().and_then(|id| ReleaseId::new(id).ok()) {
-            return Ok(Place::Release(release));
-        }
-    }
-    if let Some(version) = name.and_then(version_of) {
-        let release = ReleaseId::of(&body.product, &version);
-        if is_opened(app, &tenant, &release).await? {
-            return Ok(Place::Release(release));
-        }
-    }
-    match &body.seen {
-        Seen::Deployment(seen) => Ok(Place::Environment(seen.environment.clone())),
-        Seen::Incident(_) => {
-            let serving = in_production(app, caller, &body.product).await?;
-            Ok(serving.map_or(Place::Product, Place::Release))
-        }
-        Seen::Tag(_) | Seen::CiRun(_) => Ok(Place::Product),
-    }
-}
-
-fn as_before(stream: &str) -> Result<Place, Problem> {
-    let stream = StreamId::new(stream).map_err(|error| Problem::internal(&error))?;
-    if let Some((_, release)) = names::as_release(&stream) {
-        return Ok(Place::Release(release));
-    }
-    let environment =
-        names::as_environment(&stream).and_then(|(.., environment)| Name::new(environment).ok());
-    Ok(environment.map_or(Place::Product, Place::Environment))
-}
-
-/// What its build is known by, and what it calls itself.
-fn known_by(seen: &Seen) -> (Vec<String>, Option<&str>) {
-    match seen {
-        Seen::Deployment(seen) => {
-            let digests = seen.digests().map(ToString::to_string);
-            let marks = digests.chain(seen.commit_sha.iter().map(ToString::to_string)).collect();
-            (marks, seen.version.as_ref().map(|version| version.as_str()))
-        }
-        Seen::Tag(seen) => (Vec::new(), Some(seen.name.as_str())),
-        Seen::CiRun(run) => (vec![run.head_sha.to_string()], None),
-        Seen::Incident(_) => (Vec::new(), None),
-    }
-}
-
-async fn is_opened(app: &App, tenant: &str, id: &ReleaseId) -> Result<bool, Problem> {
-    let stream = names::release(tenant, id).map_err(|error| Problem::internal(&error))?;
-    Ok(app.releases.load(&stream).await?.committed().state.opened.is_some())
-}
-
-/// The release that goes back in the environment now: whatever is seen there belongs to that.
-async fn going_back(
-    app: &App,
-    tenant: &str,
-    product: &Name,
-    environment: &Name,
-) -> Result<Option<ReleaseId>, Problem> {
-    let internal = |error| Problem::internal(&error);
-    let stream = names::environment(tenant, product, environment).map_err(internal)?;
-    let state = app.environments.load(&stream).await?.committed();
-    let runs = state.state.running.as_ref().and_then(|running| running.release.clone());
-    let holds = state.state.lease.as_ref().map(|lease| lease.release.clone());
-    for id in runs.into_iter().chain(holds) {
-        let stream = names::release(tenant, &id).map_err(internal)?;
-        let release = app.releases.load(&stream).await?.committed();
-        let running = release.state.rollbacks.iter().rev().find(|one| one.status == RollbackStatus::Running);
-        let deployment = running.and_then(|rollback| release.state.deployment(rollback.deployment));
-        if deployment.is_some_and(|deployment| deployment.environment == *environment) {
-            return Ok(Some(id));
-        }
-    }
-    Ok(None)
-}
-
-/// The release that serves in production.
-async fn in_production(app: &App, caller: &Caller, product: &Name) -> Result<Option<ReleaseId>, Problem> {
-    let settings = app.products.load(&products::stream(caller, product)?).await?.committed();
-    let environments = settings.state.current().into_iter().flat_map(|now| now.settings.environments.iter());
-    for environment in environments.filter(|known| known.purpose == EnvironmentPurpose::Production) {
-        let stream = names::environment(caller.tenant(), product, &environment.name)
-            .map_err(|error| Problem::internal(&error))?;
-        let state = app.environments.load(&stream).await?.committed();
-        if let Some(release) = state.state.running.as_ref().and_then(|running| running.release.clone()) {
-            return Ok(Some(release));
-        }
-    }
-    Ok(None)
 }

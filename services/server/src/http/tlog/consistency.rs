@@ -6,12 +6,12 @@ use eventlog::tree::Hash;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::must_audit;
+use super::{blocking, tree};
 use crate::app::App;
 use crate::http::answer::{Answer, json};
 use crate::http::call::{Call, FromQuery, NoBody, exact};
+use crate::http::events::must_audit;
 use crate::http::problem::{Code, Problem};
-use crate::http::tlog::{blocking, tree};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
