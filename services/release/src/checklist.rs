@@ -108,7 +108,7 @@ pub struct ItemDetail {
     pub waiver_code: crate::procedure::WaiverCode,
     #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub attestations: Vec<Attestation>,
-    /// Ids of all evidence recorded for it, retracted or not, oldest first.
+    /// Ids of all evidence recorded for it, retracted or not, oldest first by when it occurred.
     #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
     pub evidence: Vec<Uuid>,
     /// Ids of all waivers ever requested for it, oldest first.

@@ -14,6 +14,7 @@ mod waiver;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use rpds::RedBlackTreeMapSync;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -60,7 +61,8 @@ pub struct Release {
     pub items: BTreeMap<ItemNumber, Shared<ItemState>>,
     /// The gate at the end of each step, as it was evaluated last.
     pub gates: BTreeMap<u32, Shared<GateState>>,
-    pub evidence: BTreeMap<Uuid, Shared<Evidence>>,
+    /// Grows with every fact that comes in, so a copy shares what is in it.
+    pub evidence: RedBlackTreeMapSync<Uuid, Shared<Evidence>>,
     pub waivers: Shared<BTreeMap<Uuid, Waiver>>,
     pub comments: Shared<Vec<Comment>>,
     pub window: Option<Window>,

@@ -377,7 +377,7 @@ pub fn fresh(
             let evidence = release.items.get(&item.number).map_or(&[][..], |state| &state.evidence[..]);
             let live = |evidence: &&Evidence| evidence.retracted.is_none();
             let seen = evidence.iter().filter_map(|id| release.evidence.get(id)).map(|evidence| &**evidence);
-            let newest = seen.filter(live).map(|evidence| evidence.occurred_at).max();
+            let newest = seen.rev().find(live).map(|evidence| evidence.occurred_at);
             let input = format!("item/{}/evidence/occurred_at", item.number);
             let expected = format!("at most {} seconds before {now}", fresh.max_age_s);
             let age = newest.map(|newest| now.duration_since(newest).as_secs());

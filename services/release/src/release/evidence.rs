@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{ItemStatus, Release};
 use crate::event::{EvidenceExpired, EvidenceRecorded, EvidenceRetracted, Fact, ReleaseEvent, Signatory};
@@ -25,6 +26,11 @@ impl Evidence {
     pub fn kind(&self) -> EvidenceKind {
         self.recorded.facts.kind()
     }
+
+    /// By what evidence is ordered: when it occurred, then when it was recorded.
+    pub fn age(&self) -> (Timestamp, u64) {
+        (self.occurred_at, self.revision)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,10 +45,18 @@ impl Release {
     pub(super) fn evidence_recorded(&mut self, fact: &Fact<ReleaseEvent>, recorded: &EvidenceRecorded) {
         let at = fact.recorded_at;
 
+        let age = (fact.occurred_at, fact.revision);
         for item in &recorded.items {
-            self.items.entry(*item).or_default().evidence.push(recorded.evidence);
+            let of_item = &mut self.items.entry(*item).or_default().evidence;
+            let older = |id: &Uuid| self.evidence.get(id).is_none_or(|known| known.age() < age);
+            // Most of what is recorded is newer than all before it.
+            let place = match of_item.last() {
+                Some(last) if !older(last) => of_item.partition_point(older),
+                _ => of_item.len(),
+            };
+            of_item.insert(place, recorded.evidence);
         }
-        self.evidence.insert(
+        self.evidence.insert_mut(
             recorded.evidence,
             Evidence {
                 recorded: recorded.clone(),

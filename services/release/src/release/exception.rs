@@ -515,13 +515,14 @@ impl Release {
     /// The same link, about the same thing, promised another content that something rests on.
     fn is_another_content(&self, recorded: &EvidenceRecorded) -> bool {
         let (Some(url), Some(sha256)) = (&recorded.url, &recorded.sha256) else { return false };
-        self.live_evidence().any(|evidence| {
+        let rested_on = self.items.values().flat_map(|item| &item.rests_on);
+        rested_on.filter_map(|id| self.evidence.get(id)).any(|evidence| {
             let earlier = &evidence.recorded;
-            earlier.url.as_ref() == Some(url)
+            evidence.retracted.is_none()
+                && earlier.url.as_ref() == Some(url)
                 && earlier.subject == recorded.subject
                 && differ(Some(sha256), earlier.sha256.as_ref())
                 && matches!(earlier.facts, Facts::Document(_) | Facts::Publication(_))
-                && self.items.values().any(|item| item.rests_on.contains(&earlier.evidence))
         })
     }
 

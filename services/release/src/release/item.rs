@@ -22,7 +22,7 @@ pub struct ItemState {
     pub attestations: Vec<Attestation>,
     /// The evidence its status rests on.
     pub rests_on: Vec<Uuid>,
-    /// Everything ever recorded for it, retracted or not, oldest first.
+    /// Everything ever recorded for it, retracted or not, oldest first by when it occurred.
     pub evidence: Vec<Uuid>,
     pub assignee: Option<ActorId>,
     pub due_at: Option<Timestamp>,

@@ -137,21 +137,21 @@ impl<'a> Reading<'a> {
     }
 
     /// Evidence of a kind that counts for the item, oldest first.
-    pub fn all<F>(&self, (_, pick): Of<F>) -> Vec<Read<'a, F>> {
-        let ids = self.state().map_or(&[][..], |state| &state.evidence[..]);
-        let mut found: Vec<_> = ids
-            .iter()
-            .filter_map(|id| self.release.evidence.get(id))
-            .map(|evidence| &**evidence)
-            .filter_map(|evidence| pick(&evidence.recorded.facts).map(|facts| Read { evidence, facts }))
-            .filter(|read| self.counts(read.evidence))
-            .collect();
-        found.sort_by_key(|read| (read.evidence.occurred_at, read.evidence.revision));
-        found
+    pub fn all<F: 'a>(&self, of: Of<F>) -> Vec<Read<'a, F>> {
+        self.each(of).collect()
     }
 
-    pub fn latest<F>(&self, of: Of<F>) -> Option<Read<'a, F>> {
-        self.all(of).pop()
+    pub fn latest<F: 'a>(&self, of: Of<F>) -> Option<Read<'a, F>> {
+        self.each(of).next_back()
+    }
+
+    fn each<F: 'a>(&self, (_, pick): Of<F>) -> impl DoubleEndedIterator<Item = Read<'a, F>> {
+        let ids = self.state().map_or(&[][..], |state| &state.evidence[..]);
+        ids.iter()
+            .filter_map(|id| self.release.evidence.get(id))
+            .map(|evidence| &**evidence)
+            .filter_map(move |evidence| pick(&evidence.recorded.facts).map(|facts| Read { evidence, facts }))
+            .filter(|read| self.counts(read.evidence))
     }
 
     /// The latest report that tells it of the candidate's commit, else of any commit.
