@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use eventlog::bundle::Rejected;
 use eventlog::policy::Policy;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -23,6 +24,11 @@ pub struct Verdict {
 impl Verdict {
     pub fn failure(code: u8, message: impl std::fmt::Display) -> Failure {
         Box::new(Self { code, message: message.to_string() })
+    }
+
+    /// What a verifier found, with the exit code that says so.
+    pub fn of(rejected: Rejected) -> Failure {
+        Self::failure(rejected.exit_code(), rejected)
     }
 }
 

@@ -3,14 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use eventlog::Header;
-use eventlog::bundle::exit;
-use eventlog::header::{DataRef, leaf};
-use eventlog::policy::Policy;
-use eventlog::proof::Proof;
+use eventlog::proof::{Proved, verify};
 
 use crate::Outcome;
-use crate::audit::{self, Failure, Verdict};
+use crate::audit::{self, Verdict};
 
 /// Check the proof of one event offline, as `shiplog prove` prints it.
 ///
@@ -30,16 +26,10 @@ pub struct Check {
 impl Check {
     pub fn run(self) -> Outcome {
         let policy = audit::policy(&self.policy)?;
-        let (proof, header) = proved(&audit::read(&self.proof)?)?;
-        let signed_by = trusted(&policy, &proof)?;
-        if let Some(data) = &self.data
-            && DataRef::of(&audit::read(data)?) != header.data
-        {
-            return Err(Verdict::failure(
-                exit::TAMPERED,
-                "the data are not those that the event's header binds",
-            ));
-        }
+        let bytes = audit::read(&self.proof)?;
+        let data = self.data.as_deref().map(audit::read).transpose()?;
+        let Proved { proof, header, vouched } =
+            verify(&bytes, Some(&policy), data.as_deref()).map_err(Verdict::of)?;
         println!("ok");
         println!(
             "position   {} of {} events of {}",
@@ -54,26 +44,8 @@ impl Check {
         println!("id         {}", header.id);
         println!("recorded   {} by {}", header.recorded_at, header.actor.id.escape_debug());
         println!("data       {} bytes, sha256 {}", header.data.length, header.data.sha256);
-        signed_by.iter().for_each(|key| println!("signed by  {key}"));
+        let signed_by = vouched.iter().flat_map(|vouched| vouched.keys.iter().chain(&vouched.witnesses));
+        signed_by.for_each(|key| println!("signed by  {key}"));
         Ok(())
     }
-}
-
-/// A proof that leads from the header it carries to the root that it names; who signed that is another question.
-pub fn proved(bytes: &[u8]) -> Result<(Proof, Header), Failure> {
-    let malformed =
-        |cause: &dyn std::fmt::Display| Verdict::failure(exit::MALFORMED, format!("malformed: {cause}"));
-    let proof = Proof::parse(bytes).map_err(|cause| malformed(&cause))?;
-    let header_bytes = proof.extra.as_deref().ok_or_else(|| malformed(&"the proof carries no header"))?;
-    let header = Header::parse(header_bytes).map_err(|cause| malformed(&cause))?;
-    proof.includes(&leaf(header_bytes)).map_err(|cause| Verdict::failure(exit::TAMPERED, cause))?;
-    Ok((proof, header))
-}
-
-/// The keys of the policy that signed the proof's checkpoint.
-pub fn trusted(policy: &Policy, proof: &Proof) -> Result<Vec<String>, Failure> {
-    let vouched = policy.accept(&proof.checkpoint, &proof.note);
-    let vouched =
-        vouched.map_err(|cause| Verdict::failure(exit::DISTRUSTED, format!("not trusted: {cause}")))?;
-    Ok(vouched.keys.iter().chain(&vouched.witnesses).map(ToString::to_string).collect())
 }

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use eventlog::bundle::exit;
+use eventlog::proof::{Proved, verify};
 
 use crate::Outcome;
 use crate::audit::{self, Caller, Service, Verdict};
-use crate::check::{proved, trusted};
 
 /// Fetch the proof of one event, check it, and print it for `shiplog check`.
 ///
@@ -34,16 +34,13 @@ impl Prove {
         let path = format!("/v1/events/{}/proof", self.event);
         let service = Service::new(&self.caller)?;
         let bytes = service.send(&path, |request| request.header("prefer", "wait=30")).await?;
-        let (proof, header) = proved(&bytes)?;
+        let Proved { proof, header, .. } = verify(&bytes, policy.as_ref(), None).map_err(Verdict::of)?;
         if self.event != proof.index.to_string() && self.event != header.id.to_string() {
-            return Err(Verdict::failure(
-                exit::TAMPERED,
-                format!("the proof is of another event: {}", header.id),
-            ));
+            let other = format!("the proof is of another event: {}", header.id);
+            return Err(Verdict::failure(exit::TAMPERED, other));
         }
-        match &policy {
-            Some(policy) => drop(trusted(policy, &proof)?),
-            None => eprintln!("the proof holds; give a policy to check who signed it"),
+        if policy.is_none() {
+            eprintln!("the proof holds; give a policy to check who signed it");
         }
         std::io::stdout().write_all(&bytes)?;
         Ok(())

@@ -49,7 +49,7 @@ impl Verify {
                         json!({"ok": false, "exit": exit, "finding": finding, "position": position})
                     );
                 }
-                return Err(Verdict::failure(rejected.exit_code(), rejected));
+                return Err(Verdict::of(rejected));
             }
         }
         Ok(())

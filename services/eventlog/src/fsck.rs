@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::checkpoint::Checkpoint;
 use crate::header::{DataRef, Header, leaf};
 use crate::store::{EventStore, ReadError};
-use crate::tile::{Edge, Files, Of, WIDTH};
+use crate::tile::{Edge, Files, Of, Tile, WIDTH};
 use crate::tree::Hash;
 use crate::{Position, Recorded, StreamId};
 
@@ -173,8 +173,8 @@ impl Fsck {
         let Self { files, signed, check, .. } = self;
         check.event(event);
         let mut wrong = Vec::new();
-        check.edge.push(Hash::of_leaf(&leaf(&event.header)), |tile, hashes| {
-            // A tile that is not there is made again; one that says something else is a finding.
+        // A tile that is not there is made again; one that says something else is a finding.
+        let mut compare = |tile: Tile, hashes: &[Hash]| {
             let Ok(Some(stored)) = files.read(tile) else { return };
             let first = tile.index * WIDTH;
             let differ = (first..).zip(stored.iter().zip(hashes)).filter(|(_, (old, new))| old != new);
@@ -183,7 +183,11 @@ impl Fsck {
                 Of::Level(_) if stored == hashes => {}
                 Of::Level(_) | Of::Entries => wrong.push(Problem::Tile { path: tile.to_string() }),
             }
-        });
+        };
+        check.edge.push(Hash::of_leaf(&leaf(&event.header)), &mut compare);
+        if signed.as_ref().is_some_and(|signed| signed.size == check.edge.size()) {
+            check.edge.partial().for_each(|(tile, hashes)| compare(tile, hashes));
+        }
         wrong.into_iter().for_each(|problem| check.found(problem));
         if let Some(signed) = signed.as_ref().filter(|signed| signed.size == check.edge.size()) {
             let (size, expected, found) = (signed.size, signed.root, check.edge.root());

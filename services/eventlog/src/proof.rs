@@ -5,8 +5,12 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::bundle::Rejected;
 use crate::checkpoint::{Checkpoint, CheckpointError, decimal};
+use crate::fsck::Problem;
+use crate::header::{DataRef, Header, leaf};
 use crate::note::{MAX_NOTE_BYTES, Note};
+use crate::policy::{Policy, Vouched};
 use crate::tree::{self, Hash, MAX_PROOF_HASHES};
 
 const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
@@ -82,6 +86,34 @@ impl Proof {
         let leaf = Hash::of_leaf(entry);
         tree::verify_inclusion(&leaf, self.index, self.checkpoint.size, &self.hashes, &self.checkpoint.root)
     }
+}
+
+/// An event that is in the log: its proof holds.
+#[derive(Debug)]
+pub struct Proved {
+    pub proof: Proof,
+    /// What the proof carries as its extra data.
+    pub header: Header,
+    /// Who signed the checkpoint; nobody was asked for without a policy.
+    pub vouched: Option<Vouched>,
+}
+
+/// Verifies the proof of an event, and its data where they are given. Who signed is judged before what is
+/// proved, as with a bundle.
+pub fn verify(bytes: &[u8], policy: Option<&Policy>, data: Option<&[u8]>) -> Result<Proved, Rejected> {
+    let malformed = |cause: &dyn fmt::Display| Rejected::Malformed(cause.to_string());
+    let proof = Proof::parse(bytes).map_err(|cause| malformed(&cause))?;
+    let carried = proof.extra.as_deref().ok_or_else(|| malformed(&"the proof carries no header"))?;
+    let header = Header::parse(carried).map_err(|cause| malformed(&cause))?;
+    let vouched = policy.map(|policy| policy.accept(&proof.checkpoint, &proof.note)).transpose()?;
+    let position = proof.index;
+    if proof.includes(&leaf(carried)).is_err() {
+        return Err(Rejected::Tampered(Problem::Leaf { position }));
+    }
+    if data.is_some_and(|data| DataRef::of(data) != header.data) {
+        return Err(Rejected::Tampered(Problem::Data { position }));
+    }
+    Ok(Proved { proof, header, vouched })
 }
 
 impl fmt::Display for Proof {

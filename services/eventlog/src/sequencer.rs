@@ -358,6 +358,7 @@ impl Sequencer {
         match self.tree.store.swap_checkpoint(before, bytes.clone()).await {
             Ok(true) => {
                 let published = Published { checkpoint, note, bytes, edge: self.edge.clone() };
+                keep_leaves(&self.tree.files, &published.edge);
                 self.tree.published.send_replace(Some(Arc::new(published)));
                 Ok(Tried::Published)
             }
@@ -412,6 +413,16 @@ enum Tried {
     Again,
     /// It has to wait, for this reason.
     Trouble(String),
+}
+
+/// Keeps the leaves behind the last full tile, so that a check can say which of them was changed.
+fn keep_leaves(files: &Files, edge: &Edge) {
+    let leaves = edge.partial().find(|(tile, _)| tile.of == Of::Level(0));
+    if let Some((tile, hashes)) = leaves
+        && let Err(cause) = files.write(tile, hashes)
+    {
+        warn!(%tile, %cause, "the newest leaves were not written");
+    }
 }
 
 /// Adds an event to the tree. A tile that cannot be written now is made again by the next start; until

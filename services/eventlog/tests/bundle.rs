@@ -1,6 +1,6 @@
 //! Bundles as they are written, and everything that may be done to one.
 
-mod log;
+pub mod log;
 mod vectors;
 
 use std::io::Cursor;
@@ -12,7 +12,7 @@ use eventlog::tree::Hash;
 use log::Log;
 
 /// The one place that verifies: by the log's key and one witness.
-fn verified(bundle: &[u8], since: Option<&[u8]>) -> Result<Verified, Rejected> {
+pub fn verified(bundle: &[u8], since: Option<&[u8]>) -> Result<Verified, Rejected> {
     verify(Cursor::new(bundle), &log::policy().parse().unwrap(), since, |_| {})
 }
 
@@ -129,7 +129,7 @@ fn given_a_small_bundle_when_any_byte_is_changed_then_it_is_refused() {
 }
 
 /// Where the name and the id of the key stand that signed the checkpoint's time.
-fn timed_signature(bundle: &[u8]) -> Range<usize> {
+pub fn timed_signature(bundle: &[u8]) -> Range<usize> {
     let checkpoint = log::member(bundle, "checkpoint");
     let name = format!("— {} ", log::ORIGIN);
     let lines = bundle[checkpoint.clone()].windows(name.len()).enumerate();

@@ -8,6 +8,9 @@
 
 mod bundle;
 mod checkpoint;
+mod flips;
+mod fuzz;
+mod mutate;
 mod note;
 mod policy;
 mod proof;
@@ -36,7 +39,10 @@ impl Log {
     }
 
     fn grow(&mut self) {
-        let entry = entry(self.entries.len() as u64);
+        self.push(entry(self.entries.len() as u64));
+    }
+
+    fn push(&mut self, entry: Vec<u8>) {
         let tiles = self.tiles.get_mut();
         self.edge.push(Hash::of_leaf(&entry), |tile, hashes| {
             tiles.insert(tile, hashes.to_vec());

@@ -13,7 +13,7 @@ use super::{AT_ONCE, Options, Published, Sequencer, Tree};
 use crate::Position;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::header::leaf;
-use crate::note::{Note, NoteError, Verifier};
+use crate::note::{Algorithm, Note, NoteError, Verifier};
 use crate::signer::{Refused, Sign};
 use crate::store::{EventStore, ReadError};
 use crate::tile::{Edge, Files, Of, Tile, WIDTH};
@@ -105,14 +105,18 @@ pub(super) async fn open(
     Ok(Sequencer { tree: Arc::new(tree), signer, origin: origin.to_owned(), options, edge })
 }
 
-/// A stored checkpoint, if the log's own key signed it.
+/// A stored checkpoint, if the log's own key signed it and its time.
 pub(super) fn verified(
     bytes: &Bytes,
     origin: &str,
     keys: &[Verifier],
 ) -> Result<(Checkpoint, Note), StartError> {
     let (checkpoint, note) = Checkpoint::of(bytes)?;
-    note.verify(keys)?;
+    let held = note.verify(keys)?;
+    let signed = |algorithm| held.iter().any(|signed| signed.by.algorithm() == algorithm);
+    if !signed(Algorithm::Ed25519) || !signed(Algorithm::CosignatureV1) {
+        return Err(NoteError::Unsigned.into());
+    }
     if checkpoint.origin != origin {
         let expected = origin.to_owned();
         return Err(StartError::Origin { expected, found: checkpoint.origin });

@@ -1,5 +1,6 @@
-//! Full tiles of hashes as files, at the paths that they are served under. They are made from the log and
-//! made again when one is missing or damaged, so that nothing waits for them to reach the disk.
+//! Full tiles of hashes as files, at the paths that they are served under, and the leaves behind them. They are
+//! made from the log and made again when one is missing or damaged, so that nothing waits for them to reach the
+//! disk.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -32,14 +33,26 @@ impl Files {
         }
     }
 
-    /// Readers see the whole tile or none of it.
+    /// Readers see the whole tile or none of it. Of a tile that is not full only the newest is kept.
     pub fn write(&self, tile: Tile, hashes: &[Hash]) -> io::Result<()> {
         let path = self.path(tile);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
+        let Some(parent) = path.parent() else { return Ok(()) };
+        fs::create_dir_all(parent)?;
         let unfinished = path.with_extension("new");
         fs::write(&unfinished, encode(hashes))?;
-        fs::rename(unfinished, path)
+        fs::rename(unfinished, &path)?;
+        if tile.is_full() {
+            return match fs::remove_dir_all(path.with_extension("p")) {
+                Err(cause) if cause.kind() != ErrorKind::NotFound => Err(cause),
+                _ => Ok(()),
+            };
+        }
+        for older in fs::read_dir(parent)? {
+            let older = older?.path();
+            if older != path {
+                fs::remove_file(older)?;
+            }
+        }
+        Ok(())
     }
 }
