@@ -21,6 +21,7 @@ import json
 import re
 import sys
 import tempfile
+import unicodedata
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
@@ -33,7 +34,12 @@ MEMBER_LIMIT = 64 << 20
 HEADER_LIMIT = 16 << 10
 DATA_LIMIT = 256 << 10
 # The specification leaves the limit to verifiers; sixteen of the largest signatures must fit.
-NOTE_LIMIT = 1 << 20
+NOTE_LIMIT = 64 << 10
+PROOF_LIMIT = 2 * NOTE_LIMIT
+EXTRA_LIMIT = 32 << 10
+SIGNATURE_LIMIT = 64
+EXTENSION_LIMIT = 16
+NAME_LIMIT = 255
 
 LEAF_PREFIX = b"shiplog.leaf.v1\n"
 TILE_WIDTH = 256
@@ -558,8 +564,15 @@ def decimal(text, what):
 
 
 def key_name(name, what):
-    if not name or "+" in name or any(letter.isspace() for letter in name):
+    if "+" in name or any(letter.isspace() for letter in name):
         raise malformed(f"{what} has an invalid key name")
+    return printed(name, what)
+
+
+def printed(name, what):
+    """A name without control characters, neither empty nor too long."""
+    if not 0 < len(name.encode()) <= NAME_LIMIT or any(unicodedata.category(letter) == "Cc" for letter in name):
+        raise malformed(f"{what} has an invalid name")
     return name
 
 
@@ -626,9 +639,15 @@ class Checkpoint:
         lines = text.decode().split("\n")[:-1]
         if len(lines) < 3 or not all(lines):
             raise malformed("the checkpoint is not three lines at least, none empty")
+        if len(lines) - 3 > EXTENSION_LIMIT:
+            raise malformed("the checkpoint has too many extension lines")
+        origin = printed(lines[0], "the checkpoint")
         size = decimal(lines[1], "the checkpoint's size")
+        fits(size, 63, "the checkpoint's size")
         root = decode(lines[2], "the checkpoint's root", HASH_SIZE)
-        return cls(text, lines[0], size, root, signatures)
+        if size == 0 and root != hashlib.sha256().digest():
+            raise malformed("the checkpoint of an empty log has another root than nothing")
+        return cls(text, origin, size, root, signatures)
 
 
 def parse_note(note):
@@ -644,6 +663,8 @@ def parse_note(note):
     if not blank or not text or not lines.endswith("\n"):
         raise malformed("the note is not a text, a blank line and signatures")
     signatures = []
+    if lines.count("\n") > SIGNATURE_LIMIT:
+        raise malformed("the note has too many signatures")
     for line in lines[:-1].split("\n"):
         parts = line.split(" ")
         if len(parts) != 3 or parts[0] != "\u2014":
@@ -757,7 +778,7 @@ class Policy:
             if when is None:
                 raise Refused(UNTRUSTED, f"a signature of {name} does not verify")
             signed[key] = True
-            if key in timed:
+            if key in timed and time is None:
                 time = when
         if not any(key in signed and first <= checkpoint.size <= last for key, first, last in self.logs):
             raise Refused(UNTRUSTED, f"no log key of the policy for size {checkpoint.size} signed the checkpoint")
@@ -772,6 +793,8 @@ class Policy:
 
 def verify_proof(proof, policy, data=None):
     """The lines to print for a proof that holds, of the event whose header is its extra data."""
+    if len(proof) > PROOF_LIMIT:
+        raise malformed("the proof is too long")
     head, blank, note = proof.partition(b"\n\n")
     try:
         lines = head.decode("ascii").split("\n")
@@ -785,8 +808,8 @@ def verify_proof(proof, policy, data=None):
     header = decode(lines[1].removeprefix(extra), "the proof's header")
     index = decimal(lines[2].removeprefix(index), "the proof's index")
     path = [decode(line, "a hash of the proof", HASH_SIZE) for line in lines[3:]]
-    if len(path) > 64:
-        raise malformed("the proof has more hashes than a tree has levels")
+    if len(header) > EXTRA_LIMIT or len(path) > 63:
+        raise malformed("the proof has more in it than a proof may")
     checkpoint = Checkpoint.parse(note)
     event = Header.parse(header, index)
     signed = policy.check(checkpoint)

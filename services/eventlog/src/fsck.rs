@@ -155,7 +155,7 @@ impl Fsck {
         Ok(!page.is_empty())
     }
 
-    /// Reads the rest, and tells everything that was found.
+    /// Reads the rest, and tells everything that was found, in the log's order.
     pub async fn run(mut self) -> Result<Check, ReadError> {
         while self.step().await? {}
         Ok(self.finish())
@@ -166,6 +166,8 @@ impl Fsck {
         if let Some(signed) = self.signed.filter(|signed| signed.size > events) {
             self.check.found(Problem::Shorter { events, size: signed.size });
         }
+        // A changed event may be noticed only at the end of its tile; it is told before what follows from it.
+        self.check.problems.sort_by_key(|problem| problem.position().unwrap_or(u64::MAX));
         self.check
     }
 

@@ -314,8 +314,10 @@ impl Note {
         let mut note = Self::new(format!("{text}\n"))?;
         let lines = signatures.strip_suffix('\n').ok_or(NoteError::Shape)?;
         for (index, line) in lines.split('\n').enumerate() {
-            let signature = Signature::parse(line).ok_or(NoteError::Signature(index))?;
-            note.add(signature)?;
+            if index == MAX_SIGNATURES {
+                return Err(NoteError::Signatures);
+            }
+            note.signatures.push(Signature::parse(line).ok_or(NoteError::Signature(index))?);
         }
         Ok(note)
     }
@@ -350,10 +352,10 @@ impl Note {
         let mut held = Vec::new();
         for key in keys {
             let by_key = |signature: &&Signature| signature.name == key.name && signature.key_id == key.id;
-            for signature in self.signatures.iter().filter(by_key) {
-                let time = key.holds(&self.text, &signature.bytes).ok_or(NoteError::Forged)?;
-                held.push(Signed { by: key, time });
-            }
+            let times = self.signatures.iter().filter(by_key).map(|made| key.holds(&self.text, &made.bytes));
+            let times: Vec<_> = times.collect::<Option<_>>().ok_or(NoteError::Forged)?;
+            // A key that signed twice still is one that signed.
+            held.extend(times.first().map(|time| Signed { by: key, time: *time }));
         }
         if held.is_empty() { Err(NoteError::Unsigned) } else { Ok(held) }
     }

@@ -177,7 +177,7 @@ async fn given_a_flipped_bit_in_the_stored_checkpoint_then_the_log_is_not_opened
 }
 
 #[test]
-fn given_a_flipped_bit_in_a_bundle_then_it_is_refused_and_an_event_is_named() {
+fn given_a_flipped_bit_in_a_bundle_then_it_is_refused_and_an_event_or_a_tile_is_named() {
     let bundle = Log::of(EVENTS).bundle();
     let timed = timed_signature(&bundle);
     for flip in flips(&mut TestRunner::deterministic()) {
@@ -185,7 +185,10 @@ fn given_a_flipped_bit_in_a_bundle_then_it_is_refused_and_an_event_is_named() {
         match verified(&flip.of(&bundle), None) {
             // Whose name or id is another made a signature of nobody known: it proves no time.
             Ok(verified) => assert!(timed.contains(&at) && verified.vouched.time.is_none(), "byte {at}"),
-            Err(Rejected::Tampered(problem)) => assert!(problem.position().is_some(), "byte {at}: {problem}"),
+            Err(Rejected::Tampered(problem)) => {
+                let named = problem.position().is_some() || matches!(problem, Problem::Tile { .. });
+                assert!(named, "byte {at}: {problem}");
+            }
             Err(_) => {}
         }
     }

@@ -52,6 +52,13 @@ pub fn members_of(log: &Log, signed: &[u8]) -> Members {
     Members(members)
 }
 
+impl Log {
+    /// The bundle that a writer would have written who looks at nothing: its tiles follow from its entries.
+    pub fn bundle_under(&self, signed: &[u8]) -> Vec<u8> {
+        self.try_bundle_under(signed).unwrap_or_else(|_| members_of(self, signed).tar())
+    }
+}
+
 impl Members {
     pub fn tar(&self) -> Vec<u8> {
         let mut tar = Vec::new();
