@@ -154,7 +154,7 @@ pub async fn serve(config: SignerConfig, stop: impl Future<Output = ()>) -> Resu
     let handle = server.handle();
     let running = tokio::spawn(server);
     let (origin, size) = (signed.keys.origin(), signed.checkpoint.size);
-    tracing::info!(%addr, origin, size, "the signer listens on http://{addr}");
+    tracing::info!(%addr, origin, size, "the signer serves on http://{addr}");
     stop.await;
     tracing::info!("stopping");
     handle.stop(true).await;
