@@ -10,4 +10,5 @@ mod people;
 mod procedures;
 mod products;
 mod releases;
+mod signing_keys;
 mod tlog;

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use serde_json::Value;
+use eventlog::checkpoint::Checkpoint;
+use eventlog::note::Signer;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -24,7 +26,7 @@ impl Desk {
     async fn new() -> Self {
         let (data, files) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         let program = Program::start(data.path()).await;
-        let client = |token: &str| Client::new(world::http(), program.addr, Some(format!("Bearer {token}")));
+        let client = |token: &str| client_of(&program, token);
         world::register_product(&client(&token(data.path(), "root", "admin").await), "checkout").await;
         let manager = client(&token(data.path(), "alice", "release_manager").await);
         let open = manager.post("/v1/releases", bodies::open("checkout", "2.4.0"));
@@ -32,9 +34,8 @@ impl Desk {
         let opened = Opened::named("checkout", "2.4.0");
         let audrey = token(data.path(), "audrey", "auditor").await;
         let keys = client(&audrey).get("/tlog/keys").await.ok();
-        let log = std::str::from_utf8(&keys.body).unwrap().lines().next().unwrap().to_owned();
         std::fs::write(files.path().join("token"), format!("{audrey}\n")).unwrap();
-        std::fs::write(files.path().join("policy"), format!("log {log}\n")).unwrap();
+        std::fs::write(files.path().join("policy"), keys.body).unwrap();
         let url = format!("http://{}", program.addr);
         Self { data, files, program, url, manager, opened }
     }
@@ -51,6 +52,15 @@ impl Desk {
     async fn asked(&self, command: &str, arguments: &[&str]) -> Output {
         let caller = [command, "--url", &self.url, "--token-file", "token"];
         self.shiplog(&[&caller, arguments].concat()).await
+    }
+
+    async fn client(&self, name: &str, role: &str) -> Client {
+        client_of(&self.program, &token(self.data.path(), name, role).await)
+    }
+
+    async fn signing_keys(&self) -> Vec<Value> {
+        let page = self.client("audrey", "auditor").await.get("/v1/signing-keys").await.ok().json();
+        page["signing_keys"].as_array().unwrap().clone()
     }
 
     async fn comment(&self, text: &str) {
@@ -72,12 +82,15 @@ impl Desk {
     /// The newest checkpoint, kept as a file.
     async fn kept(&self, name: &str) -> String {
         let auditor = std::fs::read_to_string(self.file("token")).unwrap();
-        let bearer = Some(format!("Bearer {}", auditor.trim()));
-        let auditor = Client::new(world::http(), self.program.addr, bearer);
+        let auditor = client_of(&self.program, auditor.trim());
         let checkpoint = auditor.get("/tlog/checkpoint").await.ok();
         std::fs::write(self.file(name), &checkpoint.body).unwrap();
         name.to_owned()
     }
+}
+
+fn client_of(program: &Program, token: &str) -> Client {
+    Client::new(world::http(), program.addr, Some(format!("Bearer {token}")))
 }
 
 async fn shiplog(desk: &Path, arguments: &[&str]) -> Output {
@@ -203,4 +216,87 @@ async fn given_wrong_flags_then_the_exit_code_is_not_one_that_judges_a_log() {
         ended(&shiplog(files.path(), arguments).await, 1);
     }
     ended(&shiplog(files.path(), &["verify", "--help"]).await, 0);
+}
+
+#[tokio::test]
+async fn given_a_key_that_is_rotated_when_bundles_of_before_and_after_are_verified_then_each_by_the_key_of_its_size()
+ {
+    let desk = Desk::new().await;
+    desk.exported("before").await;
+    let older = desk.kept("older").await;
+    std::fs::copy(desk.file("policy"), desk.file("old-policy")).unwrap();
+    let signer = desk.data.path().join("signer");
+    let stolen = Signer::from_private(&std::fs::read_to_string(signer.join("key")).unwrap()).unwrap();
+
+    let rotate = ["signer", "rotate", "--dir", signer.to_str().unwrap()];
+    let new = ended(&desk.shiplog(&rotate).await, 0).trim().to_owned();
+    desk.comment("after the rotation").await;
+    desk.sealed().await;
+    // The event that names the key is under a checkpoint too.
+    while desk.signing_keys().await.len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    desk.exported("after").await;
+    let newer = desk.kept("newer").await;
+    let keys = ended(&desk.shiplog(&["signer", "keys", "--dir", signer.to_str().unwrap()]).await, 0);
+    let recorded = desk.signing_keys().await;
+    let (old, from) = (stolen.verifier(), recorded[1]["from_size"].as_u64().unwrap());
+    assert_eq!(keys, format!("log {old} to {}\nlog {new} from {from}\n", from - 1));
+    assert_eq!(recorded[1]["key"], new.as_str());
+    std::fs::write(desk.file("policy"), &keys).unwrap();
+
+    let verify =
+        async |arguments: &[&str], code| ended(&desk.shiplog(&[&["verify"], arguments].concat()).await, code);
+    verify(&["before", "--policy", "policy"], 0).await;
+    assert!(verify(&["after", "--policy", "policy"], 0).await.contains(&format!("signed by  {new}")));
+    verify(&["after", "--policy", "policy", "--since", &older], 0).await;
+    verify(&["before", "--policy", "policy", "--since", &newer], 3).await;
+    // Who was not told of the new key does not take it from the bundle.
+    verify(&["after", "--policy", "old-policy"], 4).await;
+    verify(&["before", "--policy", "old-policy"], 0).await;
+
+    // A checkpoint of the old key after its time, as whoever stole it could make one.
+    let (checkpoint, _) = Checkpoint::of(&std::fs::read(desk.file(&newer)).unwrap()).unwrap();
+    let mut forged = checkpoint.to_note().unwrap();
+    forged.add(stolen.sign(forged.text(), 0)).unwrap();
+    std::fs::write(desk.file("forged"), forged.to_string()).unwrap();
+    let told = verify(&["after", "--policy", "policy", "--since", "forged"], 4).await;
+    assert!(told.contains(&format!("for {} events", checkpoint.size)), "{told}");
+
+    // What is declared of a key is named by bundles, and changes no policy.
+    let admin = desk.client("root", "admin").await;
+    let body = json!({"from_size": 1, "reason": "The signer's disk was stolen."});
+    admin
+        .post(&format!("/v1/signing-keys/{}/compromise", recorded[0]["id"].as_str().unwrap()), body)
+        .await
+        .ok();
+    desk.exported("compromised").await;
+    let told = verify(&["compromised", "--policy", "policy"], 0).await;
+    assert!(told.contains(&format!("compromised from 1 events on, the bundle says: {old}")), "{told}");
+    let Desk { data, files, program, .. } = desk;
+    program.terminate().await;
+    assert!(program.ended().await.status.success());
+    let directory = data.path().to_str().unwrap();
+    ended(&shiplog(files.path(), &["export", "--data", directory, "-o", "offline"]).await, 0);
+    let output = shiplog(files.path(), &["verify", "offline", "--policy", "policy", "--json"]).await;
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(result["compromised"], json!([{"key": old.to_string(), "from_size": 1}]), "{result}");
+}
+
+#[tokio::test]
+async fn given_keys_when_they_are_made_then_nothing_is_replaced() {
+    let files = TempDir::new().unwrap();
+    let run = async |arguments: &[&str], code| {
+        ended(&shiplog(files.path(), &[&["signer"], arguments].concat()).await, code)
+    };
+    let key = run(&["keygen", "--dir", "signer", "--origin", "log.example/team"], 0).await;
+    assert!(key.starts_with("log.example/team+"), "{key}");
+    let again = run(&["keygen", "--dir", "signer", "--origin", "log.example/team"], 1).await;
+    assert!(again.contains("is there already, and is not replaced"), "{again}");
+    run(&["rotate", "--dir", "signer"], 0).await;
+    assert!(run(&["rotate", "--dir", "signer"], 1).await.contains("is there already"));
+    assert_eq!(run(&["keys", "--dir", "signer"], 0).await, format!("log {key}"));
+    assert!(run(&["rotate", "--dir", "other"], 1).await.contains("`shiplog signer keygen` makes a key"));
+    run(&["keygen", "--dir", "third", "--origin", "two words"], 1).await;
+    run(&["--dir", "signer"], 1).await;
 }

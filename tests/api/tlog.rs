@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use eventlog::checkpoint::Checkpoint;
 use eventlog::header::leaf;
-use eventlog::note::Verifier;
+use eventlog::keys::LogKeys;
+use eventlog::note::{Algorithm, Verifier};
 use eventlog::proof::Proof;
 use eventlog::tree::{Hash, verify_consistency};
 use server::tlog::Access;
@@ -17,9 +18,12 @@ fn text(answer: &Answer) -> &str {
     std::str::from_utf8(&answer.body).unwrap()
 }
 
-async fn keys(auditor: &Client) -> Vec<Verifier> {
+/// The key that signs now, and the same key for signatures with the time.
+async fn keys(auditor: &Client) -> [Verifier; 2] {
     let keys = auditor.get("/tlog/keys").await.ok();
-    text(&keys).lines().map(|line| line.parse().unwrap()).collect()
+    let keys: LogKeys = text(&keys).parse().unwrap();
+    let key = keys.current().key.clone();
+    [key.clone(), key.with(Algorithm::CosignatureV1)]
 }
 
 /// A proof of the event, as soon as it is under a checkpoint.

@@ -99,7 +99,7 @@ def verify_bundle(file, policy, since=None):
         # Of a tree that is consistent in itself nothing says which event is the wrong one.
         findings.tampered(manifest.size, f"the root of the {manifest.size} events is not the checkpoint's")
     findings.settle()
-    return Report(checkpoint, signed, len(events.streams))
+    return Report(checkpoint, signed, len(events.streams), manifest.compromised)
 
 
 def follow_since(kept, tree, findings):
@@ -191,30 +191,43 @@ class Report:
     checkpoint: "Checkpoint"
     signed: "Signed"
     streams: int
+    # What the bundle says; the policy alone decides.
+    compromised: list
 
     def __str__(self):
-        lines = self.signed.lines(self.checkpoint)
-        return "\n".join([*lines, f"streams {self.streams}"])
+        lines = [*self.signed.lines(self.checkpoint), f"streams {self.streams}"]
+        for one in self.compromised:
+            lines.append(f"compromised {one['key']} from {one['from_size']}")
+        return "\n".join(lines)
 
 
 @dataclass
 class Manifest:
     origin: str
     size: int
+    compromised: list
 
     @classmethod
     def parse(cls, text):
         found = strict_json(text, "manifest")
-        shape(found, {"format": str, "origin": str, "size": int, "keys": [str]}, {}, "manifest")
+        members = {"format": str, "origin": str, "size": int, "keys": [str]}
+        shape(found, members, {"compromised": [dict]}, "manifest")
         if found["format"] != "shiplog.bundle.v1":
             raise malformed("the manifest is not of a shiplog.bundle.v1")
         fits(found["size"], 64, "the manifest's size")
         for key in found["keys"]:
             Key.parse(key)
-        written = {name: found[name] for name in ("format", "origin", "size", "keys")}
+        written = {name: found[name] for name in members}
+        compromised = found.get("compromised", [])
+        for one in compromised:
+            shape(one, {"key": str, "from_size": int}, {}, "manifest, compromised")
+            fits(one["from_size"], 64, "the size in compromised")
+            Key.parse(one["key"])
+        if compromised:
+            written["compromised"] = [{"key": one["key"], "from_size": one["from_size"]} for one in compromised]
         if text != json.dumps(written, separators=(",", ":"), ensure_ascii=False).encode():
             raise malformed("the manifest is not compact JSON with its members in order")
-        return cls(found["origin"], found["size"])
+        return cls(found["origin"], found["size"], compromised)
 
 
 def bundles(count):

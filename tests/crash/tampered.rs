@@ -27,7 +27,7 @@ async fn grown(data: &Path, version: &str) {
 }
 
 /// What somebody can do who holds the disk.
-fn sql(data: &Path, statements: &str) {
+pub fn sql(data: &Path, statements: &str) {
     let script = format!(
         "import sqlite3, sys\n\
          db = sqlite3.connect(sys.argv[1])\n\

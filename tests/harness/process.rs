@@ -48,13 +48,25 @@ impl Program {
     }
 
     async fn start_with(data: &Path, flags: &[&str], environment: &[(&str, &str)]) -> Result<Self, Ended> {
-        let mut child = Command::new(executable())
-            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .args(flags)
+        let mut command = Command::new(executable());
+        command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(flags);
+        command.envs(environment.iter().copied());
+        Self::spawn(command).await
+    }
+
+    /// Signs with the key in `dir`, on the port of `listen`.
+    pub async fn try_start_signer(dir: &Path, secret: &Path, listen: SocketAddr) -> Result<Self, Ended> {
+        let mut command = Command::new(executable());
+        command.args(["signer", "--listen", &listen.to_string()]);
+        command.arg("--dir").arg(dir).arg("--secret-file").arg(secret);
+        Self::spawn(command).await
+    }
+
+    /// Returns once it serves, or ended.
+    async fn spawn(mut command: Command) -> Result<Self, Ended> {
+        let mut child = command
             .env("RUST_LOG", "info")
             .env("NO_COLOR", "1")
-            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -57,7 +57,13 @@ impl World {
 
     /// The same log, served anew: nothing that was only in memory is left.
     pub async fn restarted(self) -> Self {
+        self.restarted_after(async |_| ()).await
+    }
+
+    /// The same, after something was done to its files.
+    pub async fn restarted_after(self, between: impl AsyncFnOnce(&std::path::Path)) -> Self {
         self.service.stop().await;
+        between(self.data.path()).await;
         Self::on(self.data, self.simulated).await
     }
 

@@ -3,17 +3,21 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
-use eventlog::bundle::{WriteError, Writer, exit};
+use eventlog::bundle::{Compromised, WriteError, Writer, exit};
 use eventlog::checkpoint::Checkpoint;
 use eventlog::fsck::Problem;
-use eventlog::note::Verifier;
-use eventlog::signer::{LocalSigner, Sign};
-use eventlog::{Embedded, EmbeddedOptions, EventStore, Position};
+use eventlog::keys::LogKeys;
+use eventlog::note::{Algorithm, Verifier};
+use eventlog::signer::{has_key, public_keys};
+use eventlog::{Embedded, EmbeddedOptions, EventStore, Position, Revision};
+use release::Aggregate;
+use release::installation::{Installation, KeyCompromise, SigningKey};
+use release::value::VerifierKey;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use server::{names, streams};
 use tempfile::NamedTempFile;
 
 use crate::Outcome;
@@ -80,9 +84,8 @@ impl Export {
 
     async fn read_service(&self, service: &Service, progress: &mut Progress) -> Result<ToFile, Failure> {
         let signed = service.get("/tlog/checkpoint").await?;
-        let keys = String::from_utf8(service.get("/tlog/keys").await?)?;
-        let keys = keys.lines().map(str::parse).collect::<Result<Vec<Verifier>, _>>()?;
-        let (mut writer, size) = self.begin(&signed, &keys)?;
+        let keys = String::from_utf8(service.get("/tlog/keys").await?)?.parse()?;
+        let (mut writer, size) = self.begin(&signed, Some(&keys), &declared_by(service).await?)?;
         while writer.size() < size {
             let after = writer.size().checked_sub(1);
             let after = after.map_or_else(String::new, |after| format!("&after={after}"));
@@ -124,9 +127,8 @@ impl Export {
         progress: &mut Progress,
     ) -> Result<ToFile, Failure> {
         let signed = store.checkpoint().await?.ok_or("no checkpoint was signed yet")?;
-        let (checkpoint, _) =
-            Checkpoint::of(&signed).map_err(|cause| Verdict::failure(exit::MALFORMED, cause))?;
-        let (mut writer, size) = self.begin(&signed, &keys_of(signer, &checkpoint.origin)?)?;
+        let keys = if has_key(signer) { Some(public_keys(signer)?) } else { None };
+        let (mut writer, size) = self.begin(&signed, keys.as_ref(), &declared_in(store).await?)?;
         while writer.size() < size {
             let after = writer.size().checked_sub(1).map(Position);
             let page = store.read_all(after, PAGE).await?;
@@ -142,26 +144,82 @@ impl Export {
         Ok(writer)
     }
 
-    fn begin(&self, signed: &[u8], keys: &[Verifier]) -> Result<(ToFile, u64), Failure> {
+    fn begin(
+        &self,
+        signed: &[u8],
+        keys: Option<&LogKeys>,
+        compromised: &[Compromised],
+    ) -> Result<(ToFile, u64), Failure> {
         let (checkpoint, note) =
             Checkpoint::of(signed).map_err(|cause| Verdict::failure(exit::MALFORMED, cause))?;
-        if !keys.is_empty() {
-            note.verify(keys)?;
+        if let Some(keys) = keys {
+            keys.verify(&checkpoint, &note)?;
         }
+        let each = |key: &Verifier| [key.clone(), key.with(Algorithm::CosignatureV1)];
+        let keys: Vec<_> = keys.into_iter().flat_map(LogKeys::iter).flat_map(|log| each(&log.key)).collect();
         let beside = self.out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = BufWriter::with_capacity(1 << 20, NamedTempFile::new_in(beside)?);
         let spool = tempfile::tempfile_in(beside)?;
-        Ok((Writer::begin(file, spool, signed, keys).map_err(judged)?, checkpoint.size))
+        Ok((Writer::begin(file, spool, signed, &keys, compromised).map_err(judged)?, checkpoint.size))
     }
 }
 
-/// The public keys of a signer, where there is one.
-fn keys_of(signer: &Path, origin: &str) -> Result<Vec<Verifier>, Failure> {
-    if !signer.join("key").is_file() {
-        return Ok(Vec::new());
+#[derive(Deserialize)]
+struct Keys {
+    signing_keys: Vec<Key>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Key {
+    key: String,
+    compromised: Option<From>,
+}
+
+#[derive(Deserialize)]
+struct From {
+    from_size: u64,
+}
+
+/// The keys that were declared compromised, as the service says.
+async fn declared_by(service: &Service) -> Result<Vec<Compromised>, Failure> {
+    let mut declared = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = service.get(&format!("/v1/signing-keys?limit={PAGE}{cursor}")).await?;
+        let page: Keys = serde_json::from_slice(&page)?;
+        let compromised =
+            |Key { key, compromised }| compromised.map(|From { from_size }| Compromised { key, from_size });
+        declared.extend(page.signing_keys.into_iter().filter_map(compromised));
+        match page.next_cursor {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return Ok(declared),
+        }
     }
-    let signer = LocalSigner::open(signer, origin, Arc::new(crate::clock::now))?;
-    Ok(signer.keys().to_vec())
+}
+
+/// The same, as the log says.
+async fn declared_in(store: &Embedded) -> Result<Vec<Compromised>, Failure> {
+    let stream = names::installation()?;
+    let mut installation = Installation::default();
+    let mut next = 0;
+    loop {
+        let page = store.read_stream(&stream, Revision(next), PAGE).await?;
+        next += page.len() as u64;
+        for event in &page {
+            installation.evolve(&streams::fact(event)?.0);
+        }
+        if page.is_empty() {
+            break;
+        }
+    }
+    let compromised = |SigningKey { key, compromised, .. }| {
+        compromised.map(|KeyCompromise { from_size, .. }| Compromised {
+            key: VerifierKey::to_string(&key),
+            from_size,
+        })
+    };
+    Ok(installation.signing_keys.into_iter().filter_map(compromised).collect())
 }
 
 fn judged(error: WriteError) -> Failure {

@@ -10,6 +10,7 @@ mod procedure;
 mod prove;
 mod replay;
 mod serve;
+mod signer;
 mod token;
 mod verify;
 
@@ -32,6 +33,8 @@ struct Cli {
 enum Command {
     /// Serve the API.
     Serve(serve::Serve),
+    /// Sign checkpoints in a process of its own; make and rotate keys.
+    Signer(signer::Signer),
     /// Print the OpenAPI document.
     #[command(name = "openapi")]
     OpenApi(openapi::OpenApi),
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
     };
     let outcome = match cli.command {
         Command::Serve(serve) => run(serve.run()),
+        Command::Signer(signer) => signer.run(),
         Command::OpenApi(openapi) => openapi.run(),
         Command::Procedure(procedure) => procedure.run(),
         Command::Token(token) => token.run(),

@@ -26,6 +26,12 @@ pub struct Serve {
     /// Read the whole log before serving it, whatever the snapshot of its index says.
     #[arg(long, env = "SHIPLOG_VERIFY")]
     verify: bool,
+    /// A signer in another process, such as http://127.0.0.1:8081, instead of one in this.
+    #[arg(long, env = "SHIPLOG_SIGNER_URL", value_name = "URL")]
+    signer_url: Option<String>,
+    /// File with the secret that this signer asks for.
+    #[arg(long, env = "SHIPLOG_SIGNER_SECRET_FILE", value_name = "FILE")]
+    signer_secret_file: Option<PathBuf>,
     /// Development: trust the local issuer in DATA/issuer, whose tokens `shiplog token` prints.
     #[arg(long, env = "SHIPLOG_DEV")]
     dev: bool,
@@ -60,6 +66,8 @@ impl Serve {
         config.listen = self.listen.unwrap_or(config.listen);
         config.data = self.data.unwrap_or(config.data);
         config.verify |= self.verify;
+        config.tlog.signer_url = self.signer_url.or(config.tlog.signer_url);
+        config.tlog.signer_secret_file = self.signer_secret_file.or(config.tlog.signer_secret_file);
         config.dev |= self.dev;
         config.simulated_clock |= self.simulated_clock;
         let telemetry = &mut config.telemetry;

@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use eventlog::bundle::{self, Event, Rejected, Verified};
+use eventlog::bundle::{self, Compromised, Event, Rejected, Verified};
 use eventlog::fsck::Problem;
 use jiff::Timestamp;
 use serde_json::json;
@@ -80,7 +80,7 @@ fn signed_at(verified: &Verified) -> Option<Timestamp> {
 }
 
 fn print(verified: &Verified, per_second: u64) {
-    let Verified { checkpoint, vouched, streams } = verified;
+    let Verified { checkpoint, vouched, streams, compromised } = verified;
     println!("ok");
     println!("origin     {}", checkpoint.origin);
     println!("size       {} events in {streams} streams", checkpoint.size);
@@ -91,11 +91,14 @@ fn print(verified: &Verified, per_second: u64) {
         Some(time) => println!("signed at  {time}"),
         None => println!("signed at  the checkpoint does not say"),
     }
+    for Compromised { key, from_size } in compromised {
+        println!("compromised from {from_size} events on, the bundle says: {key}");
+    }
     eprintln!("{per_second} events a second");
 }
 
 fn print_json(verified: &Verified, per_second: u64) {
-    let Verified { checkpoint, vouched, streams } = verified;
+    let Verified { checkpoint, vouched, streams, compromised } = verified;
     let texts = |keys: &[eventlog::note::Verifier]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
     let result = json!({
         "ok": true,
@@ -107,6 +110,7 @@ fn print_json(verified: &Verified, per_second: u64) {
         "keys": texts(&vouched.keys),
         "witnesses": texts(&vouched.witnesses),
         "signed_at": signed_at(verified),
+        "compromised": compromised,
         "events_per_second": per_second,
     });
     println!("{result}");

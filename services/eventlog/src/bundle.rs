@@ -27,6 +27,15 @@ pub const MAX_MEMBER_BYTES: u64 = 64 * 1024 * 1024;
 const MANIFEST: &str = "manifest.json";
 const CHECKPOINT: &str = "checkpoint";
 
+/// A key of the log that was declared compromised: its signature alone proves nothing of logs of `from_size`
+/// events and more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compromised {
+    pub key: String,
+    pub from_size: u64,
+}
+
 /// What the bundle says of itself. Its keys are for people: a policy decides which are trusted.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,15 +44,18 @@ struct Manifest {
     origin: String,
     size: u64,
     keys: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    compromised: Vec<Compromised>,
 }
 
 impl Manifest {
-    fn of(checkpoint: &Checkpoint, keys: &[Verifier]) -> Self {
+    fn of(checkpoint: &Checkpoint, keys: &[Verifier], compromised: &[Compromised]) -> Self {
         Self {
             format: FORMAT.to_owned(),
             origin: checkpoint.origin.clone(),
             size: checkpoint.size,
             keys: keys.iter().map(Verifier::to_string).collect(),
+            compromised: compromised.to_vec(),
         }
     }
 

@@ -7,6 +7,7 @@ pub mod bundle;
 pub mod checkpoint;
 pub mod fsck;
 pub mod header;
+pub mod keys;
 pub mod note;
 pub mod policy;
 pub mod proof;

@@ -255,7 +255,8 @@ pub struct Signature {
 }
 
 impl Signature {
-    fn parse(line: &str) -> Option<Self> {
+    /// One line of a note.
+    pub fn parse(line: &str) -> Option<Self> {
         let (name, bytes) = line.strip_prefix("— ")?.split_once(' ')?;
         let bytes = STANDARD.decode(bytes).ok()?;
         let (key_id, bytes) = bytes.split_first_chunk::<4>()?;

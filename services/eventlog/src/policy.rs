@@ -1,6 +1,7 @@
 //! Whom an auditor trusts: a text file that says which keys may sign the log, for which sizes, and how many
 //! witnesses must have seen it. It is the auditor's own; nothing that is verified can change it.
 
+use std::fmt;
 use std::str::FromStr;
 
 use crate::checkpoint::{Checkpoint, decimal};
@@ -16,10 +17,27 @@ pub struct Policy {
 
 /// A key of the log, and the sizes that it may have signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct LogKey {
-    key: Verifier,
-    from: u64,
-    to: u64,
+pub struct LogKey {
+    pub key: Verifier,
+    pub from: u64,
+    pub to: u64,
+}
+
+impl LogKey {
+    pub fn covers(&self, size: u64) -> bool {
+        (self.from..=self.to).contains(&size)
+    }
+}
+
+/// As a line of a policy.
+impl fmt::Display for LogKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "log {}", self.key)?;
+        if self.from > 0 {
+            write!(f, " from {}", self.from)?;
+        }
+        if self.to < u64::MAX { write!(f, " to {}", self.to) } else { Ok(()) }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +96,15 @@ impl Policy {
         self.logs.first().map_or("", |log| log.key.name())
     }
 
+    pub fn logs(&self) -> &[LogKey] {
+        &self.logs
+    }
+
+    /// Nobody but the log is named.
+    pub(crate) fn asks_no_witness(&self) -> bool {
+        self.witnesses.is_empty() && self.quorum == 0
+    }
+
     pub fn accept(&self, checkpoint: &Checkpoint, note: &Note) -> Result<Vouched, Distrusted> {
         if checkpoint.origin != self.origin() {
             let (expected, found) = (self.origin().to_owned(), checkpoint.origin.clone());
@@ -93,9 +120,7 @@ impl Policy {
         let (logs, timed): (Vec<(Verifier, _)>, Vec<(Verifier, _)>) = (held(&logs)?, held(&timed)?);
         let witnesses: Vec<(Verifier, _)> = held(&self.witnesses)?;
         let size = checkpoint.size;
-        let trusted = |key: &Verifier| {
-            self.logs.iter().any(|log| log.key == *key && (log.from..=log.to).contains(&size))
-        };
+        let trusted = |key: &Verifier| self.logs.iter().any(|log| log.key == *key && log.covers(size));
         let keys: Vec<_> = logs.into_iter().map(|(key, _)| key).filter(trusted).collect();
         if keys.is_empty() {
             return Err(Distrusted::Unsigned { size });

@@ -20,7 +20,8 @@ use tracing::{error, info, warn};
 
 use crate::checkpoint::Checkpoint;
 use crate::header::leaf;
-use crate::note::{Note, Verifier};
+use crate::keys::LogKeys;
+use crate::note::Note;
 use crate::proof::Proof;
 use crate::signer::{Refused, Request, Sign};
 use crate::store::{AppendError, EventStore, ReadError};
@@ -64,7 +65,7 @@ pub struct Published {
 pub struct Tree {
     store: Arc<dyn EventStore>,
     files: Files,
-    keys: Vec<Verifier>,
+    keys: watch::Sender<LogKeys>,
     published: watch::Sender<Option<Arc<Published>>>,
     /// Why no newer checkpoint is signed, while that is so.
     trouble: watch::Sender<Option<String>>,
@@ -105,9 +106,9 @@ impl Tree {
         self.published.borrow().clone()
     }
 
-    /// The keys whose signatures the log's checkpoints have.
-    pub fn keys(&self) -> &[Verifier] {
-        &self.keys
+    /// The keys whose signatures the log's checkpoints have, and what follows when they are rotated.
+    pub fn keys(&self) -> watch::Receiver<LogKeys> {
+        self.keys.subscribe()
     }
 
     pub fn trouble(&self) -> Option<String> {
@@ -300,7 +301,9 @@ impl Sequencer {
         for _ in 0..SWAPS {
             match self.try_publish().await? {
                 Tried::Published => {
-                    self.tree.trouble.send_if_modified(|trouble| trouble.take().is_some());
+                    if self.tree.trouble.send_if_modified(|trouble| trouble.take().is_some()) {
+                        info!("checkpoints are signed again");
+                    }
                     return Ok(true);
                 }
                 Tried::Again => {}
@@ -326,10 +329,19 @@ impl Sequencer {
             Ok(checkpoint) => checkpoint,
             Err(cause) => return trouble(&cause),
         };
-        let old = match self.signer.signed().await {
-            Ok(old) => old,
+        let signed = match self.signer.signed().await {
+            Ok(signed) => signed,
             Err(cause) => return trouble(&cause),
         };
+        let (old, published) = (signed.checkpoint.size, self.published_size());
+        if old < published {
+            return trouble(&StartError::SignerBehind { signed: old, size: published });
+        }
+        self.tree.keys.send_if_modified(|keys| {
+            let new = *keys != signed.keys;
+            *keys = signed.keys;
+            new
+        });
         if old > checkpoint.size {
             // Another node is ahead: what it signed is in this log too, soon.
             return trouble(&Refused::Smaller { signed: old, asked: checkpoint.size });
@@ -390,7 +402,7 @@ impl Sequencer {
     /// Another node put a checkpoint into the store: it is ours too, once this node has come as far.
     async fn adopt(&mut self) -> Result<Tried, SequencerError> {
         let Some(stored) = self.tree.store.checkpoint().await? else { return Ok(Tried::Again) };
-        let (checkpoint, note) = match start::verified(&stored, &self.origin, self.tree.keys()) {
+        let (checkpoint, note) = match start::verified(&stored, &self.origin, &self.tree.keys.borrow()) {
             Ok(verified) => verified,
             Err(cause) => return Ok(Tried::Trouble(cause.to_string())),
         };

@@ -1,6 +1,7 @@
 //! What an auditor's policy says, and whom it believes.
 
 use eventlog::checkpoint::Checkpoint;
+use eventlog::keys::{InvalidKeys, LogKeys};
 use eventlog::note::{Algorithm, Signer};
 use eventlog::policy::{Distrusted, Policy, PolicyError};
 use eventlog::tree::Hash;
@@ -46,6 +47,28 @@ fn given_a_rotated_key_then_each_is_trusted_for_its_own_sizes() {
     assert_eq!(accepted(&policy, 101, &[&new]), Ok((1, 0)));
     assert_eq!(accepted(&policy, 100, &[&new]), Err(Distrusted::Unsigned { size: 100 }));
     assert_eq!(accepted(&policy, 100, &[&old, &new]), Ok((1, 0)));
+}
+
+#[test]
+fn given_the_keys_of_a_log_then_they_are_a_policy_and_follow_each_other() {
+    let (old, new) = (log(1), log(2));
+    let (old, new) = (old.verifier(), new.verifier());
+    let text = format!("log {old} to 100\nlog {new} from 101\n");
+    let keys: LogKeys = text.parse().unwrap();
+    assert_eq!((keys.to_string(), keys.at(100), keys.at(101)), (text.clone(), old, new));
+    assert_eq!(LogKeys::of(old.clone()).rotated(new.clone(), 101), keys);
+    assert!(text.parse::<Policy>().is_ok());
+    let witness = witness(3);
+    for other in [
+        format!("log {old} to 100\nlog {new} from 102"),
+        format!("log {old} to 100\nlog {new} from 100"),
+        format!("log {old} to 100"),
+        format!("log {old} from 1"),
+        format!("log {old}\nwitness {}", witness.verifier()),
+    ] {
+        assert_eq!(other.parse::<LogKeys>(), Err(InvalidKeys::Ranges), "{other}");
+    }
+    assert!(matches!("log".parse::<LogKeys>(), Err(InvalidKeys::Statement(_))));
 }
 
 #[test]

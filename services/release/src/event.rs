@@ -277,6 +277,8 @@ events! {
     /// What happened to the installation.
     InstallationEvent {
         ClockSimulated = "clock.simulated" / 1;
+        SigningKeyRotated = "signing_key.rotated" / 1;
+        SigningKeyCompromised = "signing_key.compromised" / 1;
     }
 }
 

@@ -1,25 +1,106 @@
 //! The installation as a whole: what must be known of a log before anything in it is believed.
 //!
-//! Stream `installation`.
+//! Stream `installation`. Keys are rotated where they are, by the signer; what is recorded of it is for those who
+//! read the log. Which keys an auditor trusts is for the auditor to say, and for nothing in a log.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::actor::Role;
 use crate::aggregate::{Aggregate, Context, Decided};
-use crate::event::{ClockSimulated, Fact, InstallationEvent};
-use crate::guard::{is_system, one, refuse};
+use crate::command::commands;
+use crate::event::{ClockSimulated, Fact, InstallationEvent, SigningKeyCompromised, SigningKeyRotated};
+use crate::guard::{is_system, one, refuse, role, room};
 use crate::refusal::{Refusal, RefusalCode};
+use crate::value::{ActorId, KeyId, Prose, VerifierKey};
+
+/// More keys than a log has in a century of monthly rotations.
+const MAX_SIGNING_KEYS: usize = 2_000;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Installation {
     /// The log's times are those of a simulation, from this one on; nothing in it is real.
     pub simulated_from: Option<Timestamp>,
+    /// The oldest first. Empty while the first key was neither rotated nor compromised.
+    pub signing_keys: Vec<SigningKey>,
+}
+
+/// A key that signs, or signed, the log's checkpoints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SigningKey {
+    /// The id in the verifier key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<KeyId>,
+    pub key: VerifierKey,
+    /// The smallest checkpoint it signs, in events.
+    #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 9_007_199_254_740_991_u64))]
+    pub from_size: u64,
+    /// The largest one; absent while it signs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 9_007_199_254_740_991_u64))]
+    pub to_size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compromised: Option<KeyCompromise>,
+}
+
+/// Somebody else may hold the key.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct KeyCompromise {
+    /// Its signature alone proves nothing of checkpoints of so many events and more.
+    #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 9_007_199_254_740_991_u64))]
+    pub from_size: u64,
+    pub reason: Prose,
+    pub at: Timestamp,
+    pub by: ActorId,
+}
+
+impl SigningKey {
+    /// A key that signs from a size on.
+    pub fn new(key: VerifierKey, from_size: u64) -> Self {
+        Self { id: key.id(), key, from_size, to_size: None, compromised: None }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum InstallationCommand {
     SimulateClock,
+    /// Sent when the signer was seen to sign with another key.
+    RecordRotation {
+        old: VerifierKey,
+        new: VerifierKey,
+        from_size: u64,
+    },
+    DeclareCompromise {
+        key: VerifierKey,
+        body: DeclareCompromise,
+    },
+}
+
+commands! {
+    DeclareCompromise {
+        /// The first size whose checkpoint by this key is not to be believed for its signature alone: one more than
+        /// the last that is known to be genuine, 0 when none is.
+        #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 9_007_199_254_740_991_u64))]
+        from_size: u64,
+        reason: Prose,
+    };
+}
+
+impl Installation {
+    pub fn signing_key(&self, id: &KeyId) -> Option<&SigningKey> {
+        self.signing_keys.iter().find(|known| known.id.as_ref() == Some(id))
+    }
+
+    fn known(&mut self, key: &VerifierKey) -> Option<&mut SigningKey> {
+        // The first key is in no event before something happens to it.
+        if self.signing_keys.is_empty() {
+            self.signing_keys.push(SigningKey::new(key.clone(), 0));
+        }
+        self.signing_keys.iter_mut().find(|known| known.key == *key)
+    }
 }
 
 impl Aggregate for Installation {
@@ -30,56 +111,80 @@ impl Aggregate for Installation {
     fn evolve(&mut self, fact: &Fact<InstallationEvent>) {
         match &fact.event {
             InstallationEvent::ClockSimulated(simulated) => self.simulated_from = Some(simulated.from),
+            InstallationEvent::SigningKeyRotated(rotated) => {
+                if let Some(old) = self.known(&rotated.old) {
+                    old.to_size = rotated.from_size.checked_sub(1);
+                }
+                self.signing_keys.push(SigningKey::new(rotated.new.clone(), rotated.from_size));
+            }
+            InstallationEvent::SigningKeyCompromised(compromised) => {
+                if let Some(key) = self.known(&compromised.key) {
+                    key.compromised = Some(KeyCompromise {
+                        from_size: compromised.from_size,
+                        reason: compromised.reason.clone(),
+                        at: fact.recorded_at,
+                        by: fact.by.id.clone(),
+                    });
+                }
+            }
         }
     }
 
-    fn decide(
-        &self,
-        command: &InstallationCommand,
-        ctx: &Context<'_, ()>,
-    ) -> Result<Vec<Decided<InstallationEvent>>, Refusal> {
-        if !is_system(ctx) {
-            return refuse(RefusalCode::RoleMissing, "only the server marks its log");
-        }
+    fn decide(&self, command: &InstallationCommand, ctx: &Context<'_, ()>) -> Decision {
         match command {
-            InstallationCommand::SimulateClock if self.simulated_from.is_some() => {
-                refuse(RefusalCode::NothingChanged, "the log is marked as simulated")
+            InstallationCommand::SimulateClock => {
+                server_alone(ctx)?;
+                if self.simulated_from.is_some() {
+                    return refuse(RefusalCode::NothingChanged, "the log is marked as simulated");
+                }
+                one(ClockSimulated { from: ctx.now })
             }
-            InstallationCommand::SimulateClock => one(ClockSimulated { from: ctx.now }),
+            InstallationCommand::RecordRotation { old, new, from_size } => {
+                server_alone(ctx)?;
+                record_rotation(self, old, new, *from_size)
+            }
+            InstallationCommand::DeclareCompromise { key, body } => {
+                role(ctx, &[Role::Admin])?;
+                declare_compromise(self, key, body)
+            }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use uuid::Uuid;
+type Decision = Result<Vec<Decided<InstallationEvent>>, Refusal>;
 
-    use super::*;
-    use crate::actor::{Actor, ActorKind};
-    use crate::event::Signatory;
-    use crate::value::ActorId;
+fn server_alone(ctx: &Context<'_, ()>) -> Result<(), Refusal> {
+    if is_system(ctx) { Ok(()) } else { refuse(RefusalCode::RoleMissing, "only the server records this") }
+}
 
-    fn decide(state: &Installation, kind: ActorKind) -> Result<Vec<Decided<InstallationEvent>>, Refusal> {
-        let id = ActorId::new("shiplog#system").unwrap();
-        let actor = Actor { id, kind, roles: Vec::new(), author_keys: Vec::new(), signed_in_s_ago: None };
-        let event_id = |_| Uuid::nil();
-        let ctx = Context { now: Timestamp::UNIX_EPOCH, actor: &actor, event_id: &event_id, around: &() };
-        state.decide(&InstallationCommand::SimulateClock, &ctx)
+fn record_rotation(
+    installation: &Installation,
+    old: &VerifierKey,
+    new: &VerifierKey,
+    from_size: u64,
+) -> Decision {
+    let keys = &installation.signing_keys;
+    if keys.iter().any(|known| known.key == *new) {
+        return refuse(RefusalCode::NothingChanged, format!("{new} is known"));
     }
-
-    #[test]
-    fn a_log_is_marked_as_simulated_once_and_by_the_server_alone() {
-        let mut state = Installation::default();
-        assert_eq!(decide(&state, ActorKind::Person).unwrap_err().code, RefusalCode::RoleMissing);
-        let event = decide(&state, ActorKind::System).unwrap().remove(0).event;
-        let by = Signatory {
-            id: ActorId::new("shiplog#system").unwrap(),
-            kind: ActorKind::System,
-            roles: Vec::new(),
-        };
-        let at = Timestamp::UNIX_EPOCH;
-        state.evolve(&Fact { id: Uuid::nil(), revision: 0, recorded_at: at, occurred_at: at, by, event });
-        assert_eq!(state.simulated_from, Some(at));
-        assert_eq!(decide(&state, ActorKind::System).unwrap_err().code, RefusalCode::NothingChanged);
+    if keys.last().is_some_and(|last| last.key != *old) {
+        return refuse(RefusalCode::SigningKeyUnknown, format!("{old} is not the key before it"));
     }
+    room("keys of the log", keys.len(), MAX_SIGNING_KEYS)?;
+    one(SigningKeyRotated { old: old.clone(), new: new.clone(), from_size })
+}
+
+fn declare_compromise(installation: &Installation, key: &VerifierKey, body: &DeclareCompromise) -> Decision {
+    let known = installation.signing_keys.iter().find(|known| known.key == *key);
+    if known.is_none() && !installation.signing_keys.is_empty() {
+        return refuse(RefusalCode::SigningKeyUnknown, format!("{key} signed nothing here"));
+    }
+    // What was once not to be believed is not believed again; more of it may be.
+    if let Some(before) = known.and_then(|known| known.compromised.as_ref())
+        && before.from_size <= body.from_size
+    {
+        let detail = format!("the key was declared compromised from {} events on", before.from_size);
+        return refuse(RefusalCode::NothingChanged, detail);
+    }
+    one(SigningKeyCompromised { key: key.clone(), from_size: body.from_size, reason: body.reason.clone() })
 }

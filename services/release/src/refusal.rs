@@ -268,6 +268,8 @@ refusals! {
         "Its time is not up, or the release confirmed it.";
     PreemptionNotAllowed = "preemption_not_allowed", State, "Preemption is for emergencies",
         "Only a release of class emergency may take an environment from its holder.";
+    SigningKeyUnknown = "signing_key_unknown", Unknown, "No such signing key",
+        "No key with this id signed checkpoints of this log. The list of signing keys has them all.";
     FreezeUnknown = "freeze_unknown", Unknown, "No such freeze",
         "No freeze with this id was declared.";
     FreezeOver = "freeze_over", State, "Freeze is over",

@@ -179,6 +179,29 @@ text_type!(
     })
 );
 
+text_type!(
+    /// A public key of the log, as C2SP signed notes write verifier keys.
+    VerifierKey, 55, 309, "^[^+]{1,255}\\+[0-9a-f]{8}\\+[A-Za-z0-9+/=]{44}$",
+    "a verifier key: name, + and 8 digits of a-f and 0-9, + and 44 characters of base64",
+    |t| t.split_once('+').and_then(|(_, rest)| rest.split_once('+')).is_some_and(|(id, key)| {
+        KeyId::new(id).is_ok() && key.len() == 44
+            && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
+    })
+);
+
+text_type!(
+    /// What tells the keys of a log apart: the id in a verifier key.
+    KeyId, 8, 8, "^[0-9a-f]{8}$",
+    "8 digits of a-f and 0-9",
+    |t| t.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+);
+
+impl VerifierKey {
+    pub fn id(&self) -> Option<KeyId> {
+        KeyId::new(self.as_str().split('+').nth(1)?).ok()
+    }
+}
+
 impl Version {
     pub fn semver(&self) -> semver::Version {
         // What `new` accepted parses; the fallback only keeps this free of a panic.
@@ -531,6 +554,16 @@ mod tests {
         }
         for wrong in ["583231", "github:octocat", "mailto:eve@example.org", "github:", ":1", "GitHub:1"] {
             assert!(AuthorKey::new(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_verifier_key_has_a_name_an_id_and_a_key() {
+        let right = "shiplog.example/log+aec90c73+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c";
+        assert_eq!(VerifierKey::new(right).unwrap().id().unwrap().as_str(), "aec90c73");
+        for wrong in [&right[1..right.len() - 1], "log", &right.replace("+a", "+G"), &right.replace('/', "")]
+        {
+            assert!(VerifierKey::new(wrong).is_err(), "{wrong}");
         }
     }
 

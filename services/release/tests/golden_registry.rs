@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use release::event::{
-    CalendarEvent, DirectoryEvent, EnvironmentEvent, EventData, ProcedureEvent, ProductEvent,
+    CalendarEvent, DirectoryEvent, EnvironmentEvent, EventData, InstallationEvent, ProcedureEvent,
+    ProductEvent,
 };
 use release::wire;
 use serde::Deserialize;
@@ -76,4 +77,9 @@ fn given_a_stored_procedure_event_it_reads_as_it_was_written() {
 #[test]
 fn given_a_stored_directory_event_it_reads_as_it_was_written() {
     check::<DirectoryEvent>();
+}
+
+#[test]
+fn given_a_stored_installation_event_it_reads_as_it_was_written() {
+    check::<InstallationEvent>();
 }

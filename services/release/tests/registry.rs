@@ -3,6 +3,7 @@
 mod calendar;
 mod directory;
 mod environment;
+mod installation;
 mod procedures;
 mod product;
 

@@ -31,9 +31,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::{SignedDuration, Timestamp};
 
 use cache::{Digest, Entry, TokenCache};
+pub(crate) use config::is_loopback;
 use config::{Issuer, Location, media_type};
 use jti::JtiBindings;
 use jwks::KeySource;
+pub(crate) use jwks::chain;
 use token::Unverified;
 
 pub use ci::{CiRun, JtiBinding};

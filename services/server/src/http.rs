@@ -37,6 +37,7 @@ pub mod rollback_proposals;
 pub mod rollback_triggers;
 pub mod rollbacks;
 pub mod route;
+pub mod signing_keys;
 pub mod timers;
 pub mod tlog;
 pub mod waivers;
@@ -176,6 +177,9 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at("/v1/events/{event}").get(events::get::handler));
     add(at("/v1/events/{event}/proof").get(events::proof::handler));
     add(at("/v1/consistency").get(tlog::consistency::handler));
+    add(at("/v1/signing-keys").get(signing_keys::list::handler));
+    add(at("/v1/signing-keys/{key}").get(signing_keys::get::handler));
+    add(at("/v1/signing-keys/{key}/compromise").post(signing_keys::compromise::handler));
     add(at("/tlog/checkpoint").get(tlog::checkpoint::handler));
     add(at("/tlog/keys").get(tlog::keys::handler));
     add(at("/tlog/tile/{tile:.*}").get(tlog::tile::handler));

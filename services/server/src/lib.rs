@@ -19,6 +19,7 @@ pub mod procedures;
 pub mod reactor;
 pub mod reserve;
 pub mod service;
+pub mod signer;
 pub mod streams;
 pub mod surroundings;
 pub mod telemetry;

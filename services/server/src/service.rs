@@ -70,6 +70,7 @@ pub struct Service {
     background: tokio_util::sync::CancellationToken,
     reactor: tokio::task::JoinHandle<()>,
     denials: tokio::task::JoinHandle<()>,
+    rotations: tokio::task::JoinHandle<()>,
     views: tokio::task::JoinHandle<()>,
     sequencer: tokio::task::JoinHandle<()>,
     /// Stops the sequencer, after everything that writes.
@@ -151,9 +152,12 @@ async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError
     let addr = server.addrs().first().copied().unwrap_or(app.config.listen);
     let background = tokio_util::sync::CancellationToken::new();
     let (sealed, broken) = (tokio_util::sync::CancellationToken::new(), watch::Sender::new(None));
+    let tree = tlog.sequencer.tree();
     // Nobody else sets it.
-    let _ = app.tree.set(tlog.sequencer.tree());
+    let _ = app.tree.set(Arc::clone(&tree));
     let sequencer = tlog.run(sealed.clone(), broken.clone());
+    let rotations = tlog::record_rotations(Arc::clone(&app), tree, background.clone());
+    let rotations = tokio::spawn(rotations);
     let views = tokio::spawn(views::run(Arc::clone(&app), background.clone()));
     // Whoever sees that it serves gets lists too, unless they have to be built.
     app.views.opened().await;
@@ -171,6 +175,7 @@ async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError
         background,
         reactor,
         denials,
+        rotations,
         views,
         sequencer,
         sealed,
@@ -196,7 +201,12 @@ impl Service {
         self.server.stop(true).await;
         self.background.cancel();
         // They read and write, so the log is closed after them.
-        let tasks = [("reactor", self.reactor), ("recorder of denials", self.denials), ("views", self.views)];
+        let tasks = [
+            ("reactor", self.reactor),
+            ("recorder of denials", self.denials),
+            ("recorder of rotations", self.rotations),
+            ("views", self.views),
+        ];
         for (task, handle) in tasks {
             if handle.await.is_err() {
                 tracing::error!(task, "a background task ended with a panic");

@@ -1,23 +1,29 @@
 //! The log as a transparency log: its signer and sequencer are started before anything is written, and what
 //! was recorded before is checked against what was signed of it.
 
-use std::path::PathBuf;
+mod rotations;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use eventlog::fsck::{self, Fsck, Problem};
 use eventlog::note::is_name;
-use eventlog::sequencer::{Options, Sequencer};
-use eventlog::signer::{LocalSigner, Sign, SignerError};
+use eventlog::sequencer::{Options, Sequencer, StartError};
+use eventlog::signer::{self, LocalSigner, Refused, Sign, SignerError};
 use eventlog::tile::Files;
 use eventlog::{EventStore, ReadError};
+use reqwest::Url;
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::is_loopback;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::signer::remote::RemoteSigner;
+use crate::signer::secret::{Secret, SecretError};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -27,6 +33,13 @@ pub struct TlogConfig {
     pub origin: Option<String>,
     /// Where key and state of the signer are; `signer` in the data directory when absent. No backup may hold it.
     pub signer: Option<PathBuf>,
+    /// A signer in another process (`shiplog signer`), instead of one in this: `https`, or `http` on this machine.
+    pub signer_url: Option<String>,
+    /// File with the secret that this signer asks for.
+    pub signer_secret_file: Option<PathBuf>,
+    /// Seconds that a start waits for this signer, because without it the log cannot be compared with what was
+    /// signed of it.
+    pub signer_wait_s: u64,
     /// Who may read checkpoint, tiles and entries: `public` or `auditor`.
     pub access: Access,
     /// Milliseconds between two checkpoints of a log that grows.
@@ -35,7 +48,15 @@ pub struct TlogConfig {
 
 impl Default for TlogConfig {
     fn default() -> Self {
-        Self { origin: None, signer: None, access: Access::Auditor, interval_ms: 1_000 }
+        Self {
+            origin: None,
+            signer: None,
+            signer_url: None,
+            signer_secret_file: None,
+            signer_wait_s: 30,
+            access: Access::Auditor,
+            interval_ms: 1_000,
+        }
     }
 }
 
@@ -45,9 +66,35 @@ impl TlogConfig {
         if self.origin.as_deref().is_some_and(|origin| !is_name(origin)) {
             return Some(("tlog.origin", "1 to 255 bytes without spaces, control characters and plus"));
         }
+        if let Some(url) = &self.signer_url {
+            if self.signer.is_some() {
+                return Some(("tlog.signer", "of this process, and tlog.signer_url of another: one signs"));
+            }
+            if self.signer_secret_file.is_none() {
+                return Some(("tlog.signer_secret_file", "tlog.signer_url needs it"));
+            }
+            if !is_private(url) {
+                return Some((
+                    "tlog.signer_url",
+                    "https://…, or http:// on a loopback address, without a query",
+                ));
+            }
+        } else if self.signer_secret_file.is_some() {
+            return Some(("tlog.signer_secret_file", "is for tlog.signer_url"));
+        }
+        if self.signer_wait_s > 3_600 {
+            return Some(("tlog.signer_wait_s", "0 to 3600"));
+        }
         let interval = 200..=60_000;
         (!interval.contains(&self.interval_ms)).then_some(("tlog.interval_ms", "200 to 60000"))
     }
+}
+
+/// Whether the secret goes there unseen.
+fn is_private(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    plain && (url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)))
 }
 
 /// Who may read the log as a whole: its entries name actors.
@@ -60,8 +107,12 @@ pub enum Access {
     Auditor,
 }
 
+pub use rotations::record as record_rotations;
+
 /// Most problems that are told at a start; the rest are counted.
 const TOLD: usize = 10;
+/// How often a start asks for a signer that is not there.
+const ASKED_AGAIN: Duration = Duration::from_millis(500);
 /// How long the check in the background rests at most, between two pages.
 const LONGEST_REST: Duration = Duration::from_millis(50);
 
@@ -69,10 +120,16 @@ const LONGEST_REST: Duration = Duration::from_millis(50);
 pub enum TlogError {
     #[error("{0}")]
     Signer(#[from] SignerError),
+    #[error("{0}")]
+    Secret(#[from] SecretError),
+    #[error("tlog.signer_url: {0}")]
+    Url(String),
+    #[error("the signer at {url} cannot be asked what it signed, so nothing is served: {cause}")]
+    Away { url: String, cause: Refused },
     #[error("tlog.origin is {configured}, and the signer's key is of {key}")]
     Origin { configured: String, key: String },
     #[error("{0}")]
-    Start(#[from] eventlog::sequencer::StartError),
+    Start(#[from] StartError),
     #[error("the log is not what was recorded and signed: {0}")]
     Problems(String),
     #[error("the log could not be read: {0}")]
@@ -87,7 +144,13 @@ impl TlogError {
         match self {
             Self::Start(error) => error.is_tampered(),
             Self::Problems(_) => true,
-            Self::Signer(_) | Self::Origin { .. } | Self::Read(_) | Self::Tiles(_) => false,
+            Self::Signer(_)
+            | Self::Secret(_)
+            | Self::Url(_)
+            | Self::Away { .. }
+            | Self::Origin { .. }
+            | Self::Read(_)
+            | Self::Tiles(_) => false,
         }
     }
 }
@@ -102,21 +165,15 @@ pub struct Checked {
 /// Opens signer and tree. With `verify` the whole log is read first.
 pub async fn open(config: &Config, store: Arc<dyn EventStore>) -> Result<Checked, TlogError> {
     let tlog = &config.tlog;
-    let signer_dir = tlog.signer.clone().unwrap_or_else(|| config.data.join("signer"));
-    // The reserved domain says that nobody serves it there.
-    let made_up = || format!("shiplog.invalid/{}", release::wire::hex(&crate::ids::random()[..8]));
-    let origin = tlog.origin.clone().unwrap_or_else(made_up);
-    let clock = || Clock::System.real();
-    let signer =
-        tokio::task::spawn_blocking(move || LocalSigner::open(&signer_dir, &origin, Arc::new(clock)));
-    let signer = signer.await.map_err(std::io::Error::other)??;
-    let key = signer.origin().to_owned();
+    let (signer, key) = match &tlog.signer_url {
+        Some(url) => signer_elsewhere(tlog, url).await?,
+        None => signer_here(config).await?,
+    };
     if let Some(configured) = tlog.origin.clone().filter(|configured| *configured != key) {
         return Err(TlogError::Origin { configured, key });
     }
     let dir = config.data.join("tlog");
     let options = Options { interval: Duration::from_millis(tlog.interval_ms), ..Options::default() };
-    let signer: Arc<dyn Sign> = Arc::new(signer);
     let sequencer = Sequencer::open(Arc::clone(&store), &dir, signer, &key, options).await?;
     let signed = sequencer.tree().newest().map(|published| published.checkpoint.clone());
     let check = Fsck::new(store, Files::open(&dir)?, signed);
@@ -125,6 +182,43 @@ pub async fn open(config: &Config, store: Arc<dyn EventStore>) -> Result<Checked
         return Ok(Checked { sequencer, check: None });
     }
     Ok(Checked { sequencer, check: Some(check) })
+}
+
+/// A signer, and the origin of its log.
+type Opened = (Arc<dyn Sign>, String);
+
+async fn signer_here(config: &Config) -> Result<Opened, TlogError> {
+    let dir = config.tlog.signer.clone().unwrap_or_else(|| config.data.join("signer"));
+    // The reserved domain says that nobody serves it there.
+    let made_up = || format!("shiplog.invalid/{}", release::wire::hex(&crate::ids::random()[..8]));
+    let origin = config.tlog.origin.clone().unwrap_or_else(made_up);
+    let signer = tokio::task::spawn_blocking(move || {
+        if !signer::has_key(&dir) {
+            signer::generate(&dir, &origin)?;
+        }
+        LocalSigner::open(&dir, Arc::new(|| Clock::System.real()))
+    });
+    let signer = signer.await.map_err(std::io::Error::other)??;
+    let signed = signer.signed().await.map_err(StartError::from)?;
+    Ok((Arc::new(signer), signed.keys.origin().to_owned()))
+}
+
+/// Waits for a signer that starts at the same time. What it refuses for is told at once.
+async fn signer_elsewhere(tlog: &TlogConfig, url: &str) -> Result<Opened, TlogError> {
+    let base = Url::parse(url).map_err(|cause| TlogError::Url(cause.to_string()))?;
+    let secret = Secret::read(tlog.signer_secret_file.as_deref().unwrap_or(Path::new("")))?;
+    let signer = RemoteSigner::new(base, secret).map_err(|cause| TlogError::Url(cause.to_string()))?;
+    let until = Instant::now() + Duration::from_secs(tlog.signer_wait_s);
+    loop {
+        match signer.signed().await {
+            Ok(signed) => return Ok((Arc::new(signer), signed.keys.origin().to_owned())),
+            Err(cause @ Refused::Unanswered(_)) if Instant::now() < until => {
+                tracing::warn!(%cause, "waiting for the signer");
+                tokio::time::sleep(ASKED_AGAIN).await;
+            }
+            Err(cause) => return Err(TlogError::Away { url: url.to_owned(), cause }),
+        }
+    }
 }
 
 /// What was found, as one sentence.

@@ -1,8 +1,8 @@
 use std::io::{Read, Seek, SeekFrom};
 
 use super::{
-    CHECKPOINT, FORMAT, Fork, MANIFEST, MAX_MEMBER_BYTES, Manifest, Rejected, data_path, entries, malformed,
-    tar, tile_path, tiles,
+    CHECKPOINT, Compromised, FORMAT, Fork, MANIFEST, MAX_MEMBER_BYTES, Manifest, Rejected, data_path,
+    entries, malformed, tar, tile_path, tiles,
 };
 use crate::checkpoint::Checkpoint;
 use crate::fsck::{Check, Problem};
@@ -30,6 +30,8 @@ pub struct Verified {
     pub checkpoint: Checkpoint,
     pub vouched: Vouched,
     pub streams: usize,
+    /// Keys of which the bundle says that they were compromised; a policy that trusts them may have to end them.
+    pub compromised: Vec<Compromised>,
 }
 
 /// Verifies a bundle against a policy, and against an older checkpoint where one was kept. Reads it once, and
@@ -79,7 +81,7 @@ pub fn verify<R: Read + Seek>(
         return Err(Rejected::Forked(Fork::Cut { size, signed: checkpoint.size }));
     }
     reading.judge(&checkpoint, &mut tar.source)?;
-    Ok(Verified { checkpoint, vouched, streams: reading.check.streams() })
+    Ok(Verified { checkpoint, vouched, streams: reading.check.streams(), compromised: manifest.compromised })
 }
 
 fn note(what: &str, bytes: &[u8]) -> Result<(Checkpoint, Note), Rejected> {
@@ -94,7 +96,7 @@ fn manifest(bytes: &[u8]) -> Result<Manifest, Rejected> {
     if manifest.format != FORMAT || again != bytes {
         return Err(malformed(format!("{MANIFEST} is not that of {FORMAT}")));
     }
-    for key in &manifest.keys {
+    for key in manifest.keys.iter().chain(manifest.compromised.iter().map(|compromised| &compromised.key)) {
         key.parse::<Verifier>().map_err(|cause| malformed(format!("{MANIFEST}: {cause}")))?;
     }
     Ok(manifest)

@@ -1,6 +1,6 @@
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use super::{MAX_MEMBER_BYTES, Manifest, data_path, tar, tile_path, tiles};
+use super::{Compromised, MAX_MEMBER_BYTES, Manifest, data_path, tar, tile_path, tiles};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::fsck::{Check, Problem};
 use crate::header::{Header, leaf};
@@ -36,10 +36,17 @@ pub enum WriteError {
 }
 
 impl<W: Write, S: Read + Write + Seek> Writer<W, S> {
-    /// Begins the bundle of the events that `checkpoint`, a signed note, covers.
-    pub fn begin(mut out: W, spool: S, checkpoint: &[u8], keys: &[Verifier]) -> Result<Self, WriteError> {
+    /// Begins the bundle of the events that `checkpoint`, a signed note, covers. What is said of keys is for
+    /// people.
+    pub fn begin(
+        mut out: W,
+        spool: S,
+        checkpoint: &[u8],
+        keys: &[Verifier],
+        compromised: &[Compromised],
+    ) -> Result<Self, WriteError> {
         let (parsed, _) = Checkpoint::of(checkpoint)?;
-        tar::write(&mut out, super::MANIFEST, &Manifest::of(&parsed, keys).to_bytes()?)?;
+        tar::write(&mut out, super::MANIFEST, &Manifest::of(&parsed, keys, compromised).to_bytes()?)?;
         tar::write(&mut out, super::CHECKPOINT, checkpoint)?;
         Ok(Self {
             out,

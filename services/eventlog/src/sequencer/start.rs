@@ -13,8 +13,9 @@ use super::{AT_ONCE, Options, Published, Sequencer, Tree};
 use crate::Position;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::header::leaf;
-use crate::note::{Algorithm, Note, NoteError, Verifier};
-use crate::signer::{Refused, Sign};
+use crate::keys::LogKeys;
+use crate::note::{Note, NoteError};
+use crate::signer::{Refused, Sign, Signed};
 use crate::store::{EventStore, ReadError};
 use crate::tile::{Edge, Files, Of, Tile, WIDTH};
 use crate::tree::{self, Hash};
@@ -26,7 +27,7 @@ pub enum StartError {
     Checkpoint(#[from] CheckpointError),
     #[error("the checkpoint in the store is not the log's: {0}")]
     Forged(#[from] NoteError),
-    #[error("the checkpoint in the store is of {found}, this log is {expected}")]
+    #[error("what was signed is of {found}, this log is {expected}")]
     Origin { expected: String, found: String },
     #[error(
         "the log holds {events} events, and {size} are under its newest checkpoint: its end was cut off, or \
@@ -38,6 +39,11 @@ pub enum StartError {
          was put in its place"
     )]
     BehindSigner { events: u64, signed: u64 },
+    #[error(
+        "the signer signed {signed} events, and a checkpoint that it signed covers {size}: its state is an older \
+         copy"
+    )]
+    SignerBehind { signed: u64, size: u64 },
     #[error(
         "the first {size} events have the root {found}, and {expected} was signed: an event was changed{}",
         at(*.index)
@@ -64,6 +70,7 @@ impl StartError {
             | Self::Origin { .. }
             | Self::Shorter { .. }
             | Self::BehindSigner { .. }
+            | Self::SignerBehind { .. }
             | Self::Changed { .. } => true,
             Self::Tiles { .. } | Self::Signer(_) | Self::Read(_) => false,
         }
@@ -78,11 +85,13 @@ pub(super) async fn open(
     options: Options,
 ) -> Result<Sequencer, StartError> {
     let files = Files::open(dir).map_err(|cause| StartError::Tiles { path: dir.to_owned(), cause })?;
-    let keys = signer.keys().to_vec();
+    let Signed { checkpoint: signed, keys } = signer.signed().await?;
+    if signed.origin != origin {
+        return Err(StartError::Origin { expected: origin.to_owned(), found: signed.origin });
+    }
     let events = store.head().map_or(0, |Position(last)| last + 1);
-    let signed = signer.signed().await?;
-    if events < signed {
-        return Err(StartError::BehindSigner { events, signed });
+    if events < signed.size {
+        return Err(StartError::BehindSigner { events, signed: signed.size });
     }
     let mut published = None;
     let mut edge = Edge::default();
@@ -91,36 +100,38 @@ pub(super) async fn open(
         if events < checkpoint.size {
             return Err(StartError::Shorter { events, size: checkpoint.size });
         }
+        if signed.size < checkpoint.size {
+            return Err(StartError::SignerBehind { signed: signed.size, size: checkpoint.size });
+        }
         edge = checked_edge(store.as_ref(), &files, &checkpoint).await?;
         published = Some(Arc::new(Published { checkpoint, note, bytes, edge: edge.clone() }));
     }
-    info!(events, under_checkpoint = edge.size(), "the tree follows the log");
+    // What was signed and is not in the store counts as much: only the signer knows of it.
+    let edge = follow(store.as_ref(), &files, edge, signed.size, signed.root).await?;
+    let under_checkpoint = published.as_ref().map_or(0, |published| published.checkpoint.size);
+    info!(events, under_checkpoint, "the tree follows the log");
     let tree = Tree {
         store,
         files,
-        keys,
+        keys: watch::Sender::new(keys),
         published: watch::Sender::new(published),
         trouble: watch::Sender::new(None),
     };
     Ok(Sequencer { tree: Arc::new(tree), signer, origin: origin.to_owned(), options, edge })
 }
 
-/// A stored checkpoint, if the log's own key signed it and its time.
+/// A stored checkpoint, if the log's own key of that size signed it and its time.
 pub(super) fn verified(
     bytes: &Bytes,
     origin: &str,
-    keys: &[Verifier],
+    keys: &LogKeys,
 ) -> Result<(Checkpoint, Note), StartError> {
     let (checkpoint, note) = Checkpoint::of(bytes)?;
-    let held = note.verify(keys)?;
-    let signed = |algorithm| held.iter().any(|signed| signed.by.algorithm() == algorithm);
-    if !signed(Algorithm::Ed25519) || !signed(Algorithm::CosignatureV1) {
-        return Err(NoteError::Unsigned.into());
-    }
     if checkpoint.origin != origin {
         let expected = origin.to_owned();
         return Err(StartError::Origin { expected, found: checkpoint.origin });
     }
+    keys.verify(&checkpoint, &note)?;
     Ok((checkpoint, note))
 }
 
@@ -139,7 +150,7 @@ async fn checked_edge(
         return Ok(edge);
     }
     warn!(events = size, "the tiles do not lead to the checkpoint; they are made again from the log");
-    rebuild(store, files, size, expected).await
+    follow(store, files, Edge::default(), size, expected).await
 }
 
 fn events_in(count: u64) -> usize {
@@ -177,15 +188,15 @@ fn edge_of(files: &Files, size: u64, leaves: Vec<Hash>) -> Option<Edge> {
     edge.is_whole().then_some(edge)
 }
 
-/// Reads the whole log. When its root is not the one that was signed, the tiles that are left say which
-/// event was changed first.
-async fn rebuild(
+/// Reads the log behind `edge`, which may be its beginning. When the root is then not the one that was signed,
+/// the tiles that are left say which event was changed first.
+async fn follow(
     store: &dyn EventStore,
     files: &Files,
+    mut edge: Edge,
     size: u64,
     expected: Hash,
 ) -> Result<Edge, StartError> {
-    let mut edge = Edge::default();
     let mut changed = None;
     let mut new_tiles = Vec::new();
     while edge.size() < size {

@@ -9,7 +9,7 @@ use super::*;
 use crate::fsck::{Check, Fsck, Problem};
 use crate::header::{Actor, DataRef, Header};
 use crate::note::{Algorithm, Signer};
-use crate::signer::{Clock, LocalSigner};
+use crate::signer::{self, Clock, LocalSigner};
 use crate::store::memory::Memory;
 use crate::{ExpectedRevision, NewEvent, Revision, StreamId};
 
@@ -34,10 +34,17 @@ impl World {
         Self { store: Memory::new(), dir: tempfile::tempdir().unwrap(), seconds }
     }
 
-    fn signer(&self) -> LocalSigner {
+    fn clock(&self) -> Clock {
         let seconds = Arc::clone(&self.seconds);
-        let clock: Clock = Arc::new(move || Timestamp::from_second(seconds.load(Ordering::Relaxed)).unwrap());
-        LocalSigner::open(&self.dir.path().join("signer"), ORIGIN, clock).unwrap()
+        Arc::new(move || Timestamp::from_second(seconds.load(Ordering::Relaxed)).unwrap())
+    }
+
+    fn signer(&self) -> LocalSigner {
+        let dir = self.dir.path().join("signer");
+        if !signer::has_key(&dir) {
+            signer::generate(&dir, ORIGIN).unwrap();
+        }
+        LocalSigner::open(&dir, self.clock()).unwrap()
     }
 
     async fn open(&self, signer: &LocalSigner) -> Result<Sequencer, StartError> {
@@ -140,7 +147,14 @@ async fn append(store: &dyn EventStore, name: &str, count: u64) {
 
 /// The same log with one thing done to its events, as somebody could who holds the disk.
 async fn rewritten(world: &World, change: impl Fn(&mut Vec<Recorded>)) -> Memory {
-    let mut events = world.store.read_all(None, 4_096).await.unwrap();
+    let other = without_checkpoint(&world.store, change).await;
+    let checkpoint = world.store.checkpoint().await.unwrap().unwrap();
+    other.swap_checkpoint(None, checkpoint).await.unwrap();
+    other
+}
+
+async fn without_checkpoint(store: &Memory, change: impl Fn(&mut Vec<Recorded>)) -> Memory {
+    let mut events = store.read_all(None, 4_096).await.unwrap();
     change(&mut events);
     let other = Memory::new();
     let mut lengths = std::collections::HashMap::<StreamId, u64>::new();
@@ -151,8 +165,6 @@ async fn rewritten(world: &World, change: impl Fn(&mut Vec<Recorded>)) -> Memory
         let new = NewEvent { id: event.id, header: event.header, data: event.data };
         other.append(&event.stream, expected, vec![new]).await.unwrap();
     }
-    let checkpoint = world.store.checkpoint().await.unwrap().unwrap();
-    other.swap_checkpoint(None, checkpoint).await.unwrap();
     other
 }
 
@@ -164,7 +176,9 @@ async fn given_events_then_each_is_proved_under_a_checkpoint_that_the_log_signed
     let running = world.start(&signer).await;
     let published = running.published(700).await;
     assert_eq!((published.checkpoint.size, published.checkpoint.origin.as_str()), (700, ORIGIN));
-    assert_eq!(published.note.verify(signer.keys()).unwrap().len(), 2);
+    let key = running.tree.keys().borrow().current().key.clone();
+    let timed = key.with(Algorithm::CosignatureV1);
+    assert_eq!(published.note.verify([&key, &timed]).unwrap().len(), 2);
     assert_eq!(world.store.checkpoint().await, Ok(Some(published.bytes.clone())));
     let events = world.store.read_all(None, 4_096).await.unwrap();
     for event in &events {
@@ -324,59 +338,6 @@ async fn given_a_checkpoint_of_another_key_or_log_then_it_is_not_opened() {
 }
 
 #[tokio::test]
-async fn given_a_signer_then_it_signs_nothing_that_does_not_follow_from_what_it_signed() {
-    let world = World::new();
-    let signer = world.signer();
-    let leaves: Vec<_> = (0_u8..10).map(|n| Hash::of_leaf(&[n])).collect();
-    let root = |size: usize| tree::root_of(leaves[..size].iter().copied());
-    let ask = |size: u64, root, old, proof: &[Hash]| {
-        let checkpoint = Checkpoint::new(ORIGIN, size, root).unwrap();
-        signer.sign(Request { checkpoint, old, proof: proof.to_vec() })
-    };
-    assert_eq!(ask(4, root(4), 0, &[]).await.map(|signatures| signatures.len()), Ok(2));
-    assert_eq!(ask(3, root(3), 4, &[]).await, Err(Refused::Smaller { signed: 4, asked: 3 }));
-    assert_eq!(ask(4, root(3), 4, &[]).await, Err(Refused::Fork { size: 4 }));
-    assert_eq!(ask(8, root(8), 0, &[]).await, Err(Refused::Behind { signed: 4 }));
-    let four_more = tree::root_of(leaves[4..8].iter().copied());
-    let wrong = ask(8, root(9), 4, &[four_more]).await;
-    assert_eq!(wrong, Err(Refused::Inconsistent { signed: 4, cause: ProofError::Root }));
-    let other = Checkpoint::new("log.example/other", 8, root(8)).unwrap();
-    let other = signer.sign(Request { checkpoint: other, old: 4, proof: vec![four_more] }).await;
-    assert!(matches!(other, Err(Refused::Origin { .. })), "{other:?}");
-    world.seconds.fetch_sub(1, Ordering::Relaxed);
-    assert!(matches!(ask(8, root(8), 4, &[four_more]).await, Err(Refused::Clock { .. })));
-    world.seconds.fetch_add(1, Ordering::Relaxed);
-    assert!(ask(8, root(8), 4, &[four_more]).await.is_ok());
-    assert_eq!(signer.signed().await, Ok(8));
-}
-
-#[tokio::test]
-async fn given_a_signer_opened_again_then_it_still_knows_what_it_signed() {
-    let world = World::new();
-    let signer = world.signer();
-    let keys = signer.keys().to_vec();
-    let checkpoint = Checkpoint::new(ORIGIN, 1, Hash::of_leaf(b"one")).unwrap();
-    signer.sign(Request { checkpoint: checkpoint.clone(), old: 0, proof: vec![] }).await.unwrap();
-    let dir = world.dir.path().join("signer");
-    let clock: Clock = Arc::new(|| Timestamp::UNIX_EPOCH);
-    let second = LocalSigner::open(&dir, ORIGIN, Arc::clone(&clock)).map(|_| ());
-    assert!(matches!(second, Err(crate::signer::SignerError::Locked(_))), "{second:?}");
-    drop(signer);
-    let again = world.signer();
-    assert_eq!((again.keys(), again.signed().await), (&keys[..], Ok(1)));
-    // Asked again after a crash between signing and storing, it signs the same once more.
-    assert!(again.sign(Request { checkpoint, old: 1, proof: vec![] }).await.is_ok());
-    drop(again);
-    let signed = dir.join("signed");
-    let text = std::fs::read_to_string(&signed).unwrap();
-    std::fs::write(&signed, text.replacen("\n1\n", "\n0\n", 1)).unwrap();
-    assert!(LocalSigner::open(&dir, ORIGIN, Arc::clone(&clock)).is_err());
-    std::fs::remove_file(&signed).unwrap();
-    let missing = LocalSigner::open(&dir, ORIGIN, clock).map(|_| ());
-    assert!(matches!(missing, Err(crate::signer::SignerError::Missing(_))), "{missing:?}");
-}
-
-#[tokio::test]
 async fn given_two_sequencers_on_one_log_then_there_is_one_line_of_checkpoints() {
     let world = World::new();
     let signer = world.signer();
@@ -395,4 +356,76 @@ async fn given_two_sequencers_on_one_log_then_there_is_one_line_of_checkpoints()
     }
     one.stop().await.unwrap();
     other.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn given_a_key_that_is_rotated_while_it_runs_then_checkpoints_go_on_under_the_new_one() {
+    let (world, signer, running) = given(10).await;
+    let mut keys = running.tree.keys();
+    let old = keys.borrow_and_update().current().key.clone();
+    let new = signer::prepare(&world.dir.path().join("signer")).unwrap();
+    world.append("product-default.checkout", 3).await;
+    let published = running.published(13).await;
+    assert!(published.note.verify([&new]).is_ok() && published.note.verify([&old]).is_err());
+    assert_eq!(keys.wait_for(|keys| keys.current().key == new).await.unwrap().at(10), &old);
+    running.stop().await.unwrap();
+    let running = world.start(&signer).await;
+    assert_eq!(running.tree.newest().unwrap().bytes, published.bytes);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn given_a_checkpoint_of_a_retired_key_for_a_later_size_then_it_is_not_opened() {
+    let world = World::new();
+    world.append("product-default.checkout", 3).await;
+    let dir = world.dir.path().join("signer");
+    let signer = world.signer();
+    let stolen = Signer::from_private(&std::fs::read_to_string(dir.join("key")).unwrap()).unwrap();
+    signer::prepare(&dir).unwrap();
+    let running = world.start(&signer).await;
+    let newest = running.published(3).await;
+    running.stop().await.unwrap();
+    let mut note = newest.checkpoint.to_note().unwrap();
+    note.add(stolen.sign(note.text(), 0)).unwrap();
+    let put = world.store.swap_checkpoint(Some(newest.bytes.clone()), Bytes::from(note.to_string())).await;
+    assert_eq!(put, Ok(true));
+    let refused = world.open(&signer).await.map(|_| ()).unwrap_err();
+    assert!(matches!(refused, StartError::Forged(_)) && refused.is_tampered(), "{refused}");
+}
+
+#[tokio::test]
+async fn given_an_older_copy_of_the_signers_state_then_the_log_is_not_opened_and_nothing_is_signed() {
+    let (world, signer, running) = given(300).await;
+    drop(signer);
+    let older = tempfile::tempdir().unwrap();
+    for file in ["key", "keys", "signed"] {
+        std::fs::copy(world.dir.path().join("signer").join(file), older.path().join(file)).unwrap();
+    }
+    world.append("product-default.checkout", 5).await;
+    running.published(305).await;
+    running.stop().await.unwrap();
+    let restored = LocalSigner::open(older.path(), world.clock()).unwrap();
+    let refused = world.open(&restored).await.map(|_| ()).unwrap_err();
+    assert!(matches!(refused, StartError::SignerBehind { signed: 300, size: 305 }), "{refused}");
+    assert!(refused.is_tampered());
+}
+
+#[tokio::test]
+async fn given_a_log_without_its_checkpoint_that_was_rewritten_then_the_signer_still_shows_it() {
+    let (world, signer, running) = given(300).await;
+    running.stop().await.unwrap();
+    let changed = |events: &mut Vec<Recorded>| {
+        let other = String::from_utf8(events[7].header.to_vec()).unwrap().replace("issuer#a", "issuer#b");
+        events[7].header = Bytes::from(other);
+    };
+    let store = without_checkpoint(&world.store, changed).await;
+    let other = World { store, dir: tempfile::tempdir().unwrap(), seconds: Arc::clone(&world.seconds) };
+    let refused = other.open(&signer).await.map(|_| ()).unwrap_err();
+    assert!(matches!(refused, StartError::Changed { size: 300, .. }), "{refused}");
+    // The same log without its checkpoint is the one that was signed.
+    let store = without_checkpoint(&world.store, |_| ()).await;
+    let other = World { store, ..other };
+    let running = other.start(&signer).await;
+    running.published(300).await;
+    running.stop().await.unwrap();
 }

@@ -37,6 +37,13 @@ pub fn policy() -> String {
     )
 }
 
+/// The log's key was rotated: six events and more are under the other one.
+pub fn policy_rotated() -> String {
+    let (old, new, witness) = (log_key(), other_key(), witness());
+    let (old, new, witness) = (old.verifier(), new.verifier(), witness.verifier());
+    format!("log {old} to 5\nlog {new} from 6\nwitness {witness}\nquorum 1\n")
+}
+
 #[derive(Clone)]
 pub struct Log {
     /// Header and data of each event.
@@ -73,7 +80,7 @@ impl Log {
     pub fn try_bundle_under(&self, signed: &[u8]) -> Result<Vec<u8>, WriteError> {
         let key = log_key();
         let keys = [key.verifier().clone(), key.verifier().with(Algorithm::CosignatureV1)];
-        let mut writer = Writer::begin(Vec::new(), Cursor::new(Vec::new()), signed, &keys)?;
+        let mut writer = Writer::begin(Vec::new(), Cursor::new(Vec::new()), signed, &keys, &[])?;
         self.events.iter().try_for_each(|(header, data)| writer.push(header, data))?;
         writer.finish()
     }

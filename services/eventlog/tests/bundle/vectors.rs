@@ -141,9 +141,13 @@ impl Vectors {
     }
 
     fn judge(&mut self, name: &str, since: Option<&str>, exit: u8, why: &str) {
+        self.judge_by("policy", name, since, exit, why);
+    }
+
+    fn judge_by(&mut self, policy: &str, name: &str, since: Option<&str>, exit: u8, why: &str) {
         self.list.push(Vector {
             bundle: format!("{name}.tar"),
-            policy: "policy".to_owned(),
+            policy: policy.to_owned(),
             since: since.map(str::to_owned),
             exit,
             why: why.to_owned(),
@@ -172,6 +176,8 @@ fn vectors() -> Vectors {
     tampered(&mut vectors, &good, &members);
     forked(&mut vectors, &good);
     distrusted(&mut vectors, &good, &members);
+    rotated(&mut vectors, &good);
+    compromised(&mut vectors, &members);
     malformed(&mut vectors, &good, &members);
     vectors
 }
@@ -249,6 +255,54 @@ fn distrusted(vectors: &mut Vectors, good: &Log, members: &Members) {
     let mut other = members_of(good, &sign(&checkpoint, &[&key, &witness()]));
     replaced(other.content("manifest.json"), ORIGIN, name);
     vectors.add("other-origin", other.tar(), 4, "the checkpoint of another log");
+}
+
+/// A key that was rotated signs for its own sizes and no others, whatever the bundle is.
+fn rotated(vectors: &mut Vectors, good: &Log) {
+    let (new, witness) = (other_key(), witness());
+    let policy = "policy-rotated";
+    vectors.files.insert(policy.to_owned(), log::policy_rotated().into_bytes());
+    vectors.files.insert("since-of-retired-key".to_owned(), Log::of(7).signed());
+    let timed = new.with(Algorithm::CosignatureV1).unwrap();
+    let signed = good.signed_by(&[&new, &timed, &witness]);
+    vectors.files.insert("rotated.tar".to_owned(), members_of(good, &signed).tar());
+    vectors.files.insert("before-rotation.tar".to_owned(), Log::of(5).bundle());
+    let early = Log::of(5);
+    let early = members_of(&early, &early.signed_by(&[&new, &witness])).tar();
+    vectors.files.insert("new-key-too-early.tar".to_owned(), early);
+    let mut judge = |name: &str, since, exit, why: &str| vectors.judge_by(policy, name, since, exit, why);
+    judge("rotated", None, 0, "the key that was rotated in signed");
+    judge("rotated", Some("since"), 0, "the checkpoint kept from before is of the key before");
+    judge("before-rotation", None, 0, "the last size of the key before");
+    judge("good", None, 4, "the retired key signed more events than were its own");
+    judge("new-key-too-early", None, 4, "the new key signed fewer events than are its own");
+    judge(
+        "rotated",
+        Some("since-of-retired-key"),
+        4,
+        "the kept checkpoint is of the retired key, after its time",
+    );
+}
+
+/// What a bundle says of compromised keys is for people: it changes no verdict, and has one spelling.
+fn compromised(vectors: &mut Vectors, members: &Members) {
+    let key = log_key().verifier().to_string();
+    let said = |said: &str| {
+        let said = format!("],{said}}}");
+        members.with("manifest.json", |bytes| replaced(bytes, "]}", &said))
+    };
+    let one = |entry: &str| said(&format!(r#""compromised":[{entry}]"#));
+    let named = one(&format!(r#"{{"key":"{key}","from_size":3}}"#));
+    vectors.add("key-compromised", named, 0, "the manifest names a compromised key");
+    vectors.add("compromised-empty", one(""), 5, "a list that says nothing is left out");
+    let order = one(&format!(r#"{{"from_size":3,"key":"{key}"}}"#));
+    vectors.add("compromised-out-of-order", order, 5, "members in another order");
+    let size = one(&format!(r#"{{"key":"{key}","from_size":18446744073709551616}}"#));
+    vectors.add("compromised-size-too-large", size, 5, "a size of 65 bits");
+    let unknown = one(r#"{"key":"log.example/shiplog","from_size":3}"#);
+    vectors.add("compromised-not-a-key", unknown, 5, "what is no key");
+    let more = one(&format!(r#"{{"key":"{key}","from_size":3,"why":"lost"}}"#));
+    vectors.add("compromised-unknown-member", more, 5, "a member that no manifest has");
 }
 
 fn malformed(vectors: &mut Vectors, good: &Log, members: &Members) {

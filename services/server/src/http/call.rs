@@ -14,7 +14,7 @@ use eventlog::Revision;
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use release::strict::{self, Strict};
-use release::value::{ActorId, ItemNumber, Name, ReleaseId};
+use release::value::{ActorId, ItemNumber, KeyId, Name, ReleaseId};
 use release::{Actor, ActorKind, Role, role_missing};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -386,6 +386,12 @@ impl FromPath for ActorId {
     }
 }
 
+impl FromPath for KeyId {
+    fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
+        Self::new(last_segment(request)).map_err(|error| not_found(error.0))
+    }
+}
+
 impl FromPath for Uuid {
     fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
         uuid(request)
@@ -591,7 +597,11 @@ fn missing(message: &str) -> Option<&str> {
     message.strip_prefix("missing field `")?.split('`').next()
 }
 
-async fn body(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+pub(crate) async fn body(
+    request: &HttpRequest,
+    mut payload: Payload,
+    limit: usize,
+) -> Result<Bytes, Problem> {
     let too_large = || Problem::new(Code::BodyTooLarge, format!("at most {limit} bytes"));
     let announced = request
         .headers()

@@ -15,7 +15,7 @@ use super::{
     approvals, authorizations, baselines, board, calendar, candidates, comments, deployments, environments,
     events, evidence, exceptions, freezes, gates, inbox, items, leases, low_traffic, observations,
     operations, people, procedures, products, releases, roll_call, rollback_proposals, rollback_triggers,
-    rollbacks, timers, tlog, waivers, window,
+    rollbacks, signing_keys, timers, tlog, waivers, window,
 };
 
 #[derive(OpenApi)]
@@ -153,6 +153,9 @@ use super::{
         events::get::handler,
         events::proof::handler,
         tlog::consistency::handler,
+        signing_keys::list::handler,
+        signing_keys::get::handler,
+        signing_keys::compromise::handler,
         tlog::checkpoint::handler,
         tlog::keys::handler,
         tlog::tile::handler,
@@ -247,7 +250,7 @@ fn tags() -> Value {
         tag("Observations", "What was seen from outside, in order or not; never refused for what it says."),
         tag("Comments", "Notes on releases and items."),
         tag("Events", "The log itself."),
-        tag("Log", "Checkpoints, tiles and proofs, in formats that others' tools read."),
+        tag("Log", "Checkpoints, tiles and proofs, in formats that others' tools read; the keys that sign."),
         tag(
             "Products",
             "What releases are made of: environments, targets, procedures, as numbered settings."
@@ -528,6 +531,11 @@ fn path_variable(name: &str) -> Value {
             "Issuer and subject, percent-encoded as one segment.",
             json!({"type": "string", "minLength": 3, "maxLength": 600, "pattern": "^[^#]+#.+$"}),
             json!("https://login.example#emil"),
+        ),
+        "key" => (
+            "The id of a signing key: the eight digits in its verifier key.",
+            json!({"type": "string", "minLength": 8, "maxLength": 8, "pattern": "^[0-9a-f]{8}$"}),
+            json!("aec90c73"),
         ),
         "event" => (
             "The position of an event in the log, or its id.",

@@ -8,6 +8,7 @@ use std::ops::{Deref, DerefMut};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use eventlog::signer::Refused;
 use eventlog::{ReadError, Revision};
 use release::value::Name;
 use release::verdict::{Cause, Row};
@@ -72,6 +73,10 @@ pub struct Details {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 5000)]
     pub rows: Vec<Row>,
+    /// In a signer's answers alone: how many events it signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub signed: Option<u64>,
     #[serde(skip)]
     #[schema(ignore)]
     pub headers: Vec<(header::HeaderName, String)>,
@@ -134,6 +139,13 @@ pub enum Code {
     PositionNotReached,
     ViewsCatchingUp,
     CheckpointPending,
+    SignerOrigin,
+    SignerSmaller,
+    SignerBehind,
+    SignerFork,
+    SignerInconsistent,
+    SignerClock,
+    SignerUnable,
     Internal,
 }
 
@@ -165,6 +177,13 @@ impl Code {
         Self::PositionNotReached,
         Self::ViewsCatchingUp,
         Self::CheckpointPending,
+        Self::SignerOrigin,
+        Self::SignerSmaller,
+        Self::SignerBehind,
+        Self::SignerFork,
+        Self::SignerInconsistent,
+        Self::SignerClock,
+        Self::SignerUnable,
         Self::Internal,
     ];
 
@@ -324,6 +343,48 @@ impl Code {
                 "Not under a checkpoint yet",
                 "What is asked for is recorded, and no signed checkpoint covers it yet. Repeat the request in a second, or wait with Prefer.",
             ),
+            Self::SignerOrigin => (
+                "signer_origin",
+                409,
+                "Checkpoint of another log",
+                "A signer signs for the one log that its key is of.",
+            ),
+            Self::SignerSmaller => (
+                "signer_smaller",
+                409,
+                "Fewer events than were signed",
+                "The log was cut, or an older copy was put in its place. `signed` is how many events were signed.",
+            ),
+            Self::SignerBehind => (
+                "signer_behind",
+                409,
+                "The proof begins elsewhere",
+                "The proof has to begin at what was signed last, and `signed` is its size. Repeat it from there.",
+            ),
+            Self::SignerFork => (
+                "signer_fork",
+                409,
+                "Another log of the same size was signed",
+                "As many events were signed with another root: the log was rewritten.",
+            ),
+            Self::SignerInconsistent => (
+                "signer_inconsistent",
+                422,
+                "The log does not begin with what was signed",
+                "The proof does not lead from the root that was signed to the one that is asked for.",
+            ),
+            Self::SignerClock => (
+                "signer_clock",
+                503,
+                "The signer's clock went back",
+                "Nothing is signed at an earlier time than the last checkpoint. Set the signer's clock right.",
+            ),
+            Self::SignerUnable => (
+                "signer_unable",
+                503,
+                "The signer cannot keep what it signs",
+                "What was signed has to be durable before anybody has it. The detail names what failed.",
+            ),
             Self::Internal => (
                 "internal",
                 500,
@@ -348,6 +409,7 @@ impl Problem {
             cause: None,
             errors: Vec::new(),
             rows: Vec::new(),
+            signed: None,
             headers: if status == 503 { vec![(header::RETRY_AFTER, "1".to_owned())] } else { Vec::new() },
         }))
     }
@@ -436,8 +498,26 @@ impl From<Refusal> for Problem {
             cause: None,
             errors: entry.into_iter().collect(),
             rows: refusal.rows,
+            signed: None,
             headers: Vec::new(),
         }))
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let (code, signed) = match refused {
+            Refused::Origin { .. } => (Code::SignerOrigin, None),
+            Refused::Smaller { signed, .. } => (Code::SignerSmaller, Some(signed)),
+            Refused::Behind { signed } => (Code::SignerBehind, Some(signed)),
+            Refused::Fork { size } => (Code::SignerFork, Some(size)),
+            Refused::Inconsistent { signed, .. } => (Code::SignerInconsistent, Some(signed)),
+            Refused::Clock { .. } => (Code::SignerClock, None),
+            Refused::State(_) | Refused::Told(_) | Refused::Unanswered(_) => (Code::SignerUnable, None),
+        };
+        let mut problem = Self::new(code, refused.to_string());
+        problem.signed = signed;
+        problem
     }
 }
 

@@ -3,6 +3,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use eventlog::Position;
+use eventlog::sequencer::Tree;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -21,6 +22,25 @@ pub struct Health {
     /// How far the views behind lists and search have come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub views: Option<ViewsHealth>,
+    /// How far the log is signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<CheckpointHealth>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct CheckpointHealth {
+    /// Events under the newest checkpoint.
+    pub size: u64,
+    /// `true` while none can be signed, because the signer is away or refuses; the service's log says why. Commands
+    /// are taken all the same.
+    pub waiting: bool,
+}
+
+impl CheckpointHealth {
+    fn of(tree: &Tree) -> Self {
+        let size = tree.newest().map_or(0, |published| published.checkpoint.size);
+        Self { size, waiting: tree.trouble().is_some() }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -72,7 +92,8 @@ impl ViewsHealth {
 
 /// Can the process serve
 ///
-/// The log can be read. `views` tells whether lists are served; single releases are, whatever it says.
+/// The log can be read. `checkpoint` tells whether it is signed, `views` whether lists are served; single releases
+/// are, whatever it says.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -89,5 +110,6 @@ pub async fn handler(app: Data<App>, request: HttpRequest) -> Answer {
         status: "pass",
         position: head.map(|head| head.0),
         views: Some(ViewsHealth::of(&app)),
+        checkpoint: app.tree.get().map(|tree| CheckpointHealth::of(tree)),
     }))
 }
