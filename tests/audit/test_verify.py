@@ -362,6 +362,13 @@ class Malformed(Case):
         reordered = json.dumps(dict(reversed(json.loads(right).items())), separators=(",", ":"))
         self.check(change(found, "manifest.json", reordered.encode()), 5, "in order")
 
+    def test_given_a_compromised_key_when_the_manifest_names_it_then_it_is_told_and_changes_no_verdict(self):
+        found, named = members(log(3)), [{"key": str(LOG.key), "from_size": 2}]
+        told = change(found, "manifest.json", manifest(3, compromised=named))
+        self.check(told, 0, f"streams 3\ncompromised {LOG.key} from 2")
+        for wrong in ([], [{"from_size": 2, "key": str(LOG.key)}], [{"key": str(LOG.key)}], [{"key": "x", "from_size": 2}]):
+            self.check(change(found, "manifest.json", manifest(3, compromised=wrong)), 5, "")
+
     def test_given_fewer_events_signed_than_the_manifest_says_then_malformed(self):
         events = log(3)
         found = change(members(events), "checkpoint", checkpoint(events[:2]))

@@ -251,6 +251,10 @@ async fn given_a_signer_that_is_away_or_of_another_log_then_the_service_does_not
     private(&place.secret(), SECRET);
     signer.kill().await;
     place.refused(addr, "signer_wait_s = 0", 1, "cannot be asked what it signed, so nothing is served").await;
+    // One that takes the connection and says nothing is as good as none.
+    let silent = tokio::net::TcpListener::bind(addr).await.unwrap();
+    place.refused(addr, "signer_wait_s = 0", 1, "the signer did not answer: ").await;
+    drop(silent);
     // It waits for one that starts a moment later.
     let (service, signer) = tokio::join!(place.service(addr), place.signer_at(addr));
     service.kill().await;

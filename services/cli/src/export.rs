@@ -1,7 +1,7 @@
 //! `shiplog export`
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,7 +10,7 @@ use eventlog::checkpoint::Checkpoint;
 use eventlog::fsck::Problem;
 use eventlog::keys::LogKeys;
 use eventlog::note::{Algorithm, Verifier};
-use eventlog::signer::{has_key, public_keys};
+use eventlog::signer::{SignerError, public_keys};
 use eventlog::{Embedded, EmbeddedOptions, EventStore, Position, Revision};
 use release::Aggregate;
 use release::installation::{Installation, KeyCompromise, SigningKey};
@@ -127,7 +127,10 @@ impl Export {
         progress: &mut Progress,
     ) -> Result<ToFile, Failure> {
         let signed = store.checkpoint().await?.ok_or("no checkpoint was signed yet")?;
-        let keys = if has_key(signer) { Some(public_keys(signer)?) } else { None };
+        let keys = match public_keys(signer) {
+            Err(SignerError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+            keys => Some(keys?),
+        };
         let (mut writer, size) = self.begin(&signed, keys.as_ref(), &declared_in(store).await?)?;
         while writer.size() < size {
             let after = writer.size().checked_sub(1).map(Position);

@@ -155,6 +155,17 @@ mod tests {
             ("[telemetry]\nsample_ratio = 1.5", "telemetry.sample_ratio"),
             ("[tlog]\norigin = \"two words\"", "tlog.origin"),
             ("[tlog]\ninterval_ms = 100", "tlog.interval_ms"),
+            ("[tlog]\nsigner_url = \"http://127.0.0.1:1\"", "tlog.signer_secret_file"),
+            ("[tlog]\nsigner_secret_file = \"secret\"", "tlog.signer_secret_file"),
+            (
+                "[tlog]\nsigner_url = \"http://signer.example\"\nsigner_secret_file = \"secret\"",
+                "tlog.signer_url",
+            ),
+            (
+                "[tlog]\nsigner_url = \"https://signer.example\"\nsigner_secret_file = \"secret\"\nsigner = \"x\"",
+                "tlog.signer",
+            ),
+            ("[tlog]\nsigner_wait_s = 3601", "tlog.signer_wait_s"),
         ] {
             let config = Config { auth: auth.clone(), ..read(text).unwrap() };
             let refused = config.check().unwrap_err().to_string();

@@ -93,7 +93,8 @@ impl TlogConfig {
 /// Whether the secret goes there unseen.
 fn is_private(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
-    let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let plain = url.query().is_none() && url.fragment().is_none();
+    let plain = plain && url.username().is_empty() && url.password().is_none();
     plain && (url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)))
 }
 

@@ -68,6 +68,7 @@ fn on_a_sample(template: &str) -> String {
         "actor" => "https:%2F%2Flogin.example%23emil",
         "exception" => "release-default.checkout-2.4.0:waiver:1",
         "code" => "not_found",
+        "key" => "00000000",
         _ => SOME_ID,
     };
     let parts =
@@ -164,6 +165,10 @@ async fn given_a_read_when_answered_then_it_has_etag_and_position_where_they_are
     let running = "/v1/environments/checkout/staging/running";
     let last = machine.post(running, json!({"version": "2.3.0"})).await.created().position();
     let reader = world.person("audrey", &["auditor"]);
+    let keys = reader.get("/v1/signing-keys").await.ok().json();
+    let key = format!("/v1/signing-keys/{}", keys["signing_keys"][0]["id"].as_str().unwrap());
+    let stolen = json!({"from_size": 0, "reason": "stolen"});
+    admin.post(&format!("{key}/compromise"), stolen).await.ok();
     // A list of what nobody has read yet is of no position.
     reader.get(&format!("/v1/board?min_position={last}")).await.ok();
     reader.get("/v1/events/0/proof").header("prefer", "wait=20").await.ok();
@@ -172,6 +177,7 @@ async fn given_a_read_when_answered_then_it_has_etag_and_position_where_they_are
         let path = match operation.template.as_str() {
             "/v1/freezes/{freeze}" => freeze.location(),
             "/v1/people/{actor}" => person.location(),
+            "/v1/signing-keys/{key}" => key.clone(),
             "/v1/events/{event}" => "/v1/events/0".to_owned(),
             "/v1/events/{event}/proof" => "/v1/events/0/proof".to_owned(),
             "/v1/consistency" => "/v1/consistency?from=0&to=1".to_owned(),

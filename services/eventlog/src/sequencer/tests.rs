@@ -429,3 +429,27 @@ async fn given_a_log_without_its_checkpoint_that_was_rewritten_then_the_signer_s
     running.published(300).await;
     running.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn given_a_log_that_does_not_grow_when_a_next_key_waits_then_it_is_taken_up_when_the_log_is_signed_again()
+ {
+    let (world, signer, running) = given(10).await;
+    running.stop().await.unwrap();
+    let (store, tiles) = (Arc::new(world.store.clone()), world.dir.path().join("tlog"));
+    let options = Options { interval: Duration::from_millis(5), idle: Duration::from_millis(10) };
+    let sequencer = Sequencer::open(store, &tiles, Arc::new(signer.clone()), ORIGIN, options).await.unwrap();
+    let (tree, before) = (sequencer.tree(), sequencer.tree().newest().unwrap().bytes.clone());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let ended = tokio::spawn(sequencer.run(async {
+        let _ = stopped.await;
+    }));
+    let new = signer::prepare(&world.dir.path().join("signer")).unwrap();
+    let mut keys = tree.keys();
+    assert_eq!(keys.wait_for(|keys| keys.current().key == new).await.unwrap().current().from, 11);
+    // Its last size keeps the signature of the key that it had; the event that names the new one makes it grow.
+    let old = keys.borrow().at(10).clone();
+    assert!(tree.newest().unwrap().note.verify([&old]).is_ok());
+    assert_eq!(Checkpoint::of(&before).unwrap().0, tree.newest().unwrap().checkpoint);
+    let _ = stop.send(());
+    ended.await.unwrap().unwrap();
+}
