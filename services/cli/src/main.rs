@@ -12,6 +12,7 @@ mod replay;
 mod serve;
 mod token;
 mod verify;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,8 @@ enum Command {
     Check(check::Check),
     /// Print a release as its verified events alone give it.
     Replay(replay::Replay),
+    /// Cosign the checkpoints of logs that somebody else runs.
+    Witness(witness::Witness),
 }
 
 /// The exit code for a log that was cut, restored or changed.
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Prove(prove) => run(prove.run()),
         Command::Check(check) => check.run(),
         Command::Replay(replay) => run(replay.run()),
+        Command::Witness(witness) => run(witness.run()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

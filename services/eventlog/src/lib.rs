@@ -15,6 +15,7 @@ pub mod signer;
 pub mod store;
 pub mod tile;
 pub mod tree;
+pub mod witness;
 
 use std::fmt;
 use std::sync::Arc;

@@ -169,7 +169,7 @@ fn note(checkpoint: &Checkpoint, signatures: &[Signature]) -> String {
 }
 
 /// Replaces a file so that after a crash it holds the old text or the new one; only its owner may read it.
-fn keep(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn keep(path: &Path, text: &str) -> io::Result<()> {
     let unfinished = path.with_extension("new");
     let mut options = File::options();
     options.create(true).truncate(true).write(true);

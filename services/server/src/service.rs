@@ -153,7 +153,7 @@ async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError
     let (sealed, broken) = (tokio_util::sync::CancellationToken::new(), watch::Sender::new(None));
     // Nobody else sets it.
     let _ = app.tree.set(tlog.sequencer.tree());
-    let sequencer = tlog.run(sealed.clone(), broken.clone());
+    let sequencer = tlog.run(&app, sealed.clone(), broken.clone());
     let views = tokio::spawn(views::run(Arc::clone(&app), background.clone()));
     // Whoever sees that it serves gets lists too, unless they have to be built.
     app.views.opened().await;

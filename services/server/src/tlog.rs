@@ -1,5 +1,7 @@
 //! The log as a transparency log: its signer and sequencer are started before anything is written, and what
-//! was recorded before is checked against what was signed of it.
+//! was recorded before is checked against what was signed of it. Witnesses are asked beside them.
+
+mod witnesses;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,8 +18,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
+
+pub use witnesses::{Failure, Standing, WitnessConfig, WitnessStanding, Witnesses, WitnessesError};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -31,11 +36,22 @@ pub struct TlogConfig {
     pub access: Access,
     /// Milliseconds between two checkpoints of a log that grows.
     pub interval_ms: u64,
+    /// Who is asked to cosign each checkpoint.
+    pub witnesses: Vec<WitnessConfig>,
+    /// How many of them have to have cosigned a checkpoint before it is published; 0 publishes at once.
+    pub quorum: usize,
 }
 
 impl Default for TlogConfig {
     fn default() -> Self {
-        Self { origin: None, signer: None, access: Access::Auditor, interval_ms: 1_000 }
+        Self {
+            origin: None,
+            signer: None,
+            access: Access::Auditor,
+            interval_ms: 1_000,
+            witnesses: Vec::new(),
+            quorum: 0,
+        }
     }
 }
 
@@ -45,8 +61,10 @@ impl TlogConfig {
         if self.origin.as_deref().is_some_and(|origin| !is_name(origin)) {
             return Some(("tlog.origin", "1 to 255 bytes without spaces, control characters and plus"));
         }
-        let interval = 200..=60_000;
-        (!interval.contains(&self.interval_ms)).then_some(("tlog.interval_ms", "200 to 60000"))
+        if !(200..=60_000).contains(&self.interval_ms) {
+            return Some(("tlog.interval_ms", "200 to 60000"));
+        }
+        witnesses::problem(&self.witnesses, self.quorum)
     }
 }
 
@@ -79,6 +97,8 @@ pub enum TlogError {
     Read(#[from] ReadError),
     #[error("the tiles: {0}")]
     Tiles(#[from] std::io::Error),
+    #[error("{0}")]
+    Witnesses(#[from] WitnessesError),
 }
 
 impl TlogError {
@@ -87,7 +107,9 @@ impl TlogError {
         match self {
             Self::Start(error) => error.is_tampered(),
             Self::Problems(_) => true,
-            Self::Signer(_) | Self::Origin { .. } | Self::Read(_) | Self::Tiles(_) => false,
+            Self::Signer(_) | Self::Origin { .. } | Self::Read(_) | Self::Tiles(_) | Self::Witnesses(_) => {
+                false
+            }
         }
     }
 }
@@ -97,6 +119,7 @@ pub struct Checked {
     pub sequencer: Sequencer,
     /// Of what is there now; run already when that was asked for.
     check: Option<Fsck>,
+    witnesses: Option<Witnesses>,
 }
 
 /// Opens signer and tree. With `verify` the whole log is read first.
@@ -115,16 +138,19 @@ pub async fn open(config: &Config, store: Arc<dyn EventStore>) -> Result<Checked
         return Err(TlogError::Origin { configured, key });
     }
     let dir = config.data.join("tlog");
-    let options = Options { interval: Duration::from_millis(tlog.interval_ms), ..Options::default() };
+    let interval = Duration::from_millis(tlog.interval_ms);
+    let witnesses = Witnesses::new(&tlog.witnesses, tlog.quorum, interval, signer.keys())?;
+    let quorum = witnesses.as_ref().map(Witnesses::quorum);
+    let options = Options { interval, witnesses: quorum, ..Options::default() };
     let signer: Arc<dyn Sign> = Arc::new(signer);
     let sequencer = Sequencer::open(Arc::clone(&store), &dir, signer, &key, options).await?;
-    let signed = sequencer.tree().newest().map(|published| published.checkpoint.clone());
+    let signed = sequencer.tree().signed().borrow().as_ref().map(|signed| signed.checkpoint.clone());
     let check = Fsck::new(store, Files::open(&dir)?, signed);
     if config.verify {
         verdict(&check.run().await?)?;
-        return Ok(Checked { sequencer, check: None });
+        return Ok(Checked { sequencer, check: None, witnesses });
     }
-    Ok(Checked { sequencer, check: Some(check) })
+    Ok(Checked { sequencer, check: Some(check), witnesses })
 }
 
 /// What was found, as one sentence.
@@ -143,17 +169,26 @@ impl Checked {
     /// most. `broken` is told when the log cannot be trusted any more.
     pub fn run(
         self,
+        app: &Arc<App>,
         stop: CancellationToken,
         broken: watch::Sender<Option<String>>,
     ) -> tokio::task::JoinHandle<()> {
-        let Self { sequencer, check } = self;
+        let Self { sequencer, check, witnesses } = self;
         if let Some(check) = check {
             tokio::spawn(in_background(check, stop.clone(), broken.clone()));
         }
+        let signed = CancellationToken::new();
+        let cosigned = witnesses
+            .map(|witnesses| tokio::spawn(witnesses.run(Arc::clone(app), sequencer.tree(), signed.clone())));
         tokio::spawn(async move {
             if let Err(error) = sequencer.run(stop.cancelled_owned()).await {
                 tracing::error!(%error, "the log is not sequenced any more");
                 broken.send_replace(Some(error.to_string()));
+            }
+            // What was signed last is cosigned too, if that takes no longer than a moment.
+            signed.cancel();
+            if let Some(Err(error)) = futures_util::future::OptionFuture::from(cosigned).await {
+                tracing::error!(%error, "the task that asks witnesses ended with a panic");
             }
         })
     }

@@ -17,5 +17,5 @@ use crate::http::answer::Answer;
     responses((status = 200, description = "Alive", body = Health)),
 )]
 pub async fn handler() -> Answer {
-    Ok(HttpResponse::Ok().json(Health { status: "pass", position: None, views: None }))
+    Ok(HttpResponse::Ok().json(Health { status: "pass", position: None, views: None, checkpoint: None }))
 }
