@@ -6,3 +6,4 @@ mod lock;
 mod start;
 mod stopped;
 mod tampered;
+mod witnesses;

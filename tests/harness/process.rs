@@ -47,14 +47,24 @@ impl Program {
         Self::start_with(data, &[], environment).await
     }
 
+    /// A witness of one log, with what it keeps in `dir`.
+    pub async fn start_witness(dir: &Path, name: &str, listen: &str, log: &str) -> Self {
+        let mut command = Command::new(executable());
+        command.args(["witness", "--name", name, "--listen", listen, "--log", log, "--dir"]).arg(dir);
+        let started = Self::spawn(&mut command).await;
+        started.unwrap_or_else(|ended| panic!("the witness did not serve: {ended:?}"))
+    }
+
     async fn start_with(data: &Path, flags: &[&str], environment: &[(&str, &str)]) -> Result<Self, Ended> {
-        let mut child = Command::new(executable())
-            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .args(flags)
+        let mut command = Command::new(executable());
+        command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        Self::spawn(command.args(flags).envs(environment.iter().copied())).await
+    }
+
+    async fn spawn(command: &mut Command) -> Result<Self, Ended> {
+        let mut child = command
             .env("RUST_LOG", "info")
             .env("NO_COLOR", "1")
-            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -5,6 +5,7 @@ mod check;
 mod clock;
 mod demo;
 mod export;
+mod monitor;
 mod openapi;
 mod procedure;
 mod prove;
@@ -52,6 +53,8 @@ enum Command {
     Check(check::Check),
     /// Print a release as its verified events alone give it.
     Replay(replay::Replay),
+    /// Watch a log from outside, and tell when it is not what it was.
+    Monitor(monitor::Monitor),
     /// Cosign the checkpoints of logs that somebody else runs.
     Witness(witness::Witness),
 }
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Prove(prove) => run(prove.run()),
         Command::Check(check) => check.run(),
         Command::Replay(replay) => run(replay.run()),
+        Command::Monitor(monitor) => run(monitor.run()),
         Command::Witness(witness) => run(witness.run()),
     };
     match outcome {
