@@ -1,16 +1,24 @@
-//! A witness over HTTP: each answer of C2SP tlog-witness, with its status and content type.
+//! A witness over HTTP: each answer of C2SP tlog-witness, with its status and content type; and a service that
+//! asks witnesses which are slow, wrong or few.
 
+use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 
+use actix_web::{App, HttpResponse, HttpServer, web};
 use eventlog::checkpoint::Checkpoint;
-use eventlog::note::{Algorithm, Note, Signer};
+use eventlog::note::{Algorithm, Note, Signer, Verifier};
+use eventlog::proof::Proof;
+use eventlog::signer::{LocalSigner, Sign};
 use eventlog::tree::{self, Hash};
 use eventlog::witness::{AddCheckpoint, MAX_REQUEST_BYTES, Witness, origin_hash};
 use reqwest::Response;
+use serde_json::Value;
+use server::tlog::WitnessConfig;
 use server::witness::Serving;
 use tempfile::TempDir;
 
-use crate::harness::world;
+use crate::harness::{World, world};
 
 const ORIGIN: &str = "log.example/shiplog";
 
@@ -22,10 +30,13 @@ struct Served {
 
 impl Served {
     fn new() -> Self {
+        Self::of("witness.example/w1", log_key().verifier())
+    }
+
+    fn of(name: &str, log: &Verifier) -> Self {
         let dir = TempDir::new().unwrap();
         let clock = Arc::new(|| jiff::Timestamp::from_second(1_780_000_000).unwrap());
-        let logs = [log_key().verifier().clone()];
-        let witness = Witness::open(dir.path(), Some("witness.example/w1"), &logs, clock).unwrap();
+        let witness = Witness::open(dir.path(), Some(name), std::slice::from_ref(log), clock).unwrap();
         let key = witness.verifier().to_string();
         let serving = server::witness::serve(witness, "127.0.0.1:0".parse().unwrap()).unwrap();
         Self { _dir: dir, serving, key }
@@ -128,4 +139,140 @@ async fn given_a_witness_then_anybody_reads_its_key_and_what_it_cosigned() {
     assert_eq!(served.get("/0000/checkpoint").await.status(), 404);
     assert_eq!(served.get("/nothing").await.status(), 404);
     served.serving.stop().await;
+}
+
+/// The key of a service's log, made before the service starts.
+fn key_of(data: &Path) -> Verifier {
+    let clock = Arc::new(|| jiff::Timestamp::UNIX_EPOCH);
+    LocalSigner::open(&data.join("signer"), ORIGIN, clock).unwrap().keys()[0].clone()
+}
+
+fn configured(url: String, key: impl ToString) -> WitnessConfig {
+    WitnessConfig { url, key: key.to_string() }
+}
+
+fn some_key(name: &str) -> Verifier {
+    Signer::generate(name, Algorithm::CosignatureV1).unwrap().verifier().clone()
+}
+
+/// A service whose witnesses are `honest` ones, and others as they are given.
+async fn witnessed(quorum: usize, honest: usize, others: Vec<WitnessConfig>) -> (World, Vec<Served>) {
+    let mut served = Vec::new();
+    let world = World::configured(|config| {
+        let log = key_of(&config.data);
+        served.extend((1..=honest).map(|number| Served::of(&format!("witness.example/w{number}"), &log)));
+        config.tlog.witnesses = served.iter().map(|one| configured(one.url(""), &one.key)).collect();
+        config.tlog.witnesses.extend(others);
+        config.tlog.quorum = quorum;
+        config.tlog.interval_ms = 200;
+    });
+    (world.await, served)
+}
+
+/// The proof of the newest event of a release, once it is published.
+async fn proof(world: &World, version: &str) -> Proof {
+    let opened = world.open(version).await;
+    let position = world.viewer().get(&opened.path).await.ok().position();
+    let proof = world.viewer().get(&format!("/v1/events/{position}/proof"));
+    Proof::parse(&proof.header("prefer", "wait=30").await.ok().body).unwrap()
+}
+
+fn cosignatures(proof: &Proof, served: &[Served]) -> usize {
+    let keys: Vec<Verifier> = served.iter().map(|one| one.key.parse().unwrap()).collect();
+    proof.note.verify(&keys).map_or(0, |held| held.len())
+}
+
+/// Returns once the health of the witnesses is as it should be.
+async fn health(world: &World, expected: &[(&str, Option<&str>)]) {
+    let seen = async {
+        loop {
+            let health = world.nobody().get("/health/ready").await.ok().json();
+            let of = |witness: &Value, member: &str| witness[member].as_str().map(str::to_owned);
+            let witnesses = health["checkpoint"]["witnesses"].as_array().unwrap().iter();
+            let found: Vec<_> = witnesses.map(|one| (of(one, "name").unwrap(), of(one, "failure"))).collect();
+            let same = |(found, expected): (&(String, Option<String>), &(&str, Option<&str>))| {
+                (found.0.as_str(), found.1.as_deref()) == *expected
+            };
+            if found.len() == expected.len() && found.iter().zip(expected).all(same) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), seen).await.expect("in time");
+}
+
+#[actix_web::test]
+async fn given_witnesses_that_are_silent_or_wrong_when_two_others_cosign_then_publication_waits_for_none() {
+    // It takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let wrong = HttpServer::new(|| {
+        let lines = "— witness.example/wrong AAAAAAECAwQ=\n";
+        let sized = || HttpResponse::Conflict().content_type("text/x.tlog.size").body("999999\n");
+        App::new()
+            .route("/lines/add-checkpoint", web::post().to(move || async move { lines }))
+            .route("/ahead/add-checkpoint", web::post().to(move || async move { sized() }))
+    });
+    let wrong = wrong.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+    let at = wrong.addrs()[0];
+    let wrong = wrong.run();
+    let handle = wrong.handle();
+    tokio::spawn(wrong);
+    let others = vec![
+        configured(format!("http://{}", silent.local_addr().unwrap()), some_key("silent")),
+        configured(format!("http://{at}/lines"), some_key("witness.example/wrong")),
+        configured(format!("http://{at}/ahead"), some_key("ahead")),
+        configured(format!("http://{at}/nothing"), some_key("unknown")),
+    ];
+    let (world, served) = witnessed(2, 2, others).await;
+    for version in ["2.4.0", "2.5.0", "2.6.0"] {
+        assert_eq!(cosignatures(&proof(&world, version).await, &served), 2, "{version}");
+    }
+    let expected = [
+        ("witness.example/w1", None),
+        ("witness.example/w2", None),
+        ("silent", Some("unreachable")),
+        ("witness.example/wrong", Some("invalid")),
+        ("ahead", Some("contradicted")),
+        ("unknown", Some("refused")),
+    ];
+    health(&world, &expected).await;
+    handle.stop(false).await;
+}
+
+#[actix_web::test]
+async fn given_no_quorum_then_a_checkpoint_is_published_at_once_and_again_with_its_cosignatures() {
+    let (world, served) = witnessed(0, 1, vec![]).await;
+    let first = proof(&world, "2.4.0").await;
+    let auditor = world.person("audrey", &["auditor"]);
+    let cosigned = async {
+        loop {
+            let answer = auditor.get("/tlog/checkpoint").await.ok();
+            let (checkpoint, note) = Checkpoint::of(&answer.body).unwrap();
+            if note.verify([&served[0].key.parse().unwrap()]).is_ok() {
+                return checkpoint;
+            }
+        }
+    };
+    let cosigned = tokio::time::timeout(std::time::Duration::from_secs(30), cosigned).await.expect("in time");
+    assert!(cosigned.size >= first.checkpoint.size);
+}
+
+#[actix_web::test]
+async fn given_a_quorum_that_is_never_reached_then_everything_but_proofs_is_served() {
+    let nobody = configured("http://127.0.0.1:9".to_owned(), some_key("nobody"));
+    let (world, served) = witnessed(2, 1, vec![nobody]).await;
+    let opened = world.open_with_candidate("2.4.0").await;
+    health(&world, &[("witness.example/w1", None), ("nobody", Some("unreachable"))]).await;
+    world.viewer().get(&opened.under("checklist")).await.ok();
+    world.viewer().get("/v1/events/0/proof").await.refused(503, "checkpoint_pending");
+    let auditor = world.person("audrey", &["auditor"]);
+    auditor.get("/tlog/checkpoint").await.refused(503, "checkpoint_pending");
+    let health = world.nobody().get("/health/ready").await.ok().json();
+    assert_eq!(
+        (&health["status"], &health["checkpoint"]["published"]),
+        (&"pass".into(), &0.into()),
+        "{health}"
+    );
+    assert!(health["checkpoint"]["waiting_since"].is_string(), "{health}");
+    drop(served);
 }

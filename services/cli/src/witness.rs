@@ -28,7 +28,13 @@ pub struct Witness {
     #[arg(long, env = "SHIPLOG_WITNESS_LISTEN", default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
     /// Public key of a log that it cosigns, as the service's /tlog/keys shows it first; may be given several times.
-    #[arg(long = "log", value_name = "VKEY", required = true)]
+    #[arg(
+        long = "log",
+        value_name = "VKEY",
+        env = "SHIPLOG_WITNESS_LOGS",
+        value_delimiter = ' ',
+        required = true
+    )]
     logs: Vec<Verifier>,
     /// What is logged: a level, or levels by module.
     #[arg(long, env = "RUST_LOG")]

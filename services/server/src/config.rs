@@ -127,8 +127,8 @@ mod tests {
 
     use super::*;
 
-    const WITNESS: &str = "w.example/1+5744b730+BACtsRf3Ie4ATYxZUdXxpKwVNRDmVzkBoL/cMZPr0E8Dig==";
-    const LOG: &str = "shiplog.example/log+53b6df87+AQCtsRf3Ie4ATYxZUdXxpKwVNRDmVzkBoL/cMZPr0E8Dig==";
+    const WITNESS: &str = "w.example/1+c9fde0ca+BIE5dw6ofRdfVqNUZsNMfszLjYqRtO43ol32D1uPybOU";
+    const LOG: &str = "shiplog.example/log+aec90c73+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c";
 
     fn read(text: &str) -> Result<Config, String> {
         toml::from_str(text).map_err(|error| error.to_string())
