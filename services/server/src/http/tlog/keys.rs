@@ -18,7 +18,7 @@ use crate::http::answer::Answer;
     operation_id = "getLogKeys",
     tag = "Log",
     responses((status = 200, description = "The keys", body = String, content_type = "text/plain",
-        example = "shiplog.example/log+033de0ae+AQCtsRf3Ie4ATYxZUdXxpKwVNRDmVzkBoL/cMZPr0E8Dig==\n")),
+        example = "shiplog.example/log+aec90c73+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c\n")),
 )]
 pub async fn handler(app: Data<App>, request: HttpRequest) -> Answer {
     admit(&app, &request).await?;
