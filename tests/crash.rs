@@ -7,3 +7,4 @@ mod signer;
 mod start;
 mod stopped;
 mod tampered;
+mod witnesses;

@@ -9,3 +9,5 @@ mod audit;
 mod crash;
 mod demo;
 mod harness;
+mod monitor;
+mod witness;

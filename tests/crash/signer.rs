@@ -96,7 +96,7 @@ fn private(path: &Path, text: &str) {
 async fn until_waiting(service: &Program, waiting: bool) {
     let reader = Client::new(world::http(), service.addr, None);
     let told = async {
-        while reader.get("/health/ready").await.ok().json()["checkpoint"]["waiting"] != waiting {
+        while reader.get("/health/ready").await.ok().json()["checkpoint"]["waiting_for_signer"] != waiting {
             tokio::task::yield_now().await;
         }
     };

@@ -47,11 +47,19 @@ impl Program {
         Self::start_with(data, &[], environment).await
     }
 
+    /// A witness of one log, with what it keeps in `dir`.
+    pub async fn start_witness(dir: &Path, name: &str, listen: &str, log: &str) -> Self {
+        let mut command = Command::new(executable());
+        command.args(["witness", "--name", name, "--listen", listen, "--log", log, "--dir"]).arg(dir);
+        let started = Self::spawn(&mut command).await;
+        started.unwrap_or_else(|ended| panic!("the witness did not serve: {ended:?}"))
+    }
+
     async fn start_with(data: &Path, flags: &[&str], environment: &[(&str, &str)]) -> Result<Self, Ended> {
         let mut command = Command::new(executable());
         command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(flags);
         command.envs(environment.iter().copied());
-        Self::spawn(command).await
+        Self::spawn(&mut command).await
     }
 
     /// Signs with the key in `dir`, on the port of `listen`.
@@ -59,11 +67,11 @@ impl Program {
         let mut command = Command::new(executable());
         command.args(["signer", "--listen", &listen.to_string()]);
         command.arg("--dir").arg(dir).arg("--secret-file").arg(secret);
-        Self::spawn(command).await
+        Self::spawn(&mut command).await
     }
 
     /// Returns once it serves, or ended.
-    async fn spawn(mut command: Command) -> Result<Self, Ended> {
+    async fn spawn(command: &mut Command) -> Result<Self, Ended> {
         let mut child = command
             .env("RUST_LOG", "info")
             .env("NO_COLOR", "1")

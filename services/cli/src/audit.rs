@@ -65,14 +65,41 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub struct Service {
     http: reqwest::Client,
     base: String,
-    token: String,
+    /// Without it what is public is asked for.
+    token: Option<String>,
 }
 
 impl Service {
     pub fn new(caller: &Caller) -> Result<Self, Failure> {
-        let token = String::from_utf8(read(&caller.token_file)?)?.trim().to_owned();
+        Self::at(&caller.url, Some(&caller.token_file))
+    }
+
+    pub fn at(url: &str, token_file: Option<&Path>) -> Result<Self, Failure> {
+        let token =
+            token_file.map(|file| Ok::<_, Failure>(String::from_utf8(read(file)?)?.trim().to_owned()));
         let http = reqwest::Client::builder().timeout(PATIENCE).build()?;
-        Ok(Self { http, base: caller.url.trim_end_matches('/').to_owned(), token })
+        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token: token.transpose()? })
+    }
+
+    fn request(&self, path: &str) -> RequestBuilder {
+        let request = self.http.get(format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// Asks once, and reads no more than `max` bytes of whoever answers.
+    pub async fn read(&self, path: &str, max: usize) -> Result<(StatusCode, Vec<u8>), Failure> {
+        let mut response = self.request(path).send().await?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if body.len() + chunk.len() > max {
+                return Err(format!("GET {path} answered more than {max} bytes").into());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((response.status(), body))
     }
 
     pub async fn get(&self, path: &str) -> Result<Vec<u8>, Failure> {
@@ -86,8 +113,7 @@ impl Service {
     ) -> Result<Vec<u8>, Failure> {
         let mut attempt = 1;
         loop {
-            let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token);
-            let response = with(request).send().await?;
+            let response = with(self.request(path)).send().await?;
             let status = response.status();
             let wait =
                 response.headers().get("retry-after").and_then(|wait| wait.to_str().ok()?.parse().ok());

@@ -11,6 +11,7 @@ use eventlog::fsck::Problem;
 use eventlog::keys::LogKeys;
 use eventlog::note::{Algorithm, Verifier};
 use eventlog::signer::{SignerError, public_keys};
+use eventlog::tile::Files;
 use eventlog::{Embedded, EmbeddedOptions, EventStore, Position, Revision};
 use release::Aggregate;
 use release::installation::{Installation, KeyCompromise, SigningKey};
@@ -115,7 +116,7 @@ impl Export {
         let dir = data.to_owned();
         let options = EmbeddedOptions { verify: true, ..EmbeddedOptions::default() };
         let store = tokio::task::spawn_blocking(move || Embedded::open(&dir, options)).await??;
-        let written = self.read_store(&store, &signer, progress).await;
+        let written = self.read_store(&store, data, &signer, progress).await;
         store.close().await;
         written
     }
@@ -123,6 +124,7 @@ impl Export {
     async fn read_store(
         &self,
         store: &Embedded,
+        data: &Path,
         signer: &Path,
         progress: &mut Progress,
     ) -> Result<ToFile, Failure> {
@@ -131,7 +133,14 @@ impl Export {
             Err(SignerError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
             keys => Some(keys?),
         };
-        let (mut writer, size) = self.begin(&signed, keys.as_ref(), &declared_in(store).await?)?;
+        let (checkpoint, _) =
+            Checkpoint::of(&signed).map_err(|cause| Verdict::failure(exit::MALFORMED, cause))?;
+        let bytes = cosigned(data, &checkpoint)?.unwrap_or_else(|| signed.to_vec());
+        let (mut writer, size) = self.begin(&bytes, keys.as_ref(), &declared_in(store).await?)?;
+        if size < checkpoint.size {
+            let more = checkpoint.size - size;
+            eprintln!("{more} events behind the checkpoint that witnesses cosigned are signed and left out");
+        }
         while writer.size() < size {
             let after = writer.size().checked_sub(1).map(Position);
             let page = store.read_all(after, PAGE).await?;
@@ -165,6 +174,17 @@ impl Export {
         let spool = tempfile::tempfile_in(beside)?;
         Ok((Writer::begin(file, spool, signed, &keys, compromised).map_err(judged)?, checkpoint.size))
     }
+}
+
+/// Where witnesses cosign, the checkpoint that the service published last: with their cosignatures.
+fn cosigned(data: &Path, signed: &Checkpoint) -> Result<Option<Vec<u8>>, Failure> {
+    let tiles = data.join("tlog");
+    // Opening would make a directory where there is none.
+    let kept = if tiles.is_dir() { Files::open(&tiles)?.checkpoint()? } else { None };
+    let covers = |bytes: &Vec<u8>| {
+        Checkpoint::of(bytes).is_ok_and(|(kept, _)| kept.origin == signed.origin && kept.size <= signed.size)
+    };
+    Ok(kept.filter(covers))
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@ mod check;
 mod clock;
 mod demo;
 mod export;
+mod monitor;
 mod openapi;
 mod procedure;
 mod prove;
@@ -13,6 +14,7 @@ mod serve;
 mod signer;
 mod token;
 mod verify;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -54,6 +56,10 @@ enum Command {
     Check(check::Check),
     /// Print a release as its verified events alone give it.
     Replay(replay::Replay),
+    /// Watch a log from outside, and tell when it is not what it was.
+    Monitor(monitor::Monitor),
+    /// Cosign the checkpoints of logs that somebody else runs.
+    Witness(witness::Witness),
 }
 
 /// The exit code for a log that was cut, restored or changed.
@@ -83,6 +89,8 @@ fn main() -> ExitCode {
         Command::Prove(prove) => run(prove.run()),
         Command::Check(check) => check.run(),
         Command::Replay(replay) => run(replay.run()),
+        Command::Monitor(monitor) => run(monitor.run()),
+        Command::Witness(witness) => run(witness.run()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

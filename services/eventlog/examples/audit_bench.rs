@@ -21,7 +21,7 @@ use eventlog::header::{Header, leaf};
 use eventlog::note::Algorithm;
 use eventlog::policy::Policy;
 use eventlog::sequencer::{Options, Sequencer};
-use eventlog::signer::LocalSigner;
+use eventlog::signer::{LocalSigner, generate};
 use eventlog::tile::Edge;
 use eventlog::tree::Hash;
 use eventlog::{Embedded, EmbeddedOptions, EventStore, ExpectedRevision, NewEvent, Revision, StreamId};
@@ -70,7 +70,8 @@ fn bundle(events: u64) -> Result<(), Failure> {
     let keys = [key.verifier().clone()];
     let mut file = tempfile::tempfile()?;
     let begin = Instant::now();
-    let mut writer = Writer::begin(BufWriter::new(file.try_clone()?), tempfile::tempfile()?, &signed, &keys)?;
+    let mut writer =
+        Writer::begin(BufWriter::new(file.try_clone()?), tempfile::tempfile()?, &signed, &keys, &[])?;
     for position in 0..events {
         let (header, data) = log::event(position);
         writer.push(&header, &data)?;
@@ -101,7 +102,9 @@ async fn appended(time: Duration, sequenced: bool, round: usize) -> Result<f64, 
     let (stop, stopped) = oneshot::channel::<()>();
     let running = if sequenced {
         let clock = Arc::new(|| Timestamp::from_second(log::SIGNED_AT as i64).unwrap());
-        let signer = Arc::new(LocalSigner::open(&dir.path().join("signer"), log::ORIGIN, clock)?);
+        let keys = dir.path().join("signer");
+        generate(&keys, log::ORIGIN)?;
+        let signer = Arc::new(LocalSigner::open(&keys, clock)?);
         let tiles = dir.path().join("tlog");
         let sequencer =
             Sequencer::open(Arc::clone(&store) as _, &tiles, signer, log::ORIGIN, Options::default()).await?;

@@ -16,6 +16,7 @@ pub mod signer;
 pub mod store;
 pub mod tile;
 pub mod tree;
+pub mod witness;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,6 +1,9 @@
 //! The one writer of the tree. Each durable event becomes a leaf at its position, leaves fill tiles, and
 //! about once a second the tree so far is signed and put into the store as the newest checkpoint.
 //!
+//! What is signed is published: given away, with everything that is proved under it. Where witnesses have to
+//! cosign first, they decide when, by [`Tree::publish`].
+//!
 //! Nothing here is needed to serve commands: an event that is not yet under a checkpoint is durable, and
 //! not yet proved.
 
@@ -21,7 +24,7 @@ use tracing::{error, info, warn};
 use crate::checkpoint::Checkpoint;
 use crate::header::leaf;
 use crate::keys::LogKeys;
-use crate::note::Note;
+use crate::note::{Note, Verifier};
 use crate::proof::Proof;
 use crate::signer::{Refused, Request, Sign};
 use crate::store::{AppendError, EventStore, ReadError};
@@ -36,26 +39,35 @@ const AT_ONCE: usize = 512;
 /// How often a checkpoint that another node was faster with is tried again at once.
 const SWAPS: usize = 4;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// A log that grew is signed this often.
     pub interval: Duration,
     /// A log that did not grow is signed again this often, so that its readers see that it is alive.
     pub idle: Duration,
+    /// Who cosigns before a checkpoint is published; without it what is signed is published.
+    pub witnesses: Option<Quorum>,
+}
+
+/// How many of these witnesses have to have cosigned a checkpoint.
+#[derive(Debug, Clone)]
+pub struct Quorum {
+    pub witnesses: Vec<Verifier>,
+    pub quorum: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(1), idle: Duration::from_secs(600) }
+        Self { interval: Duration::from_secs(1), idle: Duration::from_secs(600), witnesses: None }
     }
 }
 
-/// A checkpoint that is in the store, with what is needed to prove things under it.
+/// A signed tree head: a checkpoint, with what is needed to prove things under it.
 #[derive(Debug)]
-pub struct Published {
+pub struct TreeHead {
     pub checkpoint: Checkpoint,
     pub note: Note,
-    /// The note as it is stored and served.
+    /// The note as it is stored, or served with cosignatures.
     pub bytes: Bytes,
     /// The tiles that are not full at its size.
     edge: Edge,
@@ -66,7 +78,12 @@ pub struct Tree {
     store: Arc<dyn EventStore>,
     files: Files,
     keys: watch::Sender<LogKeys>,
-    published: watch::Sender<Option<Arc<Published>>>,
+    /// In the store, without cosignatures; the newest.
+    signed: watch::Sender<Option<Arc<TreeHead>>>,
+    /// What is given away: the same, or older and with cosignatures.
+    published: watch::Sender<Option<Arc<TreeHead>>>,
+    /// Who publishes: a call of [`Tree::publish`] rather than the signature.
+    witnessed: bool,
     /// Why no newer checkpoint is signed, while that is so.
     trouble: watch::Sender<Option<String>>,
 }
@@ -97,13 +114,45 @@ impl From<TileError<Self>> for TreeError {
 }
 
 impl Tree {
-    /// The newest checkpoint, and those that follow.
-    pub fn published(&self) -> watch::Receiver<Option<Arc<Published>>> {
+    /// The newest published checkpoint, and those that follow.
+    pub fn published(&self) -> watch::Receiver<Option<Arc<TreeHead>>> {
         self.published.subscribe()
     }
 
-    pub fn newest(&self) -> Option<Arc<Published>> {
+    /// The newest published checkpoint: what the tree answers is under it.
+    pub fn newest(&self) -> Option<Arc<TreeHead>> {
         self.published.borrow().clone()
+    }
+
+    /// The newest signed checkpoint, and those that follow; witnesses may not have seen it yet.
+    pub fn signed(&self) -> watch::Receiver<Option<Arc<TreeHead>>> {
+        self.signed.subscribe()
+    }
+
+    /// Publishes a signed checkpoint with the cosignatures that were added to its note. A file keeps it for the
+    /// next start; one that is lost is published again once it is cosigned again.
+    pub fn publish(&self, signed: &TreeHead, note: Note) {
+        let TreeHead { checkpoint, edge, .. } = signed;
+        let bytes = Bytes::from(note.to_string());
+        if let Err(cause) = self.files.write_checkpoint(&bytes) {
+            warn!(%cause, "the published checkpoint was not kept");
+        }
+        let head = TreeHead { checkpoint: checkpoint.clone(), note, bytes, edge: edge.clone() };
+        self.published.send_replace(Some(Arc::new(head)));
+    }
+
+    /// A newer checkpoint is in the store.
+    fn advance(&self, head: TreeHead) {
+        let head = Arc::new(head);
+        if !self.witnessed {
+            self.published.send_replace(Some(Arc::clone(&head)));
+        }
+        self.signed.send_replace(Some(head));
+    }
+
+    /// That the tree of a signed checkpoint begins with the first `old` events. Blocks for files.
+    pub fn proof_from(&self, old: u64, signed: &TreeHead) -> Result<Vec<Hash>, TreeError> {
+        Ok(self.consistency_under(signed, old, signed.checkpoint.size)?.hashes)
     }
 
     /// The keys whose signatures the log's checkpoints have, and what follows when they are rotated.
@@ -121,15 +170,15 @@ impl Tree {
         self.tile(&published, tile)
     }
 
-    fn tile(&self, published: &Published, tile: Tile) -> Result<Vec<Hash>, TreeError> {
-        let size = published.checkpoint.size;
+    fn tile(&self, head: &TreeHead, tile: Tile) -> Result<Vec<Hash>, TreeError> {
+        let size = head.checkpoint.size;
         let whole = Tile::at(tile.of, tile.index, size).filter(|whole| whole.width >= tile.width);
         let whole = whole.ok_or(TreeError::Beyond { size })?;
         let hashes = if whole.is_full() {
             let read = self.files.read(whole);
             read.map_err(|cause| TreeError::Io { tile, cause: cause.to_string() })?
         } else {
-            published.edge.partial().find(|(at, _)| *at == whole).map(|(_, hashes)| hashes.to_vec())
+            head.edge.partial().find(|(at, _)| *at == whole).map(|(_, hashes)| hashes.to_vec())
         };
         let mut hashes = hashes.ok_or(TreeError::Tile(whole))?;
         hashes.truncate(usize::from(tile.width));
@@ -177,11 +226,15 @@ impl Tree {
     /// root of each. Blocks for files.
     pub fn consistency(&self, old: u64, new: u64) -> Result<Consistency, TreeError> {
         let published = self.newest().ok_or(TreeError::Beyond { size: 0 })?;
-        let size = published.checkpoint.size;
+        self.consistency_under(&published, old, new)
+    }
+
+    fn consistency_under(&self, head: &TreeHead, old: u64, new: u64) -> Result<Consistency, TreeError> {
+        let size = head.checkpoint.size;
         if old > new || new > size {
             return Err(TreeError::Beyond { size });
         }
-        let at = |size| Tiles { size, read: |tile| self.tile(&published, tile) };
+        let at = |size| Tiles { size, read: |tile| self.tile(head, tile) };
         let (old_root, new_root) = (tree::root(&at(old), old)?, tree::root(&at(new), new)?);
         let hashes = tree::consistency(&at(new), old, new)?;
         tree::verify_consistency(old, new, &hashes, &old_root, &new_root)?;
@@ -247,8 +300,8 @@ impl Sequencer {
                 biased;
                 () = &mut stop => break,
                 _ = tick.tick() => {
-                    let grew = self.edge.size() > self.published_size();
-                    if (grew || signed.elapsed() >= self.options.idle) && self.publish().await? {
+                    let grew = self.edge.size() > self.signed_size();
+                    if (grew || signed.elapsed() >= self.options.idle) && self.sign().await? {
                         signed = Instant::now();
                     }
                 }
@@ -263,14 +316,14 @@ impl Sequencer {
         }
         drop(events);
         self.catch_up().await?;
-        if self.edge.size() > self.published_size() {
-            self.publish().await?;
+        if self.edge.size() > self.signed_size() {
+            self.sign().await?;
         }
         Ok(())
     }
 
-    fn published_size(&self) -> u64 {
-        self.tree.newest().map_or(0, |published| published.checkpoint.size)
+    fn signed_size(&self) -> u64 {
+        self.tree.signed.borrow().as_ref().map_or(0, |signed| signed.checkpoint.size)
     }
 
     /// Takes in what is stored and not yet taken in.
@@ -297,10 +350,10 @@ impl Sequencer {
     }
 
     /// Signs what was taken in and puts it into the store; `false` when that has to wait.
-    async fn publish(&mut self) -> Result<bool, SequencerError> {
+    async fn sign(&mut self) -> Result<bool, SequencerError> {
         for _ in 0..SWAPS {
-            match self.try_publish().await? {
-                Tried::Published => {
+            match self.try_sign().await? {
+                Tried::Signed => {
                     if self.tree.trouble.send_if_modified(|trouble| trouble.take().is_some()) {
                         info!("checkpoints are signed again");
                     }
@@ -323,7 +376,7 @@ impl Sequencer {
         Ok(false)
     }
 
-    async fn try_publish(&mut self) -> Result<Tried, SequencerError> {
+    async fn try_sign(&mut self) -> Result<Tried, SequencerError> {
         let trouble = |cause: &dyn std::fmt::Display| Ok(Tried::Trouble(cause.to_string()));
         let checkpoint = match Checkpoint::new(&self.origin, self.edge.size(), self.edge.root()) {
             Ok(checkpoint) => checkpoint,
@@ -333,9 +386,9 @@ impl Sequencer {
             Ok(signed) => signed,
             Err(cause) => return trouble(&cause),
         };
-        let (old, published) = (signed.checkpoint.size, self.published_size());
-        if old < published {
-            return trouble(&StartError::SignerBehind { signed: old, size: published });
+        let (old, in_store) = (signed.checkpoint.size, self.signed_size());
+        if old < in_store {
+            return trouble(&StartError::SignerBehind { signed: old, size: in_store });
         }
         self.tree.keys.send_if_modified(|keys| {
             let new = *keys != signed.keys;
@@ -366,13 +419,12 @@ impl Sequencer {
             Err(cause) => return trouble(&cause),
         };
         let bytes = Bytes::from(note.to_string());
-        let before = self.tree.newest().map(|published| published.bytes.clone());
+        let before = self.tree.signed.borrow().as_ref().map(|signed| signed.bytes.clone());
         match self.tree.store.swap_checkpoint(before, bytes.clone()).await {
             Ok(true) => {
-                let published = Published { checkpoint, note, bytes, edge: self.edge.clone() };
-                keep_leaves(&self.tree.files, &published.edge);
-                self.tree.published.send_replace(Some(Arc::new(published)));
-                Ok(Tried::Published)
+                keep_leaves(&self.tree.files, &self.edge);
+                self.tree.advance(TreeHead { checkpoint, note, bytes, edge: self.edge.clone() });
+                Ok(Tried::Signed)
             }
             Ok(false) => self.adopt().await,
             Err(cause @ (AppendError::Closed | AppendError::Busy | AppendError::Unknown(_))) => {
@@ -413,14 +465,13 @@ impl Sequencer {
         if edge.root() != checkpoint.root {
             return Err(SequencerError::Split { size: checkpoint.size });
         }
-        let published = Published { checkpoint, note, bytes: stored, edge };
-        self.tree.published.send_replace(Some(Arc::new(published)));
+        self.tree.advance(TreeHead { checkpoint, note, bytes: stored, edge });
         Ok(Tried::Again)
     }
 }
 
 enum Tried {
-    Published,
+    Signed,
     /// Something moved meanwhile.
     Again,
     /// It has to wait, for this reason.

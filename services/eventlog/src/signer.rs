@@ -17,6 +17,7 @@ use crate::keys::LogKeys;
 use crate::note::Signature;
 use crate::tree::{Hash, ProofError};
 
+pub(crate) use directory::keep;
 pub use directory::{SignerError, generate, has_key, prepare, public_keys};
 pub use local::LocalSigner;
 

@@ -10,7 +10,7 @@ use eventlog::bundle::Rejected;
 use eventlog::checkpoint::Checkpoint;
 use eventlog::fsck::{Fsck, Problem};
 use eventlog::sequencer::{Options, Sequencer};
-use eventlog::signer::{LocalSigner, Sign};
+use eventlog::signer::{LocalSigner, Sign, generate};
 use eventlog::tile::Files;
 use eventlog::{Embedded, EmbeddedOptions, EventStore, ExpectedRevision, Header, NewEvent, Revision};
 use proptest::strategy::{Strategy, ValueTree};
@@ -45,7 +45,9 @@ impl World {
             store.append(&read.stream, expected, vec![event]).await.unwrap();
         }
         let clock = Arc::new(|| jiff::Timestamp::from_second(log::SIGNED_AT as i64).unwrap());
-        let signer = LocalSigner::open(&dir.path().join("signer"), log::ORIGIN, clock).unwrap();
+        let keys = dir.path().join("signer");
+        generate(&keys, log::ORIGIN).unwrap();
+        let signer = LocalSigner::open(&keys, clock).unwrap();
         let disk = Connection::open(dir.path().join("events.db")).unwrap();
         let mut world = Self { dir, store, signer, disk };
         // Told to stop at once it signs what there is.
@@ -67,7 +69,8 @@ impl World {
     }
 
     async fn open(&self) -> Result<Sequencer, eventlog::sequencer::StartError> {
-        let options = Options { interval: Duration::from_millis(5), idle: Duration::from_secs(600) };
+        let options =
+            Options { interval: Duration::from_millis(5), idle: Duration::from_secs(600), witnesses: None };
         let signer: Arc<dyn Sign> = Arc::new(self.signer.clone());
         let store: Arc<dyn EventStore> = Arc::clone(&self.store) as _;
         Sequencer::open(store, &self.tiles(), signer, log::ORIGIN, options).await

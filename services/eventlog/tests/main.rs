@@ -16,6 +16,7 @@ mod policy;
 mod proof;
 mod tile;
 mod tree;
+mod witness;
 
 use eventlog::tile::{Edge, Tile, Tiles};
 use eventlog::tree::Hash;

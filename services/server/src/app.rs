@@ -27,6 +27,7 @@ use crate::procedures::Catalogue;
 use crate::reactor::Progress;
 use crate::streams::Streams;
 use crate::telemetry::Causes;
+use crate::tlog::Standing;
 use crate::views::Views;
 
 pub struct App {
@@ -52,6 +53,8 @@ pub struct App {
     pub stopping: CancellationToken,
     /// The tree over the log, once it was found to be what was signed of it.
     pub tree: OnceLock<Arc<Tree>>,
+    /// What is known of the witnesses; set by the task that asks them.
+    pub witnesses: watch::Sender<Standing>,
     /// How far the reactor has come; set by it alone.
     pub reactor: watch::Sender<Progress>,
 }
@@ -85,6 +88,7 @@ impl App {
             causes: Causes::new(&config.telemetry),
             stopping: CancellationToken::new(),
             tree: OnceLock::new(),
+            witnesses: watch::Sender::new(Standing::default()),
             reactor: watch::Sender::new(Progress {
                 position: None,
                 time: Timestamp::MIN,

@@ -35,7 +35,6 @@ pub(crate) use config::is_loopback;
 use config::{Issuer, Location, media_type};
 use jti::JtiBindings;
 use jwks::KeySource;
-pub(crate) use jwks::chain;
 use token::Unverified;
 
 pub use ci::{CiRun, JtiBinding};

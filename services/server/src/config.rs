@@ -127,6 +127,9 @@ mod tests {
 
     use super::*;
 
+    const WITNESS: &str = "w.example/1+c9fde0ca+BIE5dw6ofRdfVqNUZsNMfszLjYqRtO43ol32D1uPybOU";
+    const LOG: &str = "shiplog.example/log+aec90c73+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c";
+
     fn read(text: &str) -> Result<Config, String> {
         toml::from_str(text).map_err(|error| error.to_string())
     }
@@ -148,6 +151,9 @@ mod tests {
         let issuer =
             Config::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/shiplog.toml")));
         let auth = issuer.unwrap().auth;
+        let one = format!("{{ url = \"https://w.example/1\", key = \"{WITNESS}\" }}");
+        let good = read(&format!("[tlog]\nquorum = 1\nwitnesses = [{one}]")).unwrap();
+        Config { auth: auth.clone(), ..good }.check().unwrap();
         for (text, field) in [
             ("[limits]\nread = { per_second = -1, burst = 1 }", "limits.read"),
             ("[limits]\nwrite = { per_second = 1e-9, burst = 1 }", "limits.write"),
@@ -166,6 +172,10 @@ mod tests {
                 "tlog.signer",
             ),
             ("[tlog]\nsigner_wait_s = 3601", "tlog.signer_wait_s"),
+            ("[tlog]\nquorum = 1", "tlog.quorum"),
+            (&format!("[[tlog.witnesses]]\nurl = \"w.example\"\nkey = \"{WITNESS}\""), "tlog.witnesses"),
+            (&format!("[[tlog.witnesses]]\nurl = \"https://w\"\nkey = \"{LOG}\""), "tlog.witnesses"),
+            (&format!("[tlog]\nwitnesses = [{one}, {one}]"), "tlog.witnesses"),
         ] {
             let config = Config { auth: auth.clone(), ..read(text).unwrap() };
             let refused = config.check().unwrap_err().to_string();

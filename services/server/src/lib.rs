@@ -27,6 +27,7 @@ pub mod telemetry;
 mod testing;
 pub mod tlog;
 pub mod views;
+pub mod witness;
 pub mod yaml;
 
 pub use app::App;

@@ -58,6 +58,18 @@ struct RouteLabels {
     route: String,
 }
 
+/// The witness by its name in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WitnessLabels {
+    witness: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WitnessLabel {
+    witness: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CommandLabels {
     operation: &'static str,
@@ -103,6 +115,7 @@ pub struct Metrics {
     refused_tokens: Family<ReasonLabel, Counter>,
     denials: Family<ReasonLabel, Counter>,
     limited: Family<LimitLabel, Counter>,
+    witness_answers: Family<WitnessLabels, Counter>,
     seen: Seen,
 }
 
@@ -116,6 +129,9 @@ struct Seen {
     waiting: Gauge,
     pending: Gauge,
     checkpoint: Gauge,
+    published: Gauge,
+    below_quorum: Gauge,
+    witness_up: Family<WitnessLabel, Gauge>,
     trouble: Gauge,
     cache_entries: Family<CacheLabel, Gauge>,
     cache_bytes: Family<CacheLabel, Gauge>,
@@ -180,6 +196,10 @@ impl Metrics {
         let limited = Family::default();
         shiplog.register("rate_limited_requests", "Requests over a limit", Family::clone(&limited));
 
+        let witness_answers = Family::default();
+        let help = "Checkpoints offered to a witness, by what came of it";
+        shiplog.register("witness_answers", help, Family::clone(&witness_answers));
+
         let seen = Seen::default();
         seen.register(shiplog);
         Self {
@@ -197,6 +217,7 @@ impl Metrics {
             refused_tokens,
             denials,
             limited,
+            witness_answers,
             seen,
             registry,
         }
@@ -241,6 +262,11 @@ impl Metrics {
         self.limited.get_or_create(&LimitLabel { limit: kind.as_str() }).inc();
     }
 
+    pub fn witness_answered(&self, witness: &str, outcome: &'static str) {
+        let labels = WitnessLabels { witness: witness.to_owned(), outcome };
+        self.witness_answers.get_or_create(&labels).inc();
+    }
+
     /// Everything as OpenMetrics text.
     pub fn text(&self, app: &App) -> Result<String, fmt::Error> {
         self.seen.look(app);
@@ -258,13 +284,18 @@ impl Seen {
             ("views_lag_events", "Events that the views have not taken in", &self.views_lag),
             ("reactor_lag_events", "Events that the reactor has not seen", &self.reactor_lag),
             ("reactor_waiting_streams", "Streams with an instant at which something is due", &self.waiting),
-            ("checkpoint_events", "Events under the newest checkpoint", &self.checkpoint),
+            ("checkpoint_events", "Events under the newest signed checkpoint", &self.checkpoint),
+            ("published_events", "Events under the newest published checkpoint", &self.published),
             ("checkpoint_trouble", "1 while no checkpoint can be signed", &self.trouble),
             ("reactor_pending_events", "Events for which something is still to be done", &self.pending),
         ];
         for (name, help, gauge) in gauges {
             shiplog.register(name, help, gauge.clone());
         }
+        let help = "For how long a signed checkpoint has waited for its quorum of witnesses";
+        shiplog.register_with_unit("checkpoint_below_quorum", help, Unit::Seconds, self.below_quorum.clone());
+        let help = "1 while the last answer of a witness was its cosignature";
+        shiplog.register("witness_up", help, self.witness_up.clone());
         shiplog.register("cache_entries", "Entries of a cache", self.cache_entries.clone());
         shiplog.register_with_unit("cache", "Size of a cache", Unit::Bytes, self.cache_bytes.clone());
         shiplog.register("cache_hits", "Look-ups that a cache answered", self.cache_hits.clone());
@@ -282,8 +313,18 @@ impl Seen {
         set(&self.waiting, reactor.waiting as u64);
         set(&self.pending, reactor.pending as u64);
         if let Some(tree) = app.tree.get() {
-            set(&self.checkpoint, tree.newest().map_or(0, |published| published.checkpoint.size));
+            set(&self.checkpoint, tree.signed().borrow().as_ref().map_or(0, |head| head.checkpoint.size));
+            set(&self.published, tree.newest().map_or(0, |head| head.checkpoint.size));
             set(&self.trouble, u64::from(tree.trouble().is_some()));
+        }
+        let standing = app.witnesses.borrow();
+        let waited =
+            standing.waiting_since.map_or(0, |since| app.clock.real().duration_since(since).as_secs());
+        self.below_quorum.set(waited.max(0));
+        for witness in &standing.witnesses {
+            let up = witness.cosigned.is_some() && witness.failure.is_none();
+            let label = WitnessLabel { witness: witness.name.clone() };
+            set(&self.witness_up.get_or_create(&label), u64::from(up));
         }
         self.cache("releases", &app.releases);
         self.cache("products", &app.products);

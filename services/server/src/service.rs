@@ -152,10 +152,10 @@ async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError
     let addr = server.addrs().first().copied().unwrap_or(app.config.listen);
     let background = tokio_util::sync::CancellationToken::new();
     let (sealed, broken) = (tokio_util::sync::CancellationToken::new(), watch::Sender::new(None));
-    let tree = tlog.sequencer.tree();
     // Nobody else sets it.
+    let tree = tlog.sequencer.tree();
     let _ = app.tree.set(Arc::clone(&tree));
-    let sequencer = tlog.run(sealed.clone(), broken.clone());
+    let sequencer = tlog.run(&app, sealed.clone(), broken.clone());
     let rotations = tlog::record_rotations(Arc::clone(&app), tree, background.clone());
     let rotations = tokio::spawn(rotations);
     let views = tokio::spawn(views::run(Arc::clone(&app), background.clone()));

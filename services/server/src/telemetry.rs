@@ -302,6 +302,18 @@ impl Causes {
     }
 }
 
+/// An error of the HTTP client names its cause only in its sources.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;

@@ -1,7 +1,8 @@
 //! The log as a transparency log: its signer and sequencer are started before anything is written, and what
-//! was recorded before is checked against what was signed of it.
+//! was recorded before is checked against what was signed of it. Witnesses are asked beside them.
 
 mod rotations;
+mod witnesses;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,11 +20,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::App;
 use crate::auth::is_loopback;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::signer::remote::RemoteSigner;
 use crate::signer::secret::{Secret, SecretError};
+
+pub use witnesses::{Failure, Standing, WitnessConfig, WitnessStanding, Witnesses, WitnessesError};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -44,6 +48,10 @@ pub struct TlogConfig {
     pub access: Access,
     /// Milliseconds between two checkpoints of a log that grows.
     pub interval_ms: u64,
+    /// Who is asked to cosign each checkpoint.
+    pub witnesses: Vec<WitnessConfig>,
+    /// How many of them have to have cosigned a checkpoint before it is published; 0 publishes at once.
+    pub quorum: usize,
 }
 
 impl Default for TlogConfig {
@@ -56,6 +64,8 @@ impl Default for TlogConfig {
             signer_wait_s: 30,
             access: Access::Auditor,
             interval_ms: 1_000,
+            witnesses: Vec::new(),
+            quorum: 0,
         }
     }
 }
@@ -85,8 +95,10 @@ impl TlogConfig {
         if self.signer_wait_s > 3_600 {
             return Some(("tlog.signer_wait_s", "0 to 3600"));
         }
-        let interval = 200..=60_000;
-        (!interval.contains(&self.interval_ms)).then_some(("tlog.interval_ms", "200 to 60000"))
+        if !(200..=60_000).contains(&self.interval_ms) {
+            return Some(("tlog.interval_ms", "200 to 60000"));
+        }
+        witnesses::problem(&self.witnesses, self.quorum)
     }
 }
 
@@ -137,6 +149,8 @@ pub enum TlogError {
     Read(#[from] ReadError),
     #[error("the tiles: {0}")]
     Tiles(#[from] std::io::Error),
+    #[error("{0}")]
+    Witnesses(#[from] WitnessesError),
 }
 
 impl TlogError {
@@ -151,7 +165,8 @@ impl TlogError {
             | Self::Away { .. }
             | Self::Origin { .. }
             | Self::Read(_)
-            | Self::Tiles(_) => false,
+            | Self::Tiles(_)
+            | Self::Witnesses(_) => false,
         }
     }
 }
@@ -161,6 +176,7 @@ pub struct Checked {
     pub sequencer: Sequencer,
     /// Of what is there now; run already when that was asked for.
     check: Option<Fsck>,
+    witnesses: Option<Witnesses>,
 }
 
 /// Opens signer and tree. With `verify` the whole log is read first.
@@ -174,15 +190,19 @@ pub async fn open(config: &Config, store: Arc<dyn EventStore>) -> Result<Checked
         return Err(TlogError::Origin { configured, key });
     }
     let dir = config.data.join("tlog");
-    let options = Options { interval: Duration::from_millis(tlog.interval_ms), ..Options::default() };
+    let keys = signer.signed().await.map_err(StartError::from)?.keys;
+    let interval = Duration::from_millis(tlog.interval_ms);
+    let witnesses = Witnesses::new(&tlog.witnesses, tlog.quorum, interval, &keys)?;
+    let quorum = witnesses.as_ref().map(Witnesses::quorum);
+    let options = Options { interval, witnesses: quorum, ..Options::default() };
     let sequencer = Sequencer::open(Arc::clone(&store), &dir, signer, &key, options).await?;
-    let signed = sequencer.tree().newest().map(|published| published.checkpoint.clone());
+    let signed = sequencer.tree().signed().borrow().as_ref().map(|signed| signed.checkpoint.clone());
     let check = Fsck::new(store, Files::open(&dir)?, signed);
     if config.verify {
         verdict(&check.run().await?)?;
-        return Ok(Checked { sequencer, check: None });
+        return Ok(Checked { sequencer, check: None, witnesses });
     }
-    Ok(Checked { sequencer, check: Some(check) })
+    Ok(Checked { sequencer, check: Some(check), witnesses })
 }
 
 /// A signer, and the origin of its log.
@@ -238,17 +258,26 @@ impl Checked {
     /// most. `broken` is told when the log cannot be trusted any more.
     pub fn run(
         self,
+        app: &Arc<App>,
         stop: CancellationToken,
         broken: watch::Sender<Option<String>>,
     ) -> tokio::task::JoinHandle<()> {
-        let Self { sequencer, check } = self;
+        let Self { sequencer, check, witnesses } = self;
         if let Some(check) = check {
             tokio::spawn(in_background(check, stop.clone(), broken.clone()));
         }
+        let signed = CancellationToken::new();
+        let cosigned = witnesses
+            .map(|witnesses| tokio::spawn(witnesses.run(Arc::clone(app), sequencer.tree(), signed.clone())));
         tokio::spawn(async move {
             if let Err(error) = sequencer.run(stop.cancelled_owned()).await {
                 tracing::error!(%error, "the log is not sequenced any more");
                 broken.send_replace(Some(error.to_string()));
+            }
+            // What was signed last is cosigned too, if that takes no longer than a moment.
+            signed.cancel();
+            if let Some(Err(error)) = futures_util::future::OptionFuture::from(cosigned).await {
+                tracing::error!(%error, "the task that asks witnesses ended with a panic");
             }
         })
     }

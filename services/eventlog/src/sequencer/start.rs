@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use super::{AT_ONCE, Options, Published, Sequencer, Tree};
+use super::{AT_ONCE, Options, Quorum, Sequencer, Tree, TreeHead};
 use crate::Position;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::header::leaf;
@@ -93,7 +93,7 @@ pub(super) async fn open(
     if events < signed.size {
         return Err(StartError::BehindSigner { events, signed: signed.size });
     }
-    let mut published = None;
+    let mut newest = None;
     let mut edge = Edge::default();
     if let Some(bytes) = store.checkpoint().await? {
         let (checkpoint, note) = verified(&bytes, origin, &keys)?;
@@ -104,7 +104,14 @@ pub(super) async fn open(
             return Err(StartError::SignerBehind { signed: signed.size, size: checkpoint.size });
         }
         edge = checked_edge(store.as_ref(), &files, &checkpoint).await?;
-        published = Some(Arc::new(Published { checkpoint, note, bytes, edge: edge.clone() }));
+        newest = Some(Arc::new(TreeHead { checkpoint, note, bytes, edge: edge.clone() }));
+    }
+    let published = match (&options.witnesses, &newest) {
+        (Some(witnesses), Some(_)) => published(&files, &edge, witnesses, origin, &keys)?,
+        _ => newest.clone(),
+    };
+    if options.witnesses.is_none() {
+        files.remove_checkpoint().map_err(|cause| StartError::Tiles { path: dir.to_owned(), cause })?;
     }
     // What was signed and is not in the store counts as much: only the signer knows of it.
     let edge = follow(store.as_ref(), &files, edge, signed.size, signed.root).await?;
@@ -114,7 +121,9 @@ pub(super) async fn open(
         store,
         files,
         keys: watch::Sender::new(keys),
+        signed: watch::Sender::new(newest),
         published: watch::Sender::new(published),
+        witnessed: options.witnesses.is_some(),
         trouble: watch::Sender::new(None),
     };
     Ok(Sequencer { tree: Arc::new(tree), signer, origin: origin.to_owned(), options, edge })
@@ -133,6 +142,31 @@ pub(super) fn verified(
     }
     keys.verify(&checkpoint, &note)?;
     Ok((checkpoint, note))
+}
+
+/// The checkpoint that was published last, as a file has it; `None` where it has to be cosigned again. `signed`
+/// is the edge at the newest signed checkpoint, with which it has to agree: both have the log's signature.
+fn published(
+    files: &Files,
+    signed: &Edge,
+    witnesses: &Quorum,
+    origin: &str,
+    keys: &LogKeys,
+) -> Result<Option<Arc<TreeHead>>, StartError> {
+    let kept = files.checkpoint().ok().flatten().map(Bytes::from);
+    let verified = kept.and_then(|bytes| Some((verified(&bytes, origin, keys).ok()?, bytes)));
+    let Some(((checkpoint, note), bytes)) = verified else { return Ok(None) };
+    if checkpoint.size > signed.size() {
+        return Err(StartError::Shorter { events: signed.size(), size: checkpoint.size });
+    }
+    let Some(edge) = edge_at(files, signed, checkpoint.size) else { return Ok(None) };
+    if edge.root() != checkpoint.root {
+        let (size, expected, found) = (checkpoint.size, checkpoint.root, edge.root());
+        return Err(StartError::Changed { size, expected, found, index: None });
+    }
+    let cosigned = note.verify(&witnesses.witnesses).map_or(0, |held| held.len());
+    let enough = cosigned >= witnesses.quorum;
+    Ok(enough.then(|| Arc::new(TreeHead { checkpoint, note, bytes, edge })))
 }
 
 /// The right edge at the checkpoint: from the tiles when they lead to its root, else from the log itself.

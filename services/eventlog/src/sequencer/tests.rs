@@ -48,20 +48,26 @@ impl World {
     }
 
     async fn open(&self, signer: &LocalSigner) -> Result<Sequencer, StartError> {
+        self.open_with(signer, None).await
+    }
+
+    async fn open_with(
+        &self,
+        signer: &LocalSigner,
+        witnesses: Option<Quorum>,
+    ) -> Result<Sequencer, StartError> {
         let tiles = self.dir.path().join("tlog");
-        let options = Options { interval: Duration::from_millis(5), idle: Duration::from_secs(600) };
+        let options = Options { interval: Duration::from_millis(5), witnesses, ..Options::default() };
         let (store, signer) = (Arc::new(self.store.clone()), Arc::new(signer.clone()));
         Sequencer::open(store, &tiles, signer, ORIGIN, options).await
     }
 
     async fn start(&self, signer: &LocalSigner) -> Running {
-        let sequencer = self.open(signer).await.unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let tree = sequencer.tree();
-        let ended = tokio::spawn(sequencer.run(async {
-            let _ = stopped.await;
-        }));
-        Running { tree, stop, ended }
+        Running::of(self.open(signer).await.unwrap())
+    }
+
+    async fn start_witnessed(&self, signer: &LocalSigner) -> Running {
+        Running::of(self.open_with(signer, Some(one_witness())).await.unwrap())
     }
 
     /// What a whole reading finds against the checkpoint in the store.
@@ -79,10 +85,41 @@ impl World {
     }
 }
 
+fn witness() -> Signer {
+    Signer::from_seed("witness.example/w1", Algorithm::CosignatureV1, [7; 32]).unwrap()
+}
+
+fn one_witness() -> Quorum {
+    Quorum { witnesses: vec![witness().verifier().clone()], quorum: 1 }
+}
+
 impl Running {
-    async fn published(&self, size: u64) -> Arc<Published> {
+    fn of(sequencer: Sequencer) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let tree = sequencer.tree();
+        let ended = tokio::spawn(sequencer.run(async {
+            let _ = stopped.await;
+        }));
+        Self { tree, stop, ended }
+    }
+
+    async fn signed(&self, size: u64) -> Arc<TreeHead> {
+        let grown = |signed: &Option<Arc<TreeHead>>| {
+            signed.as_ref().is_some_and(|signed| signed.checkpoint.size >= size)
+        };
+        self.tree.signed().wait_for(grown).await.unwrap().clone().unwrap()
+    }
+
+    /// As a witness would, and whoever asks it.
+    fn cosign(&self, signed: &TreeHead) {
+        let mut note = signed.note.clone();
+        note.add(witness().sign(note.text(), 1)).unwrap();
+        self.tree.publish(signed, note);
+    }
+
+    async fn published(&self, size: u64) -> Arc<TreeHead> {
         let mut published = self.tree.published();
-        let grown = |published: &Option<Arc<Published>>| {
+        let grown = |published: &Option<Arc<TreeHead>>| {
             published.as_ref().is_some_and(|published| published.checkpoint.size >= size)
         };
         let grown = published.wait_for(grown).await.unwrap().clone();
@@ -338,6 +375,64 @@ async fn given_a_checkpoint_of_another_key_or_log_then_it_is_not_opened() {
 }
 
 #[tokio::test]
+async fn given_witnesses_then_what_is_signed_is_given_away_once_it_is_cosigned() {
+    let world = World::new();
+    world.append("product-default.checkout", 300).await;
+    let signer = world.signer();
+    let running = world.start_witnessed(&signer).await;
+    let first = running.signed(300).await;
+    assert!(running.tree.newest().is_none());
+    assert!(matches!(running.tree.prove(Position(0)), Err(TreeError::Beyond { size: 0 })));
+    running.cosign(&first);
+    let proof = running.tree.prove(Position(0)).unwrap();
+    assert_eq!(proof.note.verify([witness().verifier()]).unwrap().len(), 1);
+    world.append("product-default.checkout", 300).await;
+    let second = running.signed(600).await;
+    // Proved under what was published, while the proof for witnesses goes further.
+    assert!(matches!(running.tree.prove(Position(300)), Err(TreeError::Beyond { size: 300 })));
+    let hashes = running.tree.proof_from(300, &second).unwrap();
+    let (old, new) = (&first.checkpoint.root, &second.checkpoint.root);
+    tree::verify_consistency(300, 600, &hashes, old, new).unwrap();
+    running.stop().await.unwrap();
+    // The next start gives away the same, before any witness answers.
+    let running = world.start_witnessed(&signer).await;
+    let kept = running.tree.newest().unwrap();
+    assert_eq!((kept.checkpoint.size, kept.note.signatures().len()), (300, 3));
+    running.tree.prove(Position(299)).unwrap();
+    running.stop().await.unwrap();
+    // Without witnesses what is signed is what is given away, and nothing older is kept.
+    let running = world.start(&signer).await;
+    assert_eq!(running.tree.newest().unwrap().checkpoint.size, 600);
+    assert_eq!(world.files().checkpoint().unwrap(), None);
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn given_a_published_checkpoint_that_is_not_cosigned_or_of_another_history_then_it_is_not_given_away() {
+    let (world, signer, running) = given(300).await;
+    let signed = running.signed(300).await;
+    running.stop().await.unwrap();
+    world.files().write_checkpoint(&signed.bytes).unwrap();
+    let running = world.start_witnessed(&signer).await;
+    assert!(running.tree.newest().is_none());
+    running.stop().await.unwrap();
+    world.files().write_checkpoint(b"damaged").unwrap();
+    let running = world.start_witnessed(&signer).await;
+    assert!(running.tree.newest().is_none());
+    running.stop().await.unwrap();
+    // The log's own signature under another root says that somebody rewrote the log.
+    let key = std::fs::read_to_string(world.dir.path().join("signer/key")).unwrap();
+    let key = Signer::from_private(&key).unwrap();
+    for (size, root) in [(200, Hash::of_leaf(b"another")), (301, signed.checkpoint.root)] {
+        let mut note = Checkpoint::new(ORIGIN, size, root).unwrap().to_note().unwrap();
+        note.add(key.sign(note.text(), 0)).unwrap();
+        world.files().write_checkpoint(note.to_string().as_bytes()).unwrap();
+        let refused = world.open_with(&signer, Some(one_witness())).await.map(|_| ()).unwrap_err();
+        assert!(refused.is_tampered(), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn given_two_sequencers_on_one_log_then_there_is_one_line_of_checkpoints() {
     let world = World::new();
     let signer = world.signer();
@@ -436,7 +531,8 @@ async fn given_a_log_that_does_not_grow_when_a_next_key_waits_then_it_is_taken_u
     let (world, signer, running) = given(10).await;
     running.stop().await.unwrap();
     let (store, tiles) = (Arc::new(world.store.clone()), world.dir.path().join("tlog"));
-    let options = Options { interval: Duration::from_millis(5), idle: Duration::from_millis(10) };
+    let options =
+        Options { interval: Duration::from_millis(5), idle: Duration::from_millis(10), witnesses: None };
     let sequencer = Sequencer::open(store, &tiles, Arc::new(signer.clone()), ORIGIN, options).await.unwrap();
     let (tree, before) = (sequencer.tree(), sequencer.tree().newest().unwrap().bytes.clone());
     let (stop, stopped) = oneshot::channel::<()>();

@@ -133,7 +133,7 @@ pub(super) fn lock(dir: &Path) -> Result<File, SignerError> {
 }
 
 /// Replaces a file so that after a crash it holds the old text or the new one; only its owner may read it.
-pub(super) fn keep(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn keep(path: &Path, text: &str) -> io::Result<()> {
     let unfinished = path.with_extension("new");
     write_private(&unfinished, text)?;
     rename(&unfinished, path)

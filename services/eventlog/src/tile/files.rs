@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use super::{Tile, decode, encode};
 use crate::tree::Hash;
 
+const CHECKPOINT: &str = "checkpoint";
+
 #[derive(Debug, Clone)]
 pub struct Files {
     dir: PathBuf,
@@ -38,9 +40,7 @@ impl Files {
         let path = self.path(tile);
         let Some(parent) = path.parent() else { return Ok(()) };
         fs::create_dir_all(parent)?;
-        let unfinished = path.with_extension("new");
-        fs::write(&unfinished, encode(hashes))?;
-        fs::rename(unfinished, &path)?;
+        replace(&path, &encode(hashes))?;
         if tile.is_full() {
             return match fs::remove_dir_all(path.with_extension("p")) {
                 Err(cause) if cause.kind() != ErrorKind::NotFound => Err(cause),
@@ -55,4 +55,31 @@ impl Files {
         }
         Ok(())
     }
+
+    /// The checkpoint that was published last, where witnesses cosign: beside the tiles, as it is served.
+    pub fn checkpoint(&self) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(self.dir.join(CHECKPOINT)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(cause),
+        }
+    }
+
+    pub fn write_checkpoint(&self, bytes: &[u8]) -> io::Result<()> {
+        replace(&self.dir.join(CHECKPOINT), bytes)
+    }
+
+    /// Where nobody cosigns any more, the last one that somebody did would be out of date for ever.
+    pub fn remove_checkpoint(&self) -> io::Result<()> {
+        match fs::remove_file(self.dir.join(CHECKPOINT)) {
+            Err(cause) if cause.kind() != ErrorKind::NotFound => Err(cause),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension("new");
+    fs::write(&unfinished, bytes)?;
+    fs::rename(unfinished, path)
 }

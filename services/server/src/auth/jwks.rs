@@ -16,6 +16,7 @@ use super::AuthError;
 use super::cache::TokenCache;
 use super::config::Location;
 use super::keys::{Algorithm, Key, KeySet, KeySetError};
+use crate::telemetry::chain;
 
 /// A set from a URL is read again when it is this old.
 const URL_REFRESH: SignedDuration = SignedDuration::from_mins(10);
@@ -324,16 +325,4 @@ async fn fetch(client: &reqwest::Client, url: reqwest::Url) -> Result<Vec<u8>, R
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// An error of the HTTP client names its cause only in its sources.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -341,7 +341,7 @@ impl Code {
                 "checkpoint_pending",
                 503,
                 "Not under a checkpoint yet",
-                "What is asked for is recorded, and no signed checkpoint covers it yet. Repeat the request in a second, or wait with Prefer.",
+                "What is asked for is recorded, and no published checkpoint covers it yet: it is not signed yet, or witnesses have not cosigned it. Repeat the request in a second, or wait with Prefer.",
             ),
             Self::SignerOrigin => (
                 "signer_origin",

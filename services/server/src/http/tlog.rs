@@ -8,7 +8,7 @@ pub mod tile;
 use std::sync::Arc;
 
 use actix_web::{FromRequest, HttpRequest};
-use eventlog::sequencer::{Published, Tree, TreeError};
+use eventlog::sequencer::{Tree, TreeError, TreeHead};
 
 use super::call::{Call, NoBody};
 use super::events::must_audit;
@@ -29,12 +29,12 @@ pub fn tree(app: &App) -> Result<Arc<Tree>, Problem> {
     app.tree.get().cloned().ok_or_else(pending)
 }
 
-fn newest(app: &App) -> Result<Arc<Published>, Problem> {
+fn newest(app: &App) -> Result<Arc<TreeHead>, Problem> {
     tree(app)?.newest().ok_or_else(pending)
 }
 
 fn pending() -> Problem {
-    Problem::new(Code::CheckpointPending, "no checkpoint was signed yet")
+    Problem::new(Code::CheckpointPending, "no checkpoint was published yet")
 }
 
 /// What a tree answers when it does not prove something.

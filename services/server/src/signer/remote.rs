@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::secret::Secret;
 use super::{SignBody, SignaturesBody, SignedBody};
-use crate::auth::chain;
+use crate::telemetry::chain;
 
 /// A signer that is there answers in milliseconds; whoever waits for a checkpoint waits this long at most.
 const CONNECT: Duration = Duration::from_secs(2);

@@ -26,7 +26,8 @@ const MAX_PREFER: usize = 100;
 /// checkpoint with that root. It is verified offline with the log's public key. The extra data are the event's
 /// header, byte for byte: the leaf is `shiplog.leaf.v1`, a newline, the header's length in four bytes, and the
 /// header, which binds the data by length and SHA-256. An event is durable at once and under a checkpoint within
-/// about a second; `Prefer: wait=N` waits for that up to 30 seconds.
+/// about a second; `Prefer: wait=N` waits for that up to 30 seconds. The checkpoint carries the cosignatures of
+/// witnesses; where a quorum of them is configured, no proof is given without it.
 #[utoipa::path(
     get,
     path = "/v1/events/{event}/proof",

@@ -3,13 +3,14 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use eventlog::Position;
-use eventlog::sequencer::Tree;
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::http::answer::Answer;
 use crate::http::problem::Problem;
+use crate::tlog::Failure;
 
 #[derive(Serialize, ToSchema)]
 pub struct Health {
@@ -22,24 +23,61 @@ pub struct Health {
     /// How far the views behind lists and search have come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub views: Option<ViewsHealth>,
-    /// How far the log is signed.
+    /// How far the log is signed, published and witnessed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<CheckpointHealth>,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct CheckpointHealth {
-    /// Events under the newest checkpoint.
-    pub size: u64,
+    /// Events under the newest signed checkpoint.
+    pub signed: u64,
     /// `true` while none can be signed, because the signer is away or refuses; the service's log says why. Commands
     /// are taken all the same.
-    pub waiting: bool,
+    pub waiting_for_signer: bool,
+    /// Events under the newest published one, which is what proofs are given under.
+    pub published: u64,
+    /// How many witnesses have to cosign before a checkpoint is published.
+    #[schema(maximum = 32)]
+    pub quorum: usize,
+    /// Since when a signed checkpoint has waited for its quorum; absent while none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting_since: Option<Timestamp>,
+    #[schema(max_items = 32)]
+    pub witnesses: Vec<WitnessHealth>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct WitnessHealth {
+    #[schema(max_length = 255)]
+    pub name: String,
+    /// The size it cosigned last; absent when it cosigned nothing since the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cosigned: Option<u64>,
+    /// Why its last answer was no cosignature: `unreachable`, `refused`, `contradicted` (it cosigned another
+    /// history) or `invalid`; absent when it was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 20)]
+    pub failure: Option<&'static str>,
 }
 
 impl CheckpointHealth {
-    fn of(tree: &Tree) -> Self {
-        let size = tree.newest().map_or(0, |published| published.checkpoint.size);
-        Self { size, waiting: tree.trouble().is_some() }
+    fn of(app: &App) -> Option<Self> {
+        let tree = app.tree.get()?;
+        let standing = app.witnesses.borrow();
+        let witnesses = standing.witnesses.iter().map(|witness| WitnessHealth {
+            name: witness.name.clone(),
+            cosigned: witness.cosigned,
+            failure: witness.failure.map(Failure::as_str),
+        });
+        Some(Self {
+            signed: tree.signed().borrow().as_ref().map_or(0, |head| head.checkpoint.size),
+            published: tree.newest().map_or(0, |head| head.checkpoint.size),
+            waiting_for_signer: tree.trouble().is_some(),
+            quorum: standing.quorum,
+            waiting_since: standing.waiting_since,
+            witnesses: witnesses.collect(),
+        })
     }
 }
 
@@ -92,8 +130,8 @@ impl ViewsHealth {
 
 /// Can the process serve
 ///
-/// The log can be read. `checkpoint` tells whether it is signed, `views` whether lists are served; single releases
-/// are, whatever it says.
+/// The log can be read. `views` tells whether lists are served; single releases are, whatever it says.
+/// `checkpoint` tells whether the log is signed and what witnesses do; commands and reads are served whatever it says.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -110,6 +148,6 @@ pub async fn handler(app: Data<App>, request: HttpRequest) -> Answer {
         status: "pass",
         position: head.map(|head| head.0),
         views: Some(ViewsHealth::of(&app)),
-        checkpoint: app.tree.get().map(|tree| CheckpointHealth::of(tree)),
+        checkpoint: CheckpointHealth::of(&app),
     }))
 }

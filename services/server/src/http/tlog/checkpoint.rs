@@ -11,8 +11,10 @@ use crate::http::answer::Answer;
 /// Read the newest checkpoint
 ///
 /// Size and root of the log, signed: a C2SP checkpoint. Whoever keeps one can prove later that nothing before it
-/// was changed. About one a second while the log grows; signed again every 10 minutes when it does not. For
-/// auditors of the installation, or by configuration (`tlog.access`) for everybody.
+/// was changed. About one a second while the log grows; signed again every 10 minutes when it does not. Where
+/// witnesses are configured it carries their cosignatures (C2SP tlog-cosignature), and where a quorum of them is,
+/// it is the newest that has it; tiles and proofs are under the same one. For auditors of the installation, or by
+/// configuration (`tlog.access`) for everybody.
 #[utoipa::path(
     get,
     path = "/tlog/checkpoint",
