@@ -154,6 +154,11 @@ fn some_key(name: &str) -> Verifier {
     Signer::generate(name, Algorithm::CosignatureV1).unwrap().verifier().clone()
 }
 
+/// A witness that is not there.
+pub fn nobody() -> WitnessConfig {
+    configured("http://127.0.0.1:9".to_owned(), some_key("nobody"))
+}
+
 /// A service whose witnesses are `honest` ones, and others as they are given.
 async fn witnessed(quorum: usize, honest: usize, others: Vec<WitnessConfig>) -> (World, Vec<Served>) {
     let mut served = Vec::new();
@@ -182,7 +187,7 @@ fn cosignatures(proof: &Proof, served: &[Served]) -> usize {
 }
 
 /// Returns once the health of the witnesses is as it should be.
-async fn health(world: &World, expected: &[(&str, Option<&str>)]) {
+pub async fn health(world: &World, expected: &[(&str, Option<&str>)]) {
     let seen = async {
         loop {
             let health = world.nobody().get("/health/ready").await.ok().json();
@@ -258,8 +263,7 @@ async fn given_no_quorum_then_a_checkpoint_is_published_at_once_and_again_with_i
 
 #[actix_web::test]
 async fn given_a_quorum_that_is_never_reached_then_everything_but_proofs_is_served() {
-    let nobody = configured("http://127.0.0.1:9".to_owned(), some_key("nobody"));
-    let (world, served) = witnessed(2, 1, vec![nobody]).await;
+    let (world, served) = witnessed(2, 1, vec![nobody()]).await;
     let opened = world.open_with_candidate("2.4.0").await;
     health(&world, &[("witness.example/w1", None), ("nobody", Some("unreachable"))]).await;
     world.viewer().get(&opened.under("checklist")).await.ok();

@@ -10,6 +10,7 @@ use server::limits::{Limit, LimitsConfig};
 use server::metrics::Access;
 
 use crate::harness::{Client, World, bodies, issuer};
+use crate::witness;
 
 #[tokio::test]
 async fn given_nobody_when_health_is_asked_then_it_passes_and_ready_says_where_the_log_ends() {
@@ -234,9 +235,14 @@ async fn given_paths_names_and_ids_of_callers_when_the_metrics_are_read_then_non
 async fn given_the_table_for_operators_when_compared_then_it_names_every_metric_and_no_other() {
     let once = Limit { per_second: 0.001, burst: NonZeroU32::MIN };
     let limits = LimitsConfig { unauthenticated: once, ..LimitsConfig::default() };
-    let world = World::configured(|config| config.limits = limits).await;
+    let world = World::configured(|config| {
+        config.limits = limits;
+        config.tlog.witnesses = vec![witness::nobody()];
+    });
+    let world = world.await;
     // A metric is there from the first thing it counts.
     world.register_product("checkout").await;
+    witness::health(&world, &[("nobody", Some("unreachable"))]).await;
     world
         .viewer()
         .post("/v1/products", json!({"name": "search"}))
