@@ -2,7 +2,7 @@
 //! it gives the same state, byte for byte. No gate is open over an open item, nothing goes to production
 //! unapproved, and whatever runs there can be rolled back.
 //!
-//! 2,000 sequences, in eight tests of 250; `PROPTEST_CASES` says how many each test tries instead.
+//! 1,280 sequences, in eight tests of 160; `PROPTEST_CASES` says how many each test tries instead.
 
 use std::sync::LazyLock;
 
@@ -506,7 +506,7 @@ fn whatever_is_asked(start: &Start, picks: &[Pick]) -> Result<(), TestCaseError>
         let before = story.facts.len();
         if let Ok(decided) = story.ask(&actor, &command, around) {
             prop_assert!(!decided.is_empty());
-            story.record(&actor, decided);
+            story.remember(&actor, decided);
             holds(&story, around, before)?;
         } else {
             // Nothing happened but time: only what has become due by it is new.
@@ -518,8 +518,8 @@ fn whatever_is_asked(start: &Start, picks: &[Pick]) -> Result<(), TestCaseError>
     holds(&story, around, story.facts.len())?;
     let again = replayed(start.read_back.clone(), story.facts.get(start.story.facts.len()..).unwrap());
     prop_assert_eq!(&again, &story.state);
-    // Two states that are equal differ in their bytes by the sign of a zero at most: a fourth of them shows it.
-    if picks.len().is_multiple_of(4) {
+    // Two states that are equal differ in their bytes by the sign of a zero at most: a few of them show it.
+    if picks.len().is_multiple_of(13) {
         prop_assert_eq!(serde_json::to_vec(&again).unwrap(), serde_json::to_vec(&story.state).unwrap());
     }
     prop_assert_eq!(again.events, u64::try_from(story.facts.len()).unwrap());
@@ -535,7 +535,7 @@ fn whatever_is_asked(start: &Start, picks: &[Pick]) -> Result<(), TestCaseError>
 fn config() -> ProptestConfig {
     let asked = std::env::var_os("PROPTEST_CASES").is_some();
     let given = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    if asked { given } else { ProptestConfig { cases: 250, ..given } }
+    if asked { given } else { ProptestConfig { cases: 160, ..given } }
 }
 
 proptest! {
