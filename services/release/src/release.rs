@@ -294,6 +294,7 @@ impl Release {
             ReleaseEvent::WindowSet(_)
             | ReleaseEvent::WindowClosed(_)
             | ReleaseEvent::RollCallAnswered(_)
+            | ReleaseEvent::RollCallAmended(_)
             | ReleaseEvent::ProductionAuthorized(_)
             | ReleaseEvent::BreakGlassAuthorized(_)
             | ReleaseEvent::ApprovedAfterStart(_)
@@ -314,6 +315,7 @@ impl Release {
             | ReleaseEvent::CanaryEvaluated(_)
             | ReleaseEvent::DeploymentObserved(_)
             | ReleaseEvent::DeploymentFinished(_)
+            | ReleaseEvent::DeploymentAmended(_)
             | ReleaseEvent::TrafficObserved(_)
             | ReleaseEvent::MetricsSampled(_)
             | ReleaseEvent::ProbeRecorded(_)
@@ -343,6 +345,7 @@ impl Release {
             | ReleaseEvent::RollbackBackupRestored(_)
             | ReleaseEvent::RollbackVerified(_)
             | ReleaseEvent::RollbackFailed(_)
+            | ReleaseEvent::RollbackIncidentLinked(_)
             | ReleaseEvent::RollbackCompleted(_) => self.copy_rollback(fact),
         }
     }
@@ -384,6 +387,9 @@ impl Release {
                     replace(&mut opened.ticket, &amended.ticket);
                     if let Some(reason) = &amended.reason {
                         opened.reason = reason.clone();
+                    }
+                    if let Some(targets) = &amended.targets {
+                        opened.targets.clone_from(targets);
                     }
                 }
             }

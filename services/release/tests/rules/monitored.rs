@@ -19,7 +19,8 @@ use crate::rules::samples::{FINE, Load, at_once, before, by, due_by_now, of_prod
 type Story = Spec<Release>;
 
 fn rolled_back(story: Story) -> Story {
-    let body = StartRollback { reason: prose("Errors"), deployment: None, to: None, mode: None };
+    let body =
+        StartRollback { reason: prose("Errors"), deployment: None, to: None, mode: None, incident: None };
     by(story, dave(), Command::StartRollback(body))
 }
 
