@@ -3,7 +3,7 @@ use std::future::IntoFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Opened, World, bodies};
+use crate::harness::{Client, Opened, World, bodies, events};
 
 /// A release whose candidate has artifacts, so that it can be deployed.
 async fn deployable(world: &World, version: &str) -> Opened {
