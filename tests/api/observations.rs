@@ -175,3 +175,18 @@ async fn given_who_may_not_or_what_nobody_knows_when_observed_then_refused() {
     let dry = watcher.post("/v1/observations?dry_run=true", body("checkout")).await.ok();
     assert_eq!(dry.json()["events"][0]["type"], "observation.recorded");
 }
+
+#[tokio::test]
+async fn given_evidence_that_an_item_rests_on_when_its_link_is_dead_then_the_release_has_the_exception() {
+    let world = World::new().await;
+    let opened = world.open_with_candidate("2.4.0").await;
+    let made = world.bob().post(&opened.item("1.1", "attest"), bodies::attest(&["git_ref"])).await.ok();
+    let evidence = world.viewer().get(&opened.under("evidence")).await.ok().json()["evidence"][0].clone();
+    let link = |status: u16| json!({"kind": "link", "url": evidence["url"], "http_status": status});
+    let body = |status| json!({"product": "checkout", "release": opened.id, "seen": link(status)});
+    let watcher = world.machine("watcher", &["machine"]);
+    assert!(kinds(&watcher.post("/v1/observations", body(200)).await.created()).is_empty(), "{made}");
+    let dead = watcher.post("/v1/observations", body(404)).await.created();
+    assert_eq!(kinds(&dead), ["evidence_link_dead"]);
+    assert!(kinds(&watcher.post("/v1/observations", body(404)).await.created()).is_empty());
+}

@@ -16,7 +16,7 @@ mod triggers;
 pub use clock::{Clock, ClockPhase, Reset, clock, long, sample_times, seconds, total};
 pub use judge::{FailedIntervals, Judgement, RULE_VERSION, failed_intervals, judge};
 pub use subject::{Answered, Subject};
-pub use telemetry::{METRICS_MAX, Point, Telemetry};
+pub use telemetry::{COARSE_SLOT_S, FINE_S, METRICS_MAX, Point, Telemetry};
 pub use thresholds::*;
 pub use triggers::{Firing, is_irreversible, schema_path, triggers};
 

@@ -160,6 +160,10 @@ pub struct Summary {
     pub settings: crate::event::SettingsRef,
     #[cfg_attr(feature = "openapi", schema(max_items = 20, value_type = Vec<crate::value::Name>))]
     pub targets: Vec<String>,
+    /// Decisions that no set of known people could take when it was opened.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 10))]
+    pub warnings: Vec<crate::product::readiness::OpeningWarning>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opened_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -328,6 +332,7 @@ pub fn summary(release: &Release, procedure: &Procedure, id: &str) -> Option<Sum
         procedure: opened.procedure.clone(),
         settings: opened.settings.clone(),
         targets: opened.targets.iter().map(ToString::to_string).collect(),
+        warnings: opened.warnings.clone().unwrap_or_default(),
         opened_at: release.opened_at,
         opened_by: release.opened_by.as_ref().map(|by| by.id.clone()),
         updated_at: release.updated_at,

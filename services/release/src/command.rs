@@ -133,6 +133,10 @@ pub enum Command {
         body: WithdrawApproval,
     },
     AnswerRollCall(AnswerRollCall),
+    AmendAnswer {
+        entry: Uuid,
+        body: AmendAnswer,
+    },
     AuthorizeProduction(AuthorizeProduction),
     ApproveAfterStart {
         authorization: Uuid,
@@ -170,6 +174,10 @@ pub enum Command {
     ReportMigrations {
         deployment: Uuid,
         body: ReportMigrations,
+    },
+    AmendDeployment {
+        deployment: Uuid,
+        body: AmendDeployment,
     },
     DecideProceed {
         deployment: Uuid,
@@ -270,6 +278,8 @@ commands! {
         ticket: Link,
         /// Another version of the procedure than the product's default.
         procedure: ProcedureChoice,
+        /// The regions or services it is for; all of the product's when absent.
+        targets: List<Name, 20>,
     };
 
     ProcedureChoice { name: Name, version: u32, };
@@ -281,6 +291,8 @@ commands! {
         reason: Prose,
         security_impact: Prose,
         ticket: Link,
+        /// The regions or services it is for. One more takes another approval.
+        targets: List<Name, 20>,
     };
 
     HoldRelease { reason: Prose, };

@@ -43,6 +43,7 @@ use crate::procedure::{
     Item, LESSONS_LEARNED_CAPTURED, Order, Policy, Procedure, ProcedureRef, STAKEHOLDERS_NOTIFIED,
 };
 use crate::product::ProductSettings;
+use crate::product::readiness::Roles;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Candidate, FULL_AT, Life, Release};
 use crate::value::{Digest, ItemNumber, Name, Prose, ReleaseId, Version};
@@ -142,6 +143,8 @@ pub struct Opening {
     pub targets: Vec<Name>,
     /// What runs in production now.
     pub in_production: Option<Version>,
+    /// The roles of everybody who is known to have one for the product; `None` when that could not be read.
+    pub people: Option<Vec<Roles>>,
     pub inputs: Vec<Input>,
 }
 
@@ -206,6 +209,7 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
         Command::RejectApproval { request, body } => approval::reject(release, *request, body, ctx),
         Command::WithdrawApproval { request, body } => approval::withdraw(release, *request, body, ctx),
         Command::AnswerRollCall(body) => authorization::answer(release, body, ctx),
+        Command::AmendAnswer { entry, body } => authorization::amend(release, *entry, body, ctx),
         Command::AuthorizeProduction(body) => authorization::authorize(release, body, ctx),
         Command::ApproveAfterStart { authorization, body } => {
             break_glass::approve(release, *authorization, body, ctx)
@@ -217,6 +221,7 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
         }
         Command::StartDeployment(body) => deployment::start(release, body, ctx),
         Command::FinishDeployment { deployment, body } => deployment::finish(release, *deployment, body, ctx),
+        Command::AmendDeployment { deployment, body } => deployment::amend(release, *deployment, body, ctx),
         Command::DecideProceed { deployment, body } => deployment::proceed(release, *deployment, body, ctx),
         Command::ObserveTraffic { deployment, body } => monitoring::traffic(release, *deployment, body, ctx),
         Command::RecordSamples { deployment, body } => monitoring::samples(release, *deployment, body, ctx),

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::actor::Role;
 use crate::evidence::{Artifact, Facts, Source, Subject};
 use crate::procedure::{NotApplicableProof, ProcedureRef};
+use crate::product::readiness::OpeningWarning;
 use crate::release::ExceptionRef;
 use crate::value::{ActorId, CandidateTag, GitSha, ItemNumber, Line, Link, Name, Prose, Sha256Hex, Version};
 use crate::verdict::Verdict;
@@ -164,6 +165,7 @@ events! {
         ItemOverdue = "item.overdue" / 1;
         GateEvaluated = "gate.evaluated" / 1;
         RollCallAnswered = "roll_call.answered" / 1;
+        RollCallAmended = "roll_call.amended" / 1;
         ProductionAuthorized = "production.authorized" / 1;
         BreakGlassAuthorized = "production.break_glass_authorized" / 1;
         ApprovedAfterStart = "production.approved_after_start" / 1;
@@ -176,6 +178,7 @@ events! {
         CanaryEvaluated = "canary.evaluated" / 1;
         DeploymentObserved = "deployment.observed" / 1;
         DeploymentFinished = "deployment.finished" / 1;
+        DeploymentAmended = "deployment.amended" / 1;
         TrafficObserved = "traffic.observed" / 1, telemetry;
         MetricsSampled = "metrics.sampled" / 1, telemetry;
         ProbeRecorded = "probe.recorded" / 1, telemetry;
@@ -205,6 +208,7 @@ events! {
         RollbackBackupRestored = "rollback.backup_restored" / 1;
         RollbackVerified = "rollback.verified" / 1;
         RollbackFailed = "rollback.failed" / 1;
+        RollbackIncidentLinked = "rollback.incident_linked" / 1;
         RollbackCompleted = "rollback.completed" / 1;
         ReleasePreempted = "release.preempted" / 1;
         ReleaseOutcomeSet = "release.outcome_set" / 1;
@@ -366,6 +370,8 @@ data! {
         security_impact: Prose,
         /// The ticket that tracks the release elsewhere.
         ticket: Link,
+        /// Decisions of it that no set of known people could take when it was opened.
+        warnings: Vec<OpeningWarning>,
     };
 
     /// The new values; what is absent stays.
@@ -375,6 +381,7 @@ data! {
         reason: Prose,
         security_impact: Prose,
         ticket: Link,
+        targets: Vec<Name>,
     };
 
     ReleaseHeld { reason: Prose, };

@@ -8,7 +8,7 @@ use crate::actor::Role;
 use crate::command::commands;
 use crate::evidence::{Artifact, CiRun};
 use crate::strict::Tagged;
-use crate::value::{Digest, GitSha, Line, Link, List, Name, ReleaseId, Version};
+use crate::value::{Digest, GitSha, Line, Link, List, Name, ReleaseId, Sha256Hex, Version};
 
 /// How far a source's clock may be ahead before its observation says so.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
@@ -45,6 +45,14 @@ commands! {
 
     /// An incident in another system.
     IncidentSeen { key: Line, severity: Line, } defaulted { resolved: bool, };
+
+    /// A link of some evidence, followed again.
+    LinkSeen { url: Link, } optional {
+        /// Absent when nothing answered.
+        http_status: u16,
+        /// Of what was answered.
+        sha256: Sha256Hex,
+    };
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -55,6 +63,7 @@ pub enum Seen {
     Tag(TagSeen),
     Incident(IncidentSeen),
     CiRun(CiRun),
+    Link(LinkSeen),
 }
 
 #[derive(Deserialize)]
@@ -64,6 +73,7 @@ enum ByKind {
     Tag(TagSeen),
     Incident(IncidentSeen),
     CiRun(CiRun),
+    Link(LinkSeen),
 }
 
 impl<'de> Deserialize<'de> for Seen {
@@ -73,7 +83,7 @@ impl<'de> Deserialize<'de> for Seen {
 }
 
 impl Seen {
-    pub const KINDS: [&'static str; 4] = ["deployment", "tag", "incident", "ci_run"];
+    pub const KINDS: [&'static str; 5] = ["deployment", "tag", "incident", "ci_run", "link"];
 
     pub fn kind(&self) -> &'static str {
         match self {
@@ -81,6 +91,7 @@ impl Seen {
             Self::Tag(_) => "tag",
             Self::Incident(_) => "incident",
             Self::CiRun(_) => "ci_run",
+            Self::Link(_) => "link",
         }
     }
 }

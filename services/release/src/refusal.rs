@@ -62,6 +62,10 @@ refusals! {
         "The procedure this release is pinned to has no step with this number, so it has no gate after it.";
     ItemUnknown = "item_unknown", Unknown, "No such item",
         "The procedure this release is pinned to has no item with this number. The release's checklist lists all items.";
+    TargetUnknown = "target_unknown", Content, "No such target",
+        "A release is for targets of its product, each named once. The rows name those that are none.";
+    AnswerUnknown = "answer_unknown", Unknown, "No such answer",
+        "No answer with this id was given in the roll-call of this release.";
     CandidateUnknown = "candidate_unknown", Unknown, "No such candidate",
         "The release has no candidate with this number.";
     EvidenceUnknown = "evidence_unknown", Unknown, "No such evidence",

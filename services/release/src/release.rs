@@ -296,6 +296,7 @@ impl Release {
             ReleaseEvent::WindowSet(_)
             | ReleaseEvent::WindowClosed(_)
             | ReleaseEvent::RollCallAnswered(_)
+            | ReleaseEvent::RollCallAmended(_)
             | ReleaseEvent::ProductionAuthorized(_)
             | ReleaseEvent::BreakGlassAuthorized(_)
             | ReleaseEvent::ApprovedAfterStart(_)
@@ -316,6 +317,7 @@ impl Release {
             | ReleaseEvent::CanaryEvaluated(_)
             | ReleaseEvent::DeploymentObserved(_)
             | ReleaseEvent::DeploymentFinished(_)
+            | ReleaseEvent::DeploymentAmended(_)
             | ReleaseEvent::TrafficObserved(_)
             | ReleaseEvent::MetricsSampled(_)
             | ReleaseEvent::ProbeRecorded(_)
@@ -345,6 +347,7 @@ impl Release {
             | ReleaseEvent::RollbackBackupRestored(_)
             | ReleaseEvent::RollbackVerified(_)
             | ReleaseEvent::RollbackFailed(_)
+            | ReleaseEvent::RollbackIncidentLinked(_)
             | ReleaseEvent::RollbackCompleted(_) => self.copy_rollback(fact),
         }
     }
@@ -386,6 +389,9 @@ impl Release {
                     replace(&mut opened.ticket, &amended.ticket);
                     if let Some(reason) = &amended.reason {
                         opened.reason = reason.clone();
+                    }
+                    if let Some(targets) = &amended.targets {
+                        opened.targets.clone_from(targets);
                     }
                 }
             }

@@ -79,16 +79,23 @@ impl<A: Aggregate> Spec<A> {
     /// Appends what was decided, as the log would: through its bytes.
     #[expect(clippy::panic, reason = "a story that cannot be told fails its test here")]
     pub fn record(&mut self, actor: &Actor, decided: Vec<Decided<A::Event>>) {
-        for Decided { event, occurred_at, .. } in decided {
-            let number = revision(self.facts.len());
-            let stored = match wire::encode(&event, [7; 16]) {
+        for Decided { event, .. } in &decided {
+            let stored = match wire::encode(event, [7; 16]) {
                 Ok(bytes) => wire::decode::<A::Event>(event.event_type(), event.schema(), &bytes),
                 Err(failure) => panic!("{} does not encode: {failure}", event.event_type()),
             };
             match stored {
-                Ok(stored) => assert_eq!(stored, event, "{} changed on its way", event.event_type()),
+                Ok(stored) => assert_eq!(stored, *event, "{} changed on its way", event.event_type()),
                 Err(failure) => panic!("{} does not decode: {failure}", event.event_type()),
             }
+        }
+        self.remember(actor, decided);
+    }
+
+    /// Appends what was decided as it is, for who reads it back from its bytes later.
+    pub fn remember(&mut self, actor: &Actor, decided: Vec<Decided<A::Event>>) {
+        for Decided { event, occurred_at, .. } in decided {
+            let number = revision(self.facts.len());
             let fact = Fact {
                 id: id(number),
                 revision: number,

@@ -300,6 +300,22 @@ fn given_thresholds_that_cannot_be_judged_by_they_are_found() {
     }
     let other = with(|procedure| procedure["steps"][4]["items"][2]["key"] = json!("canary-watched"));
     assert_eq!(lint(&other)[0].pointer, "/thresholds/canary");
+    // A rollout of days is judged by what is kept of it.
+    let of_days = |interval: u32| {
+        let procedure = with(|procedure| {
+            let thresholds = &mut procedure["thresholds"];
+            thresholds["canary_min_s"] = json!(172_800);
+            thresholds["canary"]["looks"] =
+                json!([{"at_s": 86_400, "alpha": 0.01}, {"at_s": 172_800, "alpha": 0.02}]);
+            for judged in ["canary", "monitoring"] {
+                thresholds[judged]["sample_interval_s"] = json!(interval);
+            }
+        });
+        lint(&procedure).into_iter().map(|finding| finding.pointer.to_string()).collect::<Vec<_>>()
+    };
+    let both = ["/thresholds/canary/sample_interval_s", "/thresholds/monitoring/sample_interval_s"];
+    assert_eq!(of_days(299), both);
+    assert_eq!(of_days(300), [""; 0]);
     let many = with(|procedure| {
         let metrics = procedure["thresholds"]["monitoring"]["metrics"].as_array_mut().unwrap();
         for n in 0..10 {

@@ -239,7 +239,7 @@ proptest! {
                 body: DecideProceed { decision: ProceedDecision::Abort, reason: prose("stop"), basis: None },
             }),
             _ => (erin(), Command::StartRollback(
-                StartRollback { reason: prose("back"), deployment: None, to: None, mode: None },
+                StartRollback { reason: prose("back"), deployment: None, to: None, mode: None, incident: None },
             )),
         };
         story = story.when(who, last, &judging).accepted();

@@ -16,6 +16,7 @@ mod procedure;
 mod readiness;
 mod refusals;
 mod registry;
+mod release_amend;
 mod release_approval;
 mod release_canary;
 mod release_candidate;

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use release::Role::{self, Approver, Engineer, OnCall, ReleaseManager};
+use release::decide::Around;
 use release::event::ChangeClass;
-use release::product::readiness::{Readiness, readiness};
+use release::product::readiness::{Readiness, readiness, warnings};
 use release::product::settings::ProductSettings;
-use release::spec::release::procedure;
+use release::spec::release::{around, open, procedure};
+use release::spec::{alice, nothing};
+use release::{Command, Release};
 
 fn with(people: &[&[Role]]) -> Readiness {
     let people: Vec<BTreeSet<Role>> = people.iter().map(|roles| roles.iter().copied().collect()).collect();
@@ -45,4 +48,30 @@ fn given_settings_that_say_nothing_when_asked_then_each_is_named() {
     for named in ["repository", "required_workflows", "environments/production/version_url"] {
         assert!(readiness.not_configured.iter().any(|missing| missing == named), "{named}");
     }
+}
+
+#[test]
+fn given_few_people_when_a_release_is_opened_what_they_cannot_decide_is_recorded() {
+    let roles = |people: &[&[Role]]| people.iter().map(|roles| roles.iter().copied().collect()).collect();
+    let warned = |class, people: &[&[Role]]| -> Vec<String> {
+        let people: Vec<BTreeSet<Role>> = roles(people);
+        let warnings = warnings(&procedure(), class, &people);
+        warnings.iter().map(|warning| warning.decision.to_string()).collect()
+    };
+    assert_eq!(warned(ChangeClass::Normal, &[]), ["item/4.4", "item/6.9", "waiver/W2"]);
+    let three: [&[Role]; 3] = [&[Engineer, ReleaseManager], &[Approver, OnCall], &[ReleaseManager]];
+    assert_eq!(warned(ChangeClass::Normal, &three), [""; 0]);
+    assert_eq!(warned(ChangeClass::HighRisk, &three), ["item/4.4"]);
+
+    let mut around = around();
+    let opened = |around: &Around| {
+        nothing::<Release>().when(alice(), Command::Open(open()), around).accepted().state.opened.unwrap()
+    };
+    assert_eq!(opened(&around).warnings, None);
+    around.opening.as_mut().unwrap().people = Some(roles(&three));
+    assert_eq!(opened(&around).warnings, None);
+    around.opening.as_mut().unwrap().people = Some(roles(&three[..2]));
+    let warnings = opened(&around).warnings.unwrap();
+    assert_eq!(warnings.iter().map(|one| one.decision.as_str()).collect::<Vec<_>>(), ["waiver/W2"]);
+    assert_eq!(warnings[0].takes.len(), 3);
 }

@@ -66,6 +66,7 @@ fn class(class: ChangeClass) -> Command {
         reason: None,
         security_impact: None,
         ticket: None,
+        targets: None,
     })
 }
 

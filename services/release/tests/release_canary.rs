@@ -425,7 +425,8 @@ fn given_two_windows_of_many_errors_a_rollback_is_proposed_once_and_again_after_
     let story = minutes(story, 3, burning);
     assert_eq!(c2(&story), 2);
     // Nothing of this stands in the way of going back.
-    let body = StartRollback { reason: prose("enough"), deployment: None, to: None, mode: None };
+    let body =
+        StartRollback { reason: prose("enough"), deployment: None, to: None, mode: None, incident: None };
     let story = act(story, erin(), Command::StartRollback(body));
     let before = story.state.triggers.len();
     let story = minutes(story, 2, burning);

@@ -1,7 +1,7 @@
 //! Tagging, binding and rejecting candidates, and what a new one does to every item.
 
 use release::Command;
-use release::command::{BindCandidate, RejectCandidate};
+use release::command::{BindCandidate, RejectCandidate, TagCandidate};
 use release::event::{CandidateBound, CandidateRejected, EffectKind, ReleaseEvent};
 use release::procedure::{CandidateDigest, CandidateEffect, EqualEffect};
 use release::refusal::RefusalCode as No;
@@ -276,4 +276,35 @@ fn given_either_digest_of_two_when_it_differs_the_item_is_stale() {
     next.pipeline_digest = Some(sha256('0'));
     let story = story.when(bob(), Command::TagCandidate(next), &around()).accepted();
     assert!(matches!(story.state.status(item("4.2")), ItemStatus::Stale { reaffirmable: false, .. }));
+}
+
+#[test]
+fn given_a_candidate_what_follows_its_tag_is_bound_piece_by_piece_in_any_order() {
+    let bare = TagCandidate {
+        migration_set_digest: None,
+        config_schema_digest: None,
+        pipeline_digest: None,
+        ..tag(1)
+    };
+    let nothing = BindCandidate {
+        artifacts: list(vec![]),
+        migration_set_digest: None,
+        config_schema_digest: None,
+        pipeline_digest: None,
+    };
+    let pieces = [
+        BindCandidate { migration_set_digest: Some(sha256('a')), ..nothing.clone() },
+        BindCandidate { config_schema_digest: Some(sha256('b')), ..nothing.clone() },
+        BindCandidate { pipeline_digest: Some(sha256('c')), ..nothing.clone() },
+        BindCandidate { artifacts: list(vec![artifact('1')]), ..nothing.clone() },
+    ];
+    for first in 0..pieces.len() {
+        let mut story = opened().when(bob(), Command::TagCandidate(bare.clone()), &around()).accepted();
+        for n in 0..pieces.len() {
+            let body = pieces[(first + n) % pieces.len()].clone();
+            let command = Command::BindCandidate { number: 1, body };
+            story = story.when(robot(), command.clone(), &around()).then_types(&["candidate.bound"]);
+            story = story.when(robot(), command, &around()).then_refused(No::NothingChanged).story;
+        }
+    }
 }

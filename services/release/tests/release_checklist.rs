@@ -37,7 +37,8 @@ fn given_a_release_on_its_way_the_next_action_is_named() {
     assert_eq!(next(&ready()), ["authorizeProduction"]);
     assert_eq!(next(&authorized()), ["startDeployment"]);
     assert_eq!(next(&deploying()), ["finishDeployment"]);
-    let back = StartRollback { reason: prose("errors"), deployment: None, to: None, mode: None };
+    let back =
+        StartRollback { reason: prose("errors"), deployment: None, to: None, mode: None, incident: None };
     let story = deploying().when(erin(), Command::StartRollback(back), &around()).accepted();
     assert!(next(&story).contains(&"completeRollback".to_owned()));
 }

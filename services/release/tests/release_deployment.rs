@@ -266,6 +266,8 @@ fn given_success_in_staging_nothing_else_begins() {
 fn given_a_failed_deployment_the_next_one_needs_its_own_approval_and_starts_its_steps_again() {
     let story = deploying();
     let story = story.when(dave(), attest("5.1"), &around()).accepted();
+    let claim = Command::ClaimItem { item: item("6.2") };
+    let story = story.when(carol(), claim, &around()).accepted();
     let story = fail(story);
     assert!(!story.state.status(item("4.4")).is_closed());
     assert!(matches!(story.state.status(item("5.1")), ItemStatus::Stale { .. }));
@@ -287,6 +289,13 @@ fn given_a_failed_deployment_the_next_one_needs_its_own_approval_and_starts_its_
     let story = story.when(olivia(), start, &around()).accepted();
     assert_eq!(story.state.status(item("5.1")), &ItemStatus::Pending);
     assert_eq!(story.state.deployments.len(), 2);
+    // What nobody had done anything for is not undone.
+    let started = story.facts.iter().rev().find_map(|fact| match &fact.event {
+        ReleaseEvent::DeploymentStarted(started) => Some(started),
+        _ => None,
+    });
+    let undone: Vec<_> = started.unwrap().effects.iter().map(|effect| effect.item.to_string()).collect();
+    assert_eq!(undone, ["5.1"]);
 }
 
 #[test]

@@ -104,6 +104,7 @@ fn given_production_that_an_emergency_took_while_it_is_watched_the_release_is_su
             deployment: None,
             to: None,
             mode: None,
+            incident: None,
         }),
     );
 }

@@ -36,6 +36,7 @@ fn amendment() -> AmendRelease {
         reason: None,
         security_impact: None,
         ticket: None,
+        targets: None,
     }
 }
 
@@ -53,6 +54,7 @@ fn opened_event() -> ReleaseOpened {
         previous: Some(version("2.3.1")),
         security_impact: None,
         ticket: None,
+        warnings: None,
     }
 }
 
@@ -128,6 +130,7 @@ fn given_a_release_when_amended_only_what_is_given_changes() {
         reason: None,
         security_impact: None,
         ticket: None,
+        targets: None,
     }
     .into()]);
     let now = story.state.opened.unwrap();

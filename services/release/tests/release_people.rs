@@ -153,6 +153,7 @@ fn given_one_approver_of_two_when_another_identity_of_theirs_approves_then_refus
         reason: None,
         security_impact: None,
         ticket: None,
+        targets: None,
     };
     let story = windowed().when(alice(), Command::Amend(body), &around()).accepted();
     let ask = Command::RequestApproval(release::command::RequestApproval { note: None });

@@ -12,8 +12,8 @@ use release::event::{
 };
 use release::refusal::RefusalCode as No;
 use release::release::{
-    ApprovalStatus, DeploymentState, FULL_AT, ItemStatus, LeaseStatus, Life, Release, RollbackStatus,
-    TimerStatus,
+    ApprovalStatus, DeploymentState, ExceptionKind, FULL_AT, ItemStatus, LeaseStatus, Life, Release,
+    RollbackStatus, TimerStatus,
 };
 use release::spec::release::{
     approved, around, attest, authorize, authorized, bind, deploy, deploying, go, grant, item, line, list,
@@ -24,7 +24,13 @@ use release::{Actor, Command};
 use uuid::Uuid;
 
 fn back() -> StartRollback {
-    StartRollback { reason: prose("errors five times the baseline"), deployment: None, to: None, mode: None }
+    StartRollback {
+        reason: prose("errors five times the baseline"),
+        deployment: None,
+        to: None,
+        mode: None,
+        incident: None,
+    }
 }
 
 fn start() -> Command {
@@ -352,4 +358,90 @@ fn given_somebody_without_a_part_in_it_when_reporting_then_refused() {
     refused(carol(), verify(rollback));
     refused(victor(), complete(rollback));
     refused(grace(), observe(rollback, RollbackObservation::SchemaKept { note: None }));
+}
+
+fn linked(rollback: Uuid, incident: &str) -> Command {
+    observe(rollback, RollbackObservation::IncidentLinked { incident: line(incident), url: None })
+}
+
+#[test]
+fn given_a_rollback_in_any_state_an_incident_is_linked_to_its_record() {
+    let with = StartRollback { incident: Some(line("INC-7")), ..back() };
+    let story = deploying().when(erin(), Command::StartRollback(with), &around()).accepted();
+    let rollback = story.rollback();
+    let incidents = |story: &Spec<Release>| {
+        let known = story.state.rollback(rollback).unwrap();
+        known.incidents.iter().map(|linked| linked.incident.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(incidents(&story), ["INC-7"]);
+    let story = story.when(erin(), linked(rollback, "INC-7"), &around());
+    let story = story.then_refused(No::NothingChanged).story;
+    let story = story.when(carol(), linked(rollback, "INC-8"), &around()).then_refused(No::RoleMissing).story;
+    let complete = Command::CompleteRollback { rollback, body: CompleteRollback { note: None } };
+    let story = story.when(dave(), verify(rollback), &around()).accepted();
+    let story = story.when(dave(), complete, &around()).accepted();
+    let story = story.when(erin(), linked(rollback, "INC-8"), &around());
+    let story = story.then_types(&["rollback.incident_linked"]);
+    assert_eq!(incidents(&story), ["INC-7", "INC-8"]);
+    let unknown = release::spec::id(999);
+    story.when(erin(), linked(unknown, "INC-8"), &around()).then_refused(No::RollbackUnknown);
+}
+
+#[test]
+fn given_a_rollback_that_no_incident_is_linked_to_when_the_release_closes_the_step_is_missing() {
+    let went_back = |incident: Option<&str>| {
+        let with = StartRollback { incident: incident.map(line), ..back() };
+        let story = deploying().when(erin(), Command::StartRollback(with), &around()).accepted();
+        let rollback = story.rollback();
+        let kept = RollbackObservation::SchemaKept { note: None };
+        let shifted = RollbackObservation::TrafficShifted { weight_percent: 0.0 };
+        let story = story.when(dave(), observe(rollback, shifted), &around()).accepted();
+        let story = story.when(dave(), observe(rollback, kept), &around()).accepted();
+        let story = story.when(dave(), verify(rollback), &around()).accepted();
+        let complete = Command::CompleteRollback { rollback, body: CompleteRollback { note: None } };
+        let story = story.when(dave(), complete, &around()).accepted();
+        let story = story.closed(&["7.4", "7.7"]);
+        let known = story.state.exceptions.len();
+        let story = story.when(alice(), Command::Close, &around()).accepted();
+        story.state.exceptions[known..].iter().map(|one| one.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(went_back(None), [ExceptionKind::RollbackStepMissing]);
+    assert_eq!(went_back(Some("INC-7")), []);
+}
+
+#[test]
+fn given_a_rollback_that_failed_its_incident_is_asked_for_before_the_release_closes() {
+    let story = deploying().when(erin(), start(), &around()).accepted();
+    let failed = story.rollback();
+    let fail = Command::FailRollback { rollback: failed, body: FailRollback { reason: prose("no pods") } };
+    let story = story.when(dave(), fail, &around()).accepted();
+    let story = story.when(erin(), start(), &around()).accepted();
+    let rollback = story.rollback();
+    let complete = Command::CompleteRollback { rollback, body: CompleteRollback { note: None } };
+    let story = story.when(dave(), verify(rollback), &around()).accepted();
+    let story = story.when(dave(), complete, &around()).accepted().closed(&["7.4", "7.7"]);
+    let story = story.when(alice(), Command::Close, &around()).then_refused(No::GateClosed);
+    let story = story.naming(&[&format!("rollback/{failed}/incidents")]);
+    let story = story.when(erin(), linked(failed, "INC-7"), &around()).accepted();
+    story.when(alice(), Command::Close, &around()).accepted();
+}
+
+/// The gate says what production was authorized on, which stays so; going out again takes all of it anew.
+#[test]
+fn given_a_rollback_and_then_an_abort_gate_4_stays_as_it_was_authorized_and_nothing_can_go_out() {
+    let by = release::spec::judged::around();
+    let story = release::spec::judged::through(4).deployment_started();
+    let gate = story.state.gates[&4].clone();
+    assert!(gate.verdict.satisfied);
+    let story = story.when(erin(), start(), &by).accepted();
+    let rollback = story.rollback();
+    let complete = Command::CompleteRollback { rollback, body: CompleteRollback { note: None } };
+    let story = story.when(dave(), complete, &by).accepted();
+    assert!(!story.state.status(item("4.4")).is_closed());
+    let again = story.clone().when(alice(), authorize(), &by);
+    assert!(again.then_refused(No::GateClosed).refusal.rows.iter().any(|row| row.input == "item/4.4"));
+    let abort = Command::Abort(AbortRelease { reason: prose("not this week") });
+    let story = story.when(alice(), abort, &by).accepted();
+    assert_eq!(story.state.gates[&4], gate);
+    story.when(alice(), authorize(), &by).then_refused(No::ReleaseEnded);
 }

@@ -49,6 +49,7 @@ fn emergency(story: Spec<Release>) -> Spec<Release> {
         reason: None,
         security_impact: None,
         ticket: None,
+        targets: None,
     };
     story.when(alice(), Command::Amend(body), &around()).accepted()
 }

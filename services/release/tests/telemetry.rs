@@ -41,7 +41,7 @@ enum Seen {
 fn seen() -> impl Strategy<Value = Vec<Seen>> {
     let series = prop_oneof![Just(SampleSeries::Canary), Just(SampleSeries::Production)];
     let metric = prop_oneof![Just("error_rate"), Just("latency_p95_ms"), Just("not_judged")];
-    let at = || prop_oneof![0..60i64, -3..40_000i64].prop_map(|steps| steps * 1_000);
+    let at = || prop_oneof![0..60i64, -3..40_000i64, 28_500..30_000i64].prop_map(|steps| steps * 1_000);
     let sample = (series, metric, at(), 0..4u8, prop::option::of(0..3u64)).prop_map(
         |(series, metric, at, value, count)| {
             Seen::Sample(sample(series, metric, at, f64::from(value), count))
@@ -114,9 +114,31 @@ fn given_what_is_not_judged_nothing_of_it_is_kept() {
         telemetry.sampled(&sample(SampleSeries::Canary, name.as_str(), 1_000, 1.0, None));
     }
     telemetry.sampled(&sample(SampleSeries::Canary, "m1", -1_000, 1.0, None));
-    telemetry.sampled(&sample(SampleSeries::Canary, "m1", 9 * 3_600_000, 1.0, None));
+    telemetry.sampled(&sample(SampleSeries::Canary, "m1", 8 * 24 * 3_600_000, 1.0, None));
     let kept: usize = names.iter().map(|name| points(&telemetry, name.as_str())).sum();
     assert_eq!(kept, METRICS_MAX);
+}
+
+#[test]
+fn given_a_rollout_of_days_what_comes_after_8_hours_is_kept_more_coarsely_and_bounded() {
+    let hour = 3_600_000;
+    // A sample a minute and one every five, in 2 days.
+    let (mut often, mut seldom) = (empty(), empty());
+    for minute in 0..48 * 60 {
+        let point = sample(SampleSeries::Canary, "error_rate", minute * 60_000, 0.01, Some(100));
+        often.sampled(&point);
+        often.weighed(point.at, 5.0);
+        if minute % 5 == 0 {
+            seldom.sampled(&point);
+            seldom.weighed(point.at, 5.0);
+        }
+    }
+    assert_eq!(points(&seldom, "error_rate"), 48 * 12);
+    assert_eq!(seldom.weights().count(), 48 * 12);
+    let kept = 8 * 60 + 40 * 12 * 2;
+    assert_eq!((points(&often, "error_rate"), often.weights().count()), (kept, kept));
+    assert_eq!(often.last(SampleSeries::Canary), Some(later(47 * hour + 56 * 60_000)));
+    assert_eq!(often.weight_at(later(48 * hour)), Some(5.0));
 }
 
 #[test]

@@ -117,6 +117,7 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{request}/{{request}}/withdraw")).post(approvals::withdraw::handler));
     add(at(&format!("{release}/roll-call")).post(roll_call::answer::handler).get(roll_call::list::handler));
     add(at(&format!("{release}/roll-call/{{entry}}")).get(roll_call::get::handler));
+    add(at(&format!("{release}/roll-call/{{entry}}/amend")).post(roll_call::amend::handler));
     add(at(&format!("{release}/authorize")).post(authorizations::authorize::handler));
     let authorization = format!("{release}/authorizations");
     add(at(&authorization).get(authorizations::list::handler));
@@ -133,6 +134,7 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{deployment}/analysis")).get(deployments::analysis::handler));
     add(at(&format!("{deployment}/series")).get(deployments::series::handler));
     add(at(&format!("{deployment}/finish")).post(deployments::finish::handler));
+    add(at(&format!("{deployment}/amend")).post(deployments::amend::handler));
     add(at(&deployment).get(deployments::get::handler));
     add(at(&format!("{release}/deployments"))
         .post(deployments::start::handler)

@@ -81,7 +81,7 @@ pub async fn place(
             let serving = in_production(app, tenant, &body.product).await?;
             Ok(serving.map_or(Place::Product, Place::Release))
         }
-        Seen::Tag(_) | Seen::CiRun(_) => Ok(Place::Product),
+        Seen::Tag(_) | Seen::CiRun(_) | Seen::Link(_) => Ok(Place::Product),
     }
 }
 
@@ -105,7 +105,7 @@ fn known_by(seen: &Seen) -> (Vec<String>, Option<&str>) {
         }
         Seen::Tag(seen) => (Vec::new(), Some(seen.name.as_str())),
         Seen::CiRun(run) => (vec![run.head_sha.to_string()], None),
-        Seen::Incident(_) => (Vec::new(), None),
+        Seen::Incident(_) | Seen::Link(_) => (Vec::new(), None),
     }
 }
 

@@ -93,6 +93,7 @@ fn compares_people(command: &Command) -> bool {
         | Command::GrantWaiver { .. }
         | Command::DenyWaiver { .. }
         | Command::ConfirmNotApplicable { .. }
+        | Command::AmendAnswer { .. }
         | Command::DecideProceed { .. }
         | Command::DecideRollback { .. }
         | Command::DisposeException { .. } => true,

@@ -1,7 +1,8 @@
 use serde_json::{Value, json};
+use server::auth::PrincipalKind;
 
 use crate::harness::story::approve;
-use crate::harness::{Answer, Opened, World, bodies, events};
+use crate::harness::{Answer, Client, Opened, World, bodies, events, issuer};
 
 async fn item_4_4(world: &World, opened: &Opened) -> Value {
     world.viewer().get(&opened.item("4.4", "")).await.ok().json()["status"].clone()
@@ -196,4 +197,44 @@ async fn given_a_rejected_candidate_when_artifacts_are_bound_to_it_later_then_th
     world.pass(1).await;
     let again = world.viewer().get("/v1/products/checkout").await.ok().json();
     assert_eq!(again["events"], product["events"]);
+}
+
+/// Grace, who signed in so long ago by what her token says.
+fn grace_signed_in(world: &World, seconds_ago: i64) -> Client {
+    let mut request = issuer::request("grace", PrincipalKind::Person, &["approver"]);
+    request.auth_time = Some(issuer::real_now() - jiff::SignedDuration::from_secs(seconds_ago));
+    world.with_token(&world.issuer.token(&request).unwrap())
+}
+
+#[tokio::test]
+async fn given_a_procedure_that_asks_for_a_fresh_sign_in_when_approving_then_an_old_one_is_refused() {
+    let world = World::with_simulated_clock().await;
+    let admin = world.person("root", &["admin"]);
+    let built_in = "/v1/procedures/product-release/versions/1";
+    let mut procedure = world.viewer().get(built_in).await.ok().json()["procedure"].clone();
+    procedure["name"] = json!("signed-in");
+    procedure["sign_in_max_age_s"] = json!(300);
+    let body = json!({"procedure": procedure});
+    let published = admin.post("/v1/procedures/signed-in/versions", body).await.created();
+    world.grace().post(&format!("{}/activate", published.location()), json!({})).await.ok();
+    world.register_product("checkout").await;
+    let mut settings = bodies::product("checkout")["settings"].clone();
+    settings["allowed_procedures"] = json!(["product-release", "signed-in"]);
+    admin.post("/v1/products/checkout/versions", json!({"settings": settings})).await.created();
+
+    let mut open = bodies::open("checkout", "2.4.0");
+    open["procedure"] = json!({"name": "signed-in", "version": 1});
+    world.alice().post("/v1/releases", open).key("open").await.created();
+    let opened = Opened::named("checkout", "2.4.0");
+    world.bob().post(&opened.under("candidates"), bodies::tag("2.4.0", 1)).await.created();
+    world.windowed_again(&opened).await;
+    let request = world.request_approval(&opened).await;
+    for (who, cause) in [(world.grace(), "absent"), (grace_signed_in(&world, 3_600), "stale")] {
+        let refused = approve(&who, &request).await.refused(403, "sign_in_too_old");
+        let row = refused.json()["rows"][0].clone();
+        assert_eq!((&row["input"], &row["cause"]), (&json!("actor/signed_in"), &json!(cause)));
+    }
+    let granted = approve(&grace_signed_in(&world, 60), &request).await.ok().json();
+    assert_eq!(granted["status"], "granted");
+    assert!(granted["grants"][0]["signed_in_s_ago"].as_u64().unwrap() >= 60, "{granted}");
 }

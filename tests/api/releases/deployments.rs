@@ -3,7 +3,7 @@ use std::future::IntoFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Opened, World, bodies};
+use crate::harness::{Client, Opened, World, bodies, events};
 
 /// A release whose candidate has artifacts, so that it can be deployed.
 async fn deployable(world: &World, version: &str) -> Opened {
@@ -358,4 +358,19 @@ async fn given_a_body_within_the_documented_limits_when_samples_are_reported_the
     assert!(again.replayed() && again.body == taken.body);
     let one_more = json!({"samples": (0..1001).map(sample).collect::<Vec<_>>()});
     world.the("operator").post(&path, one_more).await.refused(422, "invalid_body");
+}
+
+#[tokio::test]
+async fn given_a_wrong_record_of_a_deployment_when_amended_then_the_old_value_stays_in_the_history() {
+    let world = World::with_simulated_clock().await;
+    let (opened, deployment) = world.deploying("2.4.0").await;
+    let amend = format!("{deployment}/amend");
+    let body = json!({"why": "the job reported its cache", "url": "https://deploy.example/runs/912"});
+    world.bob().post(&amend, body.clone()).await.refused(403, "role_missing");
+    let amended = world.the("operator").post(&amend, body.clone()).await.ok().json();
+    assert_eq!(amended["url"], body["url"]);
+    assert_eq!(amended["amended"]["why"], body["why"]);
+    world.the("operator").post(&amend, body).await.refused(422, "nothing_changed");
+    let history = events::history(&world.viewer(), &opened.id, 200).await;
+    assert_eq!(events::types(&history).last().unwrap(), "deployment.amended");
 }

@@ -95,3 +95,32 @@ async fn given_a_previous_version_that_is_not_before_when_opened_then_422_with_b
         );
     }
 }
+
+#[tokio::test]
+async fn given_few_known_people_when_a_release_is_opened_then_it_warns_of_what_they_cannot_decide() {
+    let world = World::new().await;
+    world.register_product("checkout").await;
+    let open = || world.alice().post("/v1/releases", bodies::open("checkout", "2.4.0")).key("k");
+    let made = open().await.created();
+    let warned: Vec<_> =
+        made.json()["warnings"].as_array().unwrap().iter().map(|w| w["decision"].clone()).collect();
+    assert_eq!(warned, ["item/4.4", "item/6.9", "waiver/W2"]);
+    // Whoever comes later changes nothing of what was said then.
+    world.grace().post("/v1/releases/checkout-2.4.0/comments", bodies::comment("hello")).await.created();
+    let again = open().await;
+    assert!(again.replayed());
+    assert_eq!(again.json()["warnings"], made.json()["warnings"]);
+}
+
+#[tokio::test]
+async fn given_targets_that_the_product_does_not_have_when_a_release_is_opened_for_them_then_422() {
+    let world = World::new().await;
+    world.register_product("checkout").await;
+    let mut body = bodies::open("checkout", "2.4.0");
+    body["targets"] = json!(["mars"]);
+    let refused = world.alice().post("/v1/releases", body.clone()).key("k").await;
+    assert_eq!(refused.refused(422, "target_unknown").json()["rows"][0]["input"], "targets/0");
+    body["targets"] = json!(["default"]);
+    let made = world.alice().post("/v1/releases", body).key("k").await.created();
+    assert_eq!(made.json()["targets"], json!(["default"]));
+}

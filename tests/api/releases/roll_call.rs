@@ -45,3 +45,28 @@ async fn given_one_person_in_every_role_when_authorizing_then_a_second_is_asked_
     world.answer_roll_call(&opened, "qa", "go").await.created();
     authorize().await.created();
 }
+
+#[tokio::test]
+async fn given_a_wrong_answer_when_amended_then_it_counts_as_corrected_and_its_authorization_ends() {
+    let world = World::with_simulated_clock().await;
+    let (opened, authorization) = world.authorized("2.4.0").await;
+    let path = opened.under("roll-call");
+    let answers = world.viewer().get(&path).await.ok().json()["answers"].clone();
+    let operator = answers.as_array().unwrap().iter().find(|answer| answer["role"] == "operator").unwrap();
+    let amend = format!("{path}/{}/amend", operator["entry"].as_str().unwrap());
+    let body = json!({"why": "meant for another release"});
+    world.person("olivia", &["operator"]).post(&amend, body.clone()).await.refused(403, "role_missing");
+    let amended = world.the("operator").post(&amend, body).await.ok().json();
+    assert_eq!(amended["answers"].as_array().unwrap().len(), 3);
+    let one = format!("{path}/{}", operator["entry"].as_str().unwrap());
+    let kept = world.viewer().get(&one).await.ok().json();
+    assert_eq!(
+        (&kept["withdrawn"], &kept["amended"]["why"]),
+        (&json!(true), &json!("meant for another release"))
+    );
+    let given = opened.under(&format!("authorizations/{}", authorization.as_str().unwrap()));
+    let given = world.viewer().get(&given).await.ok().json();
+    assert_eq!((&given["status"], &given["cause"]), (&json!("revoked"), &json!("row_turned_false")));
+    let unknown = format!("{path}/00000000-0000-4000-8000-000000000000/amend");
+    world.the("operator").post(&unknown, json!({"why": "?"})).await.refused(404, "answer_unknown");
+}

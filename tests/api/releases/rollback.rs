@@ -31,6 +31,20 @@ async fn given_a_deployment_in_production_when_one_person_rolls_back_then_one_ca
 }
 
 #[tokio::test]
+async fn given_a_rollback_when_an_incident_is_linked_then_its_record_names_it() {
+    let world = World::with_simulated_clock().await;
+    let (opened, _) = world.deploying("2.4.0").await;
+    let body = json!({"reason": "error rate doubled", "incident": "INC-7"});
+    let rollback = world.the("on_call").post(&opened.under("rollback"), body).await.created().json();
+    assert_eq!(rollback["incidents"][0]["incident"], "INC-7");
+    let of = opened.under(&format!("rollbacks/{}", rollback["rollback"].as_str().unwrap()));
+    let link = json!({"observation": {"step": "incident_linked", "incident": "INC-8", "url": "https://pager.example/8"}});
+    let linked = world.the("on_call").post(&format!("{of}/observations"), link).await.created().json();
+    assert_eq!(linked["incidents"][1]["url"], "https://pager.example/8");
+    assert_eq!(world.viewer().get(&of).await.ok().json()["incidents"], linked["incidents"]);
+}
+
+#[tokio::test]
 async fn given_something_nobody_recorded_when_rolled_back_then_the_record_is_made() {
     let world = World::new().await;
     let opened = world.open("2.4.0").await;

@@ -9,10 +9,11 @@ use super::fold;
 use super::stage::{DemoError, Played, Stage};
 
 /// What a rollback leaves in the log, in this order.
-const SEQUENCE: [&str; 9] = [
+const SEQUENCE: [&str; 10] = [
     "rollback.triggered",
     "rollback.proposed",
     "rollback.started",
+    "rollback.incident_linked",
     "rollback.traffic_shifted",
     "rollback.schema_kept",
     "rollback.verified",
@@ -23,7 +24,7 @@ const SEQUENCE: [&str; 9] = [
 
 pub async fn play(stage: &mut Stage, build: &Build) -> Played {
     stage.screen.heading(&format!("Rollback of {}", build.tag))?;
-    let body = json!({"reason": "Every eleventh request to the canary fails"});
+    let body = json!({"reason": "Every eleventh request to the canary fails", "incident": "INC-118"});
     let what = "rolls back: one call of one person, nothing can refuse it";
     let rollback = stage.act(NOOR, what, "rollback", &body).await?.text("/rollback")?;
     stage.pass(1).await?;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included};
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -24,13 +25,19 @@ const SLOT_US: i64 = 15_000_000;
 /// A slot keeps this many points of a metric of a series, the earliest.
 const POINTS_PER_SLOT: usize = 4;
 /// Points are kept in shared pieces of this length, so that a copy of the state shares all but one.
-const PIECE_US: i64 = 300_000_000;
-/// Points later than this after the start of the deployment are not kept: 8 hours.
-const SPAN_US: i64 = 8 * HOUR_US;
+const PIECE_US: i64 = 1_000_000 * COARSE_SLOT_S as i64;
+/// So long after the start of the deployment every slot is kept.
+pub const FINE_S: u64 = 8 * 3_600;
+const FINE_US: i64 = 8 * HOUR_US;
+/// After that a rollout takes days, and a slot is as long as a piece.
+pub const COARSE_SLOT_S: u32 = 300;
+/// Two, so that a source that sends one point in such a time and is a little late or early loses none.
+const POINTS_PER_COARSE_SLOT: usize = 2;
 /// Weights and probes are kept from an hour before the start, as clocks differ, until a week after it.
 const EARLY_US: i64 = HOUR_US;
 const LATE_US: i64 = 7 * 24 * HOUR_US;
-/// How many observations of the weight are kept, the earliest: one every 15 seconds for 8 hours.
+/// How many observations of the weight are kept of the first 8 hours, the earliest: one every 15 seconds. After
+/// that it is the earliest two of each coarse slot.
 const WEIGHTS_MAX: usize = 1_920;
 /// How many probes of each kind are kept, the latest.
 const PROBES_MAX: usize = 240;
@@ -91,17 +98,29 @@ impl Telemetry {
     pub fn sampled(&mut self, sample: &Sample) {
         let at = sample.at.as_microsecond();
         let Some(metric) = self.place(&sample.metric) else { return };
-        if !(self.start..self.start + SPAN_US).contains(&at) {
+        if !(self.start..self.start + LATE_US).contains(&at) {
             return;
         }
+        let (slot, most) = self.slot(at);
         let series = Arc::make_mut(self.points.entry((sample.series, metric)).or_default());
         let piece = Arc::make_mut(series.entry(at.div_euclid(PIECE_US)).or_default());
         let new = (sample.value, sample.count);
         piece.entry(at).and_modify(|known| *known = lesser(*known, new)).or_insert(new);
-        let slot = at.div_euclid(SLOT_US) * SLOT_US;
-        let mut kept = piece.range(slot..slot + SLOT_US).map(|(at, _)| *at).skip(POINTS_PER_SLOT);
-        if let Some(late) = kept.next() {
+        let late = piece.range(slot).map(|(at, _)| *at).nth(most);
+        if let Some(late) = late {
             piece.remove(&late);
+        }
+    }
+
+    /// The slot of a point, and how many it keeps; fine and coarse ones meet 8 hours after the start.
+    fn slot(&self, at: i64) -> (Range<i64>, usize) {
+        let coarse = self.start.saturating_add(FINE_US);
+        if at < coarse {
+            let slot = at.div_euclid(SLOT_US) * SLOT_US;
+            (slot..(slot + SLOT_US).min(coarse), POINTS_PER_SLOT)
+        } else {
+            let slot = at.div_euclid(PIECE_US) * PIECE_US;
+            (slot.max(coarse)..slot + PIECE_US, POINTS_PER_COARSE_SLOT)
         }
     }
 
@@ -114,13 +133,21 @@ impl Telemetry {
         if !self.is_near(at) {
             return;
         }
+        let at = at.as_microsecond();
+        let coarse = self.start.saturating_add(FINE_US);
+        let (slot, most) = self.slot(at);
         let weights = Arc::make_mut(&mut self.weights);
         let bits = percent.to_bits();
-        let known = weights.entry(at.as_microsecond()).or_insert(bits);
+        let known = weights.entry(at).or_insert(bits);
         // Shares are not negative, so their bits are ordered as they are.
         *known = bits.min(*known);
-        if weights.len() > WEIGHTS_MAX {
-            weights.pop_last();
+        let late = match at < coarse {
+            true if weights.len() <= WEIGHTS_MAX => None,
+            true => weights.range(..coarse).nth(WEIGHTS_MAX),
+            false => weights.range(slot).nth(most),
+        };
+        if let Some(late) = late.map(|(at, _)| *at) {
+            weights.remove(&late);
         }
     }
 

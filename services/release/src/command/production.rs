@@ -30,6 +30,13 @@ commands! {
 
     AnswerRollCall { role: Role, answer: Answer, } optional { reason: Prose, };
 
+    /// An answer that was recorded wrongly. Whoever gave it may change it; a release manager may only make it
+    /// `no_go`, or take it back.
+    AmendAnswer { why: Prose, } optional {
+        /// What it should have been; absent when it was no answer in that role.
+        answer: Answer,
+    };
+
     AuthorizeProduction {} optional {
         /// The hash of the rows the caller saw.
         basis: Sha256Hex,
@@ -62,6 +69,13 @@ commands! {
         artifacts: List<Artifact, 100>,
     };
     FinishDeployment { outcome: DeploymentOutcome, } optional { note: Prose, };
+
+    /// What was recorded of it wrongly. What is absent stays; the old value stays in the history.
+    AmendDeployment { why: Prose, } optional {
+        artifacts: List<Artifact, 100>,
+        pipeline_digest: Sha256Hex,
+        url: Link,
+    };
 
     ObserveTraffic {
         #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 100))]
@@ -125,6 +139,8 @@ commands! {
         to: Version,
         /// `traffic` when absent.
         mode: RollbackMode,
+        /// Where what went wrong is followed up, as its tracker names it; it can be linked later.
+        incident: Line,
     };
 
     ObserveRollback {
@@ -170,5 +186,11 @@ pub enum RollbackObservation {
         backup: Option<Line>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<Prose>,
+    },
+    /// In any state of the rollback.
+    IncidentLinked {
+        incident: Line,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<Link>,
     },
 }

@@ -10,9 +10,10 @@ use super::{
     one, person, refuse, role, whole,
 };
 use crate::actor::Role;
-use crate::command::{AnswerRollCall, AuthorizeProduction, RevokeAuthorization};
+use crate::command::{AmendAnswer, AnswerRollCall, AuthorizeProduction, RevokeAuthorization};
 use crate::event::{
-    Answer, AuthorizationRevoked, EnvironmentPurpose, ProductionAuthorized, RevocationCause, RollCallAnswered,
+    Answer, AuthorizationRevoked, EnvironmentPurpose, ProductionAuthorized, RevocationCause, RollCallAmended,
+    RollCallAnswered,
 };
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Approval, ApprovalStatus, Authorization, AuthorizationStatus, ItemStatus, Release};
@@ -50,6 +51,29 @@ pub fn answer(release: &Release, body: &AnswerRollCall, ctx: &Context<'_>) -> De
         window,
         reason: body.reason.clone(),
     })
+}
+
+/// A go is personal, so nobody makes one of somebody else's answer; to stop, one is enough.
+pub fn amend(release: &Release, id: Uuid, body: &AmendAnswer, ctx: &Context<'_>) -> Decision {
+    not_ended(release)?;
+    person(ctx)?;
+    let Some(entry) = release.roll_call.iter().find(|entry| entry.entry == id) else {
+        return refuse(RefusalCode::AnswerUnknown, format!("no answer {id}"));
+    };
+    let own = entry.by == ctx.actor.id;
+    if body.answer == Some(Answer::Go) {
+        if !own {
+            return refuse(RefusalCode::RoleMissing, format!("only {} can make it a go", entry.by));
+        }
+        role(ctx, &[entry.role])?;
+    } else if !own {
+        role(ctx, &[Role::ReleaseManager])?;
+    }
+    let before = (!entry.withdrawn).then_some(entry.answer);
+    if before == body.answer {
+        return refuse(RefusalCode::NothingChanged, "the answer is the recorded one");
+    }
+    one(RollCallAmended { entry: id, why: body.why.clone(), answer: body.answer })
 }
 
 /// The decision to go, judged: every row, and the name of the rule behind each.
@@ -187,7 +211,7 @@ pub fn effective(release: &Release) -> Option<&Approval> {
     })
 }
 
-fn roll_call(release: &Release, around: &Around, go: &mut Go) {
+pub fn roll_call(release: &Release, around: &Around, go: &mut Go) {
     for role in &around.procedure.roll_call {
         let said = |answer| release.answers().any(|entry| entry.role == *role && entry.answer == answer);
         let input = format!("roll_call/{}", role.as_str());

@@ -2,6 +2,7 @@
 //! same append as what ended it, whichever command that was.
 
 use super::approval::{BINDING, CLASS, bound, item_row, resting_on};
+use super::authorization::{Go, roll_call};
 use super::{Context, Decided, ahead};
 use crate::event::{Answer, ApprovalRevoked, AuthorizationRevoked, EventData, ReleaseEvent, RevocationCause};
 use crate::procedure::Procedure;
@@ -23,7 +24,7 @@ pub fn of(
     let Some(after) = after.or(folded.as_ref()) else { return Vec::new() };
     let mut follows = Vec::new();
     let approval = after.live_approval();
-    let ended = approval.and_then(|approval| no_longer(after, approval, procedure));
+    let ended = approval.and_then(|approval| no_longer(release, after, approval, procedure));
     if let (Some(approval), Some((cause, rows))) = (approval, &ended) {
         follows.push(Decided::now(ApprovalRevoked {
             request: approval.request,
@@ -51,6 +52,11 @@ pub fn of(
             ended
         } else if after.answers().any(|entry| entry.answer == Answer::NoGo) {
             Some((RevocationCause::NoGo, Vec::new()))
+        } else if decided.iter().any(|one| matches!(one.event, ReleaseEvent::RollCallAmended(_))) {
+            let mut go = Go::default();
+            roll_call(after, ctx.around, &mut go);
+            let unsaid: Vec<_> = go.rows.into_iter().filter(|row| !row.ok).collect();
+            Some(unsaid).filter(|rows| !rows.is_empty()).map(|rows| (RevocationCause::RowTurnedFalse, rows))
         } else {
             Some(open()).filter(|rows| !rows.is_empty()).map(|rows| (RevocationCause::RowTurnedFalse, rows))
         };
@@ -64,6 +70,7 @@ pub fn of(
 
 /// Why what was approved is no longer so, if it is not.
 fn no_longer(
+    before: &Release,
     after: &Release,
     approval: &Approval,
     procedure: &Procedure,
@@ -84,6 +91,11 @@ fn no_longer(
     }
     if after.class() > approval.class {
         return because(RevocationCause::ClassRaised);
+    }
+    let targets = |release: &Release| release.opened.as_ref().map(|opened| opened.targets.clone());
+    let approved = targets(before).unwrap_or_default();
+    if targets(after).unwrap_or_default().iter().any(|target| !approved.contains(target)) {
+        return because(RevocationCause::ScopeRaised);
     }
     // A class that was lowered asks for no more than what was approved.
     let differs = |row: &Row| row.input != CLASS && !approval.rows.iter().any(|seen| same_verdict(seen, row));

@@ -6,16 +6,16 @@ use uuid::Uuid;
 use super::approval::hash;
 use super::authorization::{Go, effective, go, live, reservation};
 use super::{
-    Context, Decided, Decision, current_candidate, may_preempt, moving, one, opened, person, refuse, role,
-    whole,
+    Context, Decided, Decision, current_candidate, may_preempt, moving, not_ended, one, opened, person,
+    refuse, role, whole,
 };
 use crate::actor::Role;
 use crate::canary::LowTraffic;
-use crate::command::{DecideProceed, FinishDeployment, PlanLowTraffic, StartDeployment};
+use crate::command::{AmendDeployment, DecideProceed, FinishDeployment, PlanLowTraffic, StartDeployment};
 use crate::event::{
-    ApprovalConsumed, CanaryPlanned, CanaryVerdict, DeploymentFinished, DeploymentOutcome, DeploymentStarted,
-    Effect, EffectKind, EnvironmentPurpose, LeaseOpened, LowTrafficPlanned, ProceedDecided, ProceedDecision,
-    ReleaseEvent, TimerCancelled, TimerCause, TimerStarted,
+    ApprovalConsumed, CanaryPlanned, CanaryVerdict, DeploymentAmended, DeploymentFinished, DeploymentOutcome,
+    DeploymentStarted, Effect, EffectKind, EnvironmentPurpose, LeaseOpened, LowTrafficPlanned,
+    ProceedDecided, ProceedDecision, ReleaseEvent, TimerCancelled, TimerCause, TimerStarted,
 };
 use crate::evidence::Artifact;
 use crate::guard::{failed, second_person};
@@ -217,6 +217,27 @@ pub fn finish(release: &Release, id: Uuid, body: &FinishDeployment, ctx: &Contex
         }));
     }
     Ok(events)
+}
+
+/// What was recorded of it wrongly; what rested on that is judged again in the same append.
+pub fn amend(release: &Release, id: Uuid, body: &AmendDeployment, ctx: &Context<'_>) -> Decision {
+    not_ended(release)?;
+    role(ctx, &[Role::Operator, Role::Machine, Role::ReleaseManager])?;
+    let deployment = known(release, id)?;
+    let artifacts = body.artifacts.as_ref().map(|artifacts| artifacts.to_vec());
+    let changes = artifacts.as_ref().is_some_and(|given| !same_artifacts(given, &deployment.artifacts))
+        || body.pipeline_digest.as_ref().is_some_and(|v| Some(v) != deployment.pipeline_digest.as_ref())
+        || body.url.as_ref().is_some_and(|v| Some(v) != deployment.url.as_ref());
+    if !changes {
+        return refuse(RefusalCode::NothingChanged, "every given value is the recorded one");
+    }
+    one(DeploymentAmended {
+        deployment: id,
+        why: body.why.clone(),
+        artifacts,
+        pipeline_digest: body.pipeline_digest.clone(),
+        url: body.url.clone(),
+    })
 }
 
 /// What a deployment that came to nothing leaves open: its approval is used up, and what was seen of

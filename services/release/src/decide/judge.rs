@@ -140,7 +140,8 @@ impl Touched {
                 ReleaseEvent::WindowSet(_) | ReleaseEvent::WindowClosed(_) => Reads::WINDOW,
                 ReleaseEvent::DeploymentStarted(_)
                 | ReleaseEvent::DeploymentObserved(_)
-                | ReleaseEvent::DeploymentFinished(_) => Reads::DEPLOYMENT,
+                | ReleaseEvent::DeploymentFinished(_)
+                | ReleaseEvent::DeploymentAmended(_) => Reads::DEPLOYMENT,
                 ReleaseEvent::TrafficObserved(_) => Reads::TRAFFIC,
                 ReleaseEvent::ProbeRecorded(_) => Reads::PROBES,
                 ReleaseEvent::MigrationReported(_) => Reads::MIGRATIONS,

@@ -11,9 +11,10 @@ use crate::event::{
     ReleaseOpened, ReleaseReopened, ReleaseResumed, RollbackStep,
 };
 use crate::procedure::{LESSONS_LEARNED_CAPTURED, Rule, STAKEHOLDERS_NOTIFIED};
+use crate::product::readiness::warnings;
 use crate::refusal::{Refusal, RefusalCode};
-use crate::release::{Life, Release};
-use crate::value::Version;
+use crate::release::{Life, Release, Rollback, RollbackStatus};
+use crate::value::{Name, Version};
 use crate::verdict::{Cause, Row};
 
 pub fn open(release: &Release, body: &OpenRelease, ctx: &Context<'_>) -> Decision {
@@ -29,19 +30,52 @@ pub fn open(release: &Release, body: &OpenRelease, ctx: &Context<'_>) -> Decisio
     };
     let previous = body.previous.clone().or_else(|| opening.in_production.clone());
     after_previous(&body.version, previous.as_ref())?;
+    let class = body.class.unwrap_or(ChangeClass::Normal);
+    let targets = match &body.targets {
+        Some(targets) => known_targets(targets, &opening.targets)?,
+        None => opening.targets.clone(),
+    };
+    let people = opening.people.as_ref();
+    let warnings = people.map(|people| warnings(&ctx.around.procedure, class, people));
     one(ReleaseOpened {
         product: body.product.clone(),
         version: body.version.clone(),
         previous,
-        class: body.class.unwrap_or(ChangeClass::Normal),
+        class,
         reason: body.reason.clone(),
         security_impact: body.security_impact.clone(),
         ticket: body.ticket.clone(),
         procedure: opening.procedure.clone(),
         settings: opening.settings.clone(),
-        targets: opening.targets.clone(),
+        targets,
         inputs: opening.inputs.clone(),
+        warnings: warnings.filter(|warnings| !warnings.is_empty()),
     })
+}
+
+/// The scope of a release: targets of the product, each once.
+fn known_targets(given: &[Name], of_product: &[Name]) -> Result<Vec<Name>, Refusal> {
+    let code = RefusalCode::TargetUnknown;
+    let mut rows = Vec::new();
+    let mut wrong = |input: String, expected: String, observed: String, cause| {
+        rows.push(Row::failed(code.as_str(), &whole(), input, expected, observed, cause));
+    };
+    let all = of_product.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
+    if given.is_empty() {
+        wrong("targets".into(), format!("at least one of {all}"), "none".into(), Cause::Empty);
+    }
+    for (n, target) in given.iter().enumerate() {
+        let input = format!("targets/{n}");
+        if !of_product.contains(target) {
+            wrong(input, format!("one of {all}"), target.to_string(), Cause::Value);
+        } else if given.iter().take(n).any(|earlier| earlier == target) {
+            wrong(input, "each target once".into(), target.to_string(), Cause::Value);
+        }
+    }
+    if rows.is_empty() {
+        return Ok(given.to_vec());
+    }
+    Err(Refusal::new(code, format!("the product's targets are {all}")).with_rows(rows))
 }
 
 fn after_previous(version: &Version, previous: Option<&Version>) -> Result<(), Refusal> {
@@ -67,11 +101,14 @@ pub fn amend(release: &Release, body: &AmendRelease, ctx: &Context<'_>) -> Decis
     role(ctx, &[Role::ReleaseManager])?;
     person(ctx)?;
     after_previous(&opened.version, body.previous.as_ref())?;
+    let of_product = &ctx.around.settings.targets;
+    let targets = body.targets.as_ref().map(|targets| known_targets(targets, of_product)).transpose()?;
     let changes = body.previous.as_ref().is_some_and(|v| Some(v) != opened.previous.as_ref())
         || body.class.is_some_and(|class| class != opened.class)
         || body.reason.as_ref().is_some_and(|reason| *reason != opened.reason)
         || body.security_impact.as_ref().is_some_and(|v| Some(v) != opened.security_impact.as_ref())
-        || body.ticket.as_ref().is_some_and(|v| Some(v) != opened.ticket.as_ref());
+        || body.ticket.as_ref().is_some_and(|v| Some(v) != opened.ticket.as_ref())
+        || targets.as_ref().is_some_and(|targets| *targets != opened.targets);
     if !changes {
         return refuse(RefusalCode::NothingChanged, "every given value is the recorded one");
     }
@@ -82,6 +119,7 @@ pub fn amend(release: &Release, body: &AmendRelease, ctx: &Context<'_>) -> Decis
         reason: body.reason.clone(),
         security_impact: body.security_impact.clone(),
         ticket: body.ticket.clone(),
+        targets,
     })
 }
 
@@ -156,6 +194,7 @@ pub fn close(release: &Release, ctx: &Context<'_>) -> Decision {
     };
     role(ctx, &[Role::ReleaseManager])?;
     person(ctx)?;
+    followed_up(release)?;
     if ended_early {
         return close_ended_early(release, ctx);
     }
@@ -167,6 +206,25 @@ pub fn close(release: &Release, ctx: &Context<'_>) -> Decision {
     }
     all_closed(release, ctx, true)?;
     one(ReleaseClosed {})
+}
+
+/// A rollback that failed is an emergency, which has an incident of its own.
+fn followed_up(release: &Release) -> Result<(), Refusal> {
+    let failed = |rollback: &&Rollback| matches!(rollback.status, RollbackStatus::Failed { .. });
+    let rows: Vec<_> = release
+        .rollbacks
+        .iter()
+        .filter(|rollback| failed(rollback) && rollback.incidents.is_empty())
+        .map(|rollback| {
+            let input = format!("rollback/{}/incidents", rollback.rollback);
+            Row::failed("gate", &whole(), input, "linked".into(), "none".into(), Cause::Absent)
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let detail = "a rollback failed, and no incident is linked to it";
+    Err(Refusal::new(RefusalCode::GateClosed, detail).with_rows(rows))
 }
 
 /// A release that went back closes when that was verified, told to whom it concerns, and learned from.

@@ -49,6 +49,8 @@ pub fn record(release: &Release, body: &RecordObservation, ctx: &Context<'_>) ->
                 reported(release, incident(seen), Some(Subject::Deployment { id }), body, ctx)
             })
         }
+        // What rests on the link is derived by the fold, as any exception.
+        Seen::Link(_) => Vec::new(),
         Seen::CiRun(run) => {
             let candidate = release.candidates.iter().rev().find(|c| c.commit_sha == run.head_sha);
             recorded.candidate = candidate.map(|candidate| candidate.number);

@@ -15,18 +15,18 @@ use crate::command::{
 use crate::event::{
     ApprovalConsumed, CandidateRejected, DeploymentObserved, Effect, EffectKind, EnvironmentPurpose, Outcome,
     ReleaseEvent, ReleaseOutcomeSet, RollbackBackupRestored, RollbackCompleted, RollbackDecided,
-    RollbackDecision, RollbackFailed, RollbackMode, RollbackProposed, RollbackSchemaKept,
-    RollbackSchemaReverted, RollbackStarted, RollbackStep, RollbackTrafficShifted, RollbackTriggered,
-    RollbackVerified, TimerCause,
+    RollbackDecision, RollbackFailed, RollbackIncidentLinked, RollbackMode, RollbackProposed,
+    RollbackSchemaKept, RollbackSchemaReverted, RollbackStarted, RollbackStep, RollbackTrafficShifted,
+    RollbackTriggered, RollbackVerified, TimerCause,
 };
 use crate::guard::failed;
 use crate::observation::skew_ms;
 use crate::procedure::{Procedure, ROLLBACK_NOT_NEEDED};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{
-    CandidateStatus, Deployment, DeploymentState, Proposal, Release, Rollback, RollbackStatus,
+    CandidateStatus, Deployment, DeploymentState, LinkedIncident, Proposal, Release, Rollback, RollbackStatus,
 };
-use crate::value::{Name, Prose};
+use crate::value::{Line, Link, Name, Prose};
 use crate::verdict::Cause;
 
 const MAY_ROLL_BACK: [Role; 4] = [Role::Operator, Role::OnCall, Role::ReleaseManager, Role::Machine];
@@ -101,6 +101,7 @@ pub fn decide(release: &Release, id: Uuid, body: &DecideRollback, ctx: &Context<
             deployment: proposal.deployment,
             to: None,
             mode: None,
+            incident: None,
         };
         started(release, &start, Some(id), &mut events, ctx)?;
     }
@@ -148,7 +149,7 @@ pub fn undecided(release: &Release, id: Uuid, ctx: &Context<'_>) -> Decision {
     let (reason, deployment) = (proposal.reason.clone(), proposal.deployment);
     started(
         release,
-        &StartRollback { reason, deployment, to: None, mode: None },
+        &StartRollback { reason, deployment, to: None, mode: None, incident: None },
         Some(id),
         &mut events,
         ctx,
@@ -213,6 +214,10 @@ fn started(
         proposal,
         triggered_at: first_trigger(release, running),
     }));
+    if let Some(incident) = &body.incident {
+        let rollback = (ctx.event_id)(events.len() - 1);
+        events.push(Decided::now(RollbackIncidentLinked { rollback, incident: incident.clone(), url: None }));
+    }
     // An approval for the next start was given before this was known.
     if let Some(approval) = release.live_approval() {
         events.push(Decided::now(ApprovalConsumed { request: approval.request, deployment }));
@@ -261,9 +266,13 @@ fn first_trigger(release: &Release, running: Option<&Deployment>) -> Option<Time
 
 pub fn observe(release: &Release, id: Uuid, body: &ObserveRollback, ctx: &Context<'_>) -> Decision {
     role_to_roll_back(release, ctx)?;
-    running(release, id)?;
+    let rollback = known(release, id)?;
     let note = |note: &Option<Prose>| note.clone();
     let event: ReleaseEvent = match &body.observation {
+        RollbackObservation::IncidentLinked { incident, url } => {
+            return link(rollback, incident, url.as_ref());
+        }
+        _ if rollback.status != RollbackStatus::Running => return ended(rollback),
         RollbackObservation::TrafficShifted { weight_percent } => {
             share("weight_percent", *weight_percent)?;
             let skew_ms = skew_ms(body.at, ctx.now);
@@ -284,6 +293,16 @@ pub fn observe(release: &Release, id: Uuid, body: &ObserveRollback, ctx: &Contex
         .into(),
     };
     at(body.at, event)
+}
+
+/// In any state, since what went wrong is often followed up when it is over.
+fn link(rollback: &Rollback, incident: &Line, url: Option<&Link>) -> Decision {
+    let same = |known: &&LinkedIncident| known.incident == *incident && known.url.as_ref() == url;
+    if let Some(known) = rollback.incidents.iter().find(same) {
+        return refuse(RefusalCode::NothingChanged, format!("{incident} was linked at {}", known.at));
+    }
+    let (incident, url) = (incident.clone(), url.cloned());
+    one(RollbackIncidentLinked { rollback: rollback.rollback, incident, url })
 }
 
 pub fn verify(release: &Release, id: Uuid, body: &VerifyRollback, ctx: &Context<'_>) -> Decision {
@@ -340,12 +359,16 @@ pub fn complete(release: &Release, id: Uuid, body: &CompleteRollback, ctx: &Cont
     Ok(events)
 }
 
+fn known(release: &Release, id: Uuid) -> Result<&Rollback, Refusal> {
+    let unknown = || Refusal::new(RefusalCode::RollbackUnknown, format!("no rollback {id}"));
+    release.rollback(id).ok_or_else(unknown)
+}
+
 fn running(release: &Release, id: Uuid) -> Result<&Rollback, Refusal> {
-    let Some(rollback) = release.rollback(id) else {
-        return refuse(RefusalCode::RollbackUnknown, format!("no rollback {id}"));
-    };
-    if rollback.status != RollbackStatus::Running {
-        return refuse(RefusalCode::RollbackEnded, format!("the rollback is {}", rollback.status.as_str()));
-    }
-    Ok(rollback)
+    let rollback = known(release, id)?;
+    if rollback.status == RollbackStatus::Running { Ok(rollback) } else { ended(rollback) }
+}
+
+fn ended<T>(rollback: &Rollback) -> Result<T, Refusal> {
+    refuse(RefusalCode::RollbackEnded, format!("the rollback is {}", rollback.status.as_str()))
 }

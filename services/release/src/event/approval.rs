@@ -93,6 +93,9 @@ data! {
         reason: Prose,
     };
 
+    /// An answer that was recorded wrongly; without one, it was no answer in that role.
+    RollCallAmended { entry: Uuid, why: Prose, } optional { answer: Answer, };
+
     /// One start of a deployment to production, until it expires.
     ProductionAuthorized {
         authorization: Uuid,
@@ -162,6 +165,8 @@ words! {
         /// A bound row is still true, and not for what was approved.
         RowChanged = "row_changed",
         ClassRaised = "class_raised",
+        /// It goes to a target that was not approved.
+        ScopeRaised = "scope_raised",
         /// Somebody answered no-go.
         NoGo = "no_go",
         /// The approval it rested on ended.

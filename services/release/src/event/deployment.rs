@@ -70,6 +70,13 @@ data! {
         note: Prose,
     };
 
+    /// What was recorded of the deployment and was wrong; what is absent stays.
+    DeploymentAmended { deployment: Uuid, why: Prose, } optional {
+        artifacts: Vec<Artifact>,
+        pipeline_digest: Sha256Hex,
+        url: Link,
+    };
+
     TrafficObserved { deployment: Uuid, weight_percent: f64, } optional {
         /// How far the source's clock ran ahead.
         skew_ms: i64,

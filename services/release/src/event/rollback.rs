@@ -68,6 +68,9 @@ data! {
 
     RollbackFailed { rollback: Uuid, reason: Prose, };
 
+    /// Where what went wrong is followed up.
+    RollbackIncidentLinked { rollback: Uuid, incident: Line, } optional { url: Link, };
+
     RollbackCompleted {
         rollback: Uuid,
         /// From its start to now.

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::settings::ProductSettings;
 use crate::actor::Role;
 use crate::event::ChangeClass;
-use crate::procedure::{Procedure, WaiverCode};
+use crate::procedure::{Procedure, ROLLBACK_NOT_NEEDED, WaiverCode};
+use crate::value::Line;
 
 /// The roles of one person, under whichever identities.
 pub type Roles = BTreeSet<Role>;
@@ -42,8 +43,19 @@ pub struct DecisionReadiness {
     pub possible: bool,
 }
 
+/// A decision that no set of known people could take.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OpeningWarning {
+    /// `item/4.4`, `item/6.9` or `waiver/W2`.
+    pub decision: Line,
+    /// The people it takes, all different, each with one of these roles.
+    #[cfg_attr(feature = "openapi", schema(max_items = 100))]
+    pub takes: Vec<Seat>,
+}
+
 /// One person that a decision takes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Seat {
     #[cfg_attr(feature = "openapi", schema(max_items = 12))]
@@ -51,6 +63,15 @@ pub struct Seat {
 }
 
 pub fn readiness(procedure: &Procedure, settings: &ProductSettings, people: &[Roles]) -> Readiness {
+    let known_people = u32::try_from(people.iter().filter(|roles| !roles.is_empty()).count());
+    Readiness {
+        known_people: known_people.unwrap_or(u32::MAX),
+        decisions: decisions(procedure, people),
+        not_configured: not_configured(settings),
+    }
+}
+
+fn decisions(procedure: &Procedure, people: &[Roles]) -> Vec<DecisionReadiness> {
     let decision = |decision: String, class, takes: Vec<Seat>| {
         let possible = could_sit(&takes, people);
         DecisionReadiness { decision, class, takes, possible }
@@ -84,12 +105,26 @@ pub fn readiness(procedure: &Procedure, settings: &ProductSettings, people: &[Ro
             decisions.push(decision(format!("waiver/{code:?}"), None, takes));
         }
     }
-    let known_people = u32::try_from(people.iter().filter(|roles| !roles.is_empty()).count());
-    Readiness {
-        known_people: known_people.unwrap_or(u32::MAX),
-        decisions,
-        not_configured: not_configured(settings),
-    }
+    decisions
+}
+
+/// What nobody could do as far as people are known: approve a change of the class, say that no rollback was
+/// needed, grant a waiver that takes two.
+pub fn warnings(procedure: &Procedure, class: ChangeClass, people: &[Roles]) -> Vec<OpeningWarning> {
+    let two = format!("waiver/{:?}", WaiverCode::W2);
+    let needed = procedure.item_by_key(ROLLBACK_NOT_NEEDED).map(|item| format!("item/{}", item.number));
+    let matters = |decision: &DecisionReadiness| match decision.class {
+        Some(of) => of == class,
+        None => decision.decision == two || Some(&decision.decision) == needed.as_ref(),
+    };
+    decisions(procedure, people)
+        .into_iter()
+        .filter(|decision| matters(decision) && !decision.possible)
+        .filter_map(|decision| {
+            let named = Line::new(&decision.decision).ok()?;
+            Some(OpeningWarning { decision: named, takes: decision.takes })
+        })
+        .collect()
 }
 
 /// Machines take no decisions.

@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::{Deployment, Release};
 use crate::actor::Role;
 use crate::event::{
-    Answer, ChangeClass, Fact, Interval, Meaning, ReleaseEvent, RevocationCause, RollCallAnswered, Signatory,
+    Answer, ChangeClass, Fact, Interval, Meaning, ReleaseEvent, RevocationCause, RollCallAmended,
+    RollCallAnswered, Signatory,
 };
 use crate::evidence::Artifact;
 use crate::value::{ActorId, ItemNumber, Line, Prose, Sha256Hex};
@@ -122,6 +123,27 @@ pub struct RollCallEntry {
     pub candidate: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<Interval>,
+    /// It was no answer in that role.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
+    /// The last correction; what was recorded before it is in the history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amended: Option<Amendment>,
+}
+
+/// Who corrected what was recorded, and why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Amendment {
+    pub at: Timestamp,
+    pub by: ActorId,
+    pub why: Prose,
+}
+
+impl Amendment {
+    pub(super) fn of(fact: &Fact<ReleaseEvent>, why: &Prose) -> Self {
+        Self { at: fact.recorded_at, by: fact.by.id.clone(), why: why.clone() }
+    }
 }
 
 /// One start of a deployment to production.
@@ -239,7 +261,8 @@ impl Release {
     pub fn answers(&self) -> impl Iterator<Item = &RollCallEntry> {
         let candidate = self.current_candidate().map(|candidate| candidate.number);
         let window = self.open_window();
-        self.roll_call.iter().filter(move |entry| entry.candidate == candidate && entry.window == window)
+        let counts = move |entry: &&RollCallEntry| entry.candidate == candidate && entry.window == window;
+        self.roll_call.iter().filter(|entry| !entry.withdrawn).filter(counts)
     }
 
     fn answered(&mut self, fact: &Fact<ReleaseEvent>, answered: &RollCallAnswered) {
@@ -253,7 +276,17 @@ impl Release {
             reason: answered.reason.clone(),
             candidate: answered.candidate,
             window: answered.window,
+            withdrawn: false,
+            amended: None,
         });
+    }
+
+    fn answer_amended(&mut self, fact: &Fact<ReleaseEvent>, amended: &RollCallAmended) {
+        if let Some(entry) = self.roll_call.iter_mut().find(|entry| entry.entry == amended.entry) {
+            entry.answer = amended.answer.unwrap_or(entry.answer);
+            entry.withdrawn = amended.answer.is_none();
+            entry.amended = Some(Amendment::of(fact, &amended.why));
+        }
     }
 
     fn end_authorization(&mut self, id: Uuid, status: AuthorizationStatus) {
@@ -284,6 +317,7 @@ impl Release {
                 }
             }
             ReleaseEvent::RollCallAnswered(answered) => self.answered(fact, answered),
+            ReleaseEvent::RollCallAmended(amended) => self.answer_amended(fact, amended),
             ReleaseEvent::ProductionAuthorized(given) => self.authorizations.push(Authorization {
                 authorization: given.authorization,
                 request: Some(given.request),

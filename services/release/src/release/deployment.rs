@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Release;
+use super::{Amendment, Release, replace};
 use crate::actor::ActorKind;
 use crate::canary::Telemetry;
 use crate::event::{
@@ -66,6 +66,9 @@ pub struct Deployment {
     pub decisions: Vec<ProceedRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<Prose>,
+    /// The last correction; what was recorded before it is in the history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amended: Option<Amendment>,
     /// The longest monitoring has long passed, and nobody said how it ended.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub monitoring_overran: bool,
@@ -378,6 +381,7 @@ impl Release {
             migrations: Vec::new(),
             decisions: Vec::new(),
             note: None,
+            amended: None,
             monitoring_overran: false,
             canary: None,
         };
@@ -431,6 +435,19 @@ impl Release {
                         DeploymentOutcome::Succeeded => DeploymentState::Succeeded { at },
                         DeploymentOutcome::Failed => DeploymentState::Failed { at },
                     };
+                }
+            }
+            ReleaseEvent::DeploymentAmended(amended) => {
+                if let Some(deployment) = self.deployment_mut(amended.deployment) {
+                    if let Some(artifacts) = &amended.artifacts {
+                        deployment.artifacts.clone_from(artifacts);
+                    }
+                    replace(&mut deployment.pipeline_digest, &amended.pipeline_digest);
+                    replace(&mut deployment.url, &amended.url);
+                    deployment.amended = Some(Amendment::of(fact, &amended.why));
+                    if DeploymentOrigin::of(fact) == DeploymentOrigin::Person {
+                        deployment.origin = DeploymentOrigin::Person;
+                    }
                 }
             }
             ReleaseEvent::TrafficObserved(observed) => {

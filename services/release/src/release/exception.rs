@@ -6,16 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use ExceptionKind as Kind;
 
-use super::{Deployment, Evidence, Release};
+use super::{AuthorizationStatus, Deployment, Evidence, Release};
+use crate::actor::{ActorKind, Role};
 use crate::event::{
-    ApprovalGranted, CanaryVerdict, Disposition, EnvironmentPurpose, EvidenceRecorded, ExceptionAssigned,
-    ExceptionDisposed, Fact, Governance, ObservationRecorded, PauseCause, ProceedDecided, ProceedDecision,
-    ReleaseEvent, ResetCause, RollbackDecision, TimerCancelled, TimerCause,
+    Answer, ApprovalGranted, CanaryVerdict, DeploymentAmended, Disposition, EnvironmentPurpose,
+    EvidenceRecorded, ExceptionAssigned, ExceptionDisposed, Fact, Governance, ItemJudged,
+    ObservationRecorded, PauseCause, ProceedDecided, ProceedDecision, ReleaseEvent, ResetCause,
+    RollCallAmended, RollbackDecision, TimerCancelled, TimerCause,
 };
-use crate::evidence::{Conclusion, Facts, GitRef, Migration, Subject};
-use crate::observation::{Seen, TagSeen};
-use crate::value::{ActorId, ItemNumber, Link, Prose};
-use crate::verdict::Row;
+use crate::evidence::{Artifact, Conclusion, Facts, GitRef, Migration, Subject};
+use crate::observation::{LinkSeen, Seen, TagSeen};
+use crate::value::{ActorId, ItemNumber, Link, Name, Prose};
+use crate::verdict::{Cause, Row};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:tt $severity:ident,)*) => {
@@ -57,6 +59,12 @@ kinds! {
     CiRerun = "ci_rerun" Low,
     TestsShrunk = "tests_shrunk" Medium,
     EvidenceRetractedAfterApproval = "evidence_retracted_after_approval" High,
+    /// An answer of the roll-call turned out to be another one after production was started on it.
+    AnswerAmendedAfterGo = "answer_amended_after_go" High,
+    /// What stands behind a link that something rests on is gone.
+    EvidenceLinkDead = "evidence_link_dead" Medium,
+    /// A machine's role signed as a person.
+    TokenActsAsPerson = "token_acts_as_person" High,
     /// Somebody went on although a rule had fired.
     WentOnAgainstRule = "went_on_against_rule" High,
     /// Production was authorized by one person, without an approval.
@@ -230,6 +238,14 @@ impl Release {
             }
             ReleaseEvent::ItemJudged(judged) if judged.verdict.satisfied => {
                 shown.extend(self.by_closing(judged.item));
+                self.by_canary_run(judged, &mut shown);
+            }
+            ReleaseEvent::RollCallAmended(amended) if self.rested_on(amended) => {
+                shown.push(Shown::of(Kind::AnswerAmendedAfterGo));
+            }
+            ReleaseEvent::DeploymentAmended(amended) => self.by_amendment(amended, &mut shown),
+            ReleaseEvent::ReleaseClosed(_) if self.rollbacks.iter().any(|back| back.incidents.is_empty()) => {
+                shown.push(Shown::of(Kind::RollbackStepMissing));
             }
             ReleaseEvent::ApprovalGranted(granted) => {
                 self.by_approval(granted, fact.recorded_at, &mut shown);
@@ -324,7 +340,58 @@ impl Release {
         if skewed(&fact.event) {
             shown.push(Shown::of(Kind::ClockSkew));
         }
+        if is_signature(&fact.event)
+            && fact.by.kind == ActorKind::Person
+            && fact.by.roles.contains(&Role::Machine)
+        {
+            shown.push(Shown::of(Kind::TokenActsAsPerson));
+        }
         shown
+    }
+
+    /// What the controller reported of the canary closes its item, and is less than any canary should be.
+    fn by_canary_run(&self, judged: &ItemJudged, shown: &mut Vec<Shown>) {
+        let rests_on = judged.rests_on.iter().flatten().filter_map(|id| self.evidence.get(id));
+        for evidence in rests_on {
+            let Facts::CanaryRun(run) = &evidence.recorded.facts else { continue };
+            if run.to.duration_since(run.from) < CANARY_MIN {
+                shown.push(Shown::of(Kind::CanaryShort).on(judged.item));
+            }
+            if run.weight_min_percent < CANARY_BAND.0 || run.weight_max_percent > CANARY_BAND.1 {
+                shown.push(Shown::of(Kind::CanaryOutsideBand).on(judged.item));
+            }
+        }
+    }
+
+    /// Production was started on an answer that was a go, and is none now.
+    fn rested_on(&self, amended: &RollCallAmended) -> bool {
+        let entry = self.roll_call.iter().find(|entry| entry.entry == amended.entry);
+        let said_go = entry.filter(|entry| !entry.withdrawn && entry.answer == Answer::Go);
+        amended.answer != Some(Answer::Go)
+            && said_go.is_some_and(|entry| {
+                self.authorizations.iter().any(|given| {
+                    matches!(given.status, AuthorizationStatus::Consumed { .. })
+                        && Some(given.candidate) == entry.candidate
+                        && given.authorized_at >= entry.at
+                })
+            })
+    }
+
+    /// The record was put right, and now says that production was not what it should have been.
+    fn by_amendment(&self, amended: &DeploymentAmended, shown: &mut Vec<Shown>) {
+        let deployment = self.deployment(amended.deployment).filter(|known| known.is_production());
+        let Some(deployment) = deployment else { return };
+        let built = deployment.candidate.and_then(|number| self.candidate(number));
+        let other = |given: &Vec<Artifact>| built.is_some_and(|candidate| !candidate.has_artifacts(given));
+        if amended.artifacts.as_ref().is_some_and(other) {
+            shown.push(Shown::of(Kind::VersionMismatch));
+        }
+        let staged = self.deployments.iter().rev();
+        let mut staged = staged.filter(|d| !d.is_production() && d.candidate == deployment.candidate);
+        let staged = staged.find_map(|earlier| earlier.pipeline_digest.as_ref());
+        if differ(staged, amended.pipeline_digest.as_ref()) {
+            shown.push(Shown::of(Kind::PipelineMismatch));
+        }
     }
 
     fn by_observation(&self, recorded: &ObservationRecorded, shown: &mut Vec<Shown>) {
@@ -351,7 +418,42 @@ impl Release {
             Seen::Tag(seen) if recorded.candidate.is_none() && self.knows_another(seen) => {
                 shown.push(Shown::of(Kind::TagMutated));
             }
+            Seen::Link(seen) => self.by_link(seen, shown),
             Seen::Tag(_) | Seen::Incident(_) | Seen::CiRun(_) => {}
+        }
+    }
+
+    /// Something rests on the link, and it leads nowhere, or to something else than was promised. It is told once
+    /// for as long as nobody says what became of it.
+    fn by_link(&self, seen: &LinkSeen, shown: &mut Vec<Shown>) {
+        let answers = seen.http_status.is_some_and(|status| (200..300).contains(&status));
+        for evidence in self.live_evidence() {
+            let known = &evidence.recorded;
+            let relied_on = self.items.values().any(|item| item.rests_on.contains(&known.evidence));
+            if known.url.as_ref() != Some(&seen.url) || !relied_on {
+                continue;
+            }
+            let (kind, member, expected, observed) = if !answers {
+                let status = seen.http_status.map_or_else(|| "no answer".to_owned(), |code| code.to_string());
+                (Kind::EvidenceLinkDead, "url", "200 to 299".to_owned(), status)
+            } else if let (Some(promised), Some(found)) = (&known.sha256, &seen.sha256)
+                && promised != found
+            {
+                (Kind::EvidenceContentChanged, "sha256", promised.to_string(), found.to_string())
+            } else {
+                continue;
+            };
+            let input = format!("evidence/{}/{member}", known.evidence);
+            let mut told = self.exceptions.iter().filter(|one| one.kind == kind && one.disposed.is_none());
+            if told.any(|one| one.rows.iter().any(|row| row.input == input)) {
+                continue;
+            }
+            let row =
+                Row::failed("link", &Name::default_target(), input, expected, observed, Cause::Mismatch);
+            let item = known.items.first().copied();
+            shown.push(Shown { item, rows: vec![row], ..Shown::of(kind) });
+            // One event shows each kind at most once.
+            return;
         }
     }
 
@@ -552,6 +654,26 @@ fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
 
 fn otherwise(expected: &[Migration], applied: &Migration) -> bool {
     expected.iter().any(|one| one.id == applied.id && one.checksum != applied.checksum)
+}
+
+/// What any canary should have, whatever a procedure asks for.
+const CANARY_MIN: SignedDuration = SignedDuration::from_mins(15);
+const CANARY_BAND: (f64, f64) = (1.0, 5.0);
+
+/// A decision that only a person takes.
+fn is_signature(event: &ReleaseEvent) -> bool {
+    match event {
+        ReleaseEvent::ItemAttested(_)
+        | ReleaseEvent::ItemReaffirmed(_)
+        | ReleaseEvent::ItemWaiverGranted(_)
+        | ReleaseEvent::ApprovalGranted(_)
+        | ReleaseEvent::ApprovedAfterStart(_)
+        | ReleaseEvent::ProductionAuthorized(_)
+        | ReleaseEvent::BreakGlassAuthorized(_) => true,
+        ReleaseEvent::RollCallAnswered(answered) => answered.answer == Answer::Go,
+        ReleaseEvent::ProceedDecided(decided) => decided.decision == ProceedDecision::Proceed,
+        _ => false,
+    }
 }
 
 /// The rule that fires when neither the candidate nor what it replaces answers.

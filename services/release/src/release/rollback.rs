@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{DeploymentState, LeaseStatus, Release};
 use crate::event::{Fact, ReleaseEvent, RollbackDecision, RollbackMode, RollbackStep};
-use crate::value::{ActorId, Line, Prose, Version};
+use crate::value::{ActorId, Line, Link, Prose, Version};
 
 /// A rule fired, or somebody saw what a rule would.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -75,8 +75,22 @@ pub struct Rollback {
     /// Data that a restored backup does not have, in seconds before the restore.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss_window_s: Option<u64>,
+    /// Where what went wrong is followed up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
+    pub incidents: Vec<LinkedIncident>,
     #[serde(flatten)]
     pub status: RollbackStatus,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LinkedIncident {
+    pub incident: Line,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Link>,
+    pub at: Timestamp,
+    pub by: ActorId,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -198,6 +212,7 @@ impl Release {
                     triggered_at: started.triggered_at,
                     steps: Vec::new(),
                     loss_window_s: None,
+                    incidents: Vec::new(),
                     status: RollbackStatus::Running,
                 });
             }
@@ -222,6 +237,12 @@ impl Release {
             ReleaseEvent::RollbackFailed(failed) => {
                 if let Some(rollback) = self.rollback_mut(failed.rollback) {
                     rollback.status = RollbackStatus::Failed { at, reason: failed.reason.clone() };
+                }
+            }
+            ReleaseEvent::RollbackIncidentLinked(linked) => {
+                if let Some(rollback) = self.rollback_mut(linked.rollback) {
+                    let (incident, url) = (linked.incident.clone(), linked.url.clone());
+                    rollback.incidents.push(LinkedIncident { incident, url, at, by: by() });
                 }
             }
             ReleaseEvent::RollbackCompleted(completed) => {

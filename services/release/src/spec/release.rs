@@ -102,6 +102,7 @@ pub fn around() -> Around {
         settings: SettingsRef { version: 3, hash: sha256('5') },
         targets: vec![Name::default_target()],
         in_production: Some(version("2.3.1")),
+        people: None,
         inputs: vec![Input { stream: "product-default.checkout".into(), revision: Some(2) }],
     };
     let environment = |name: &str, purpose, held_by| EnvironmentSnapshot {
@@ -156,6 +157,7 @@ pub fn open() -> OpenRelease {
         security_impact: None,
         ticket: None,
         procedure: None,
+        targets: None,
     }
 }
 

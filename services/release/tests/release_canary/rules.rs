@@ -144,7 +144,8 @@ fn back(story: Story, schema: RollbackObservation) -> Story {
 
 #[test]
 fn given_a_completed_rollback_its_candidate_is_rejected_and_its_digest_takes_two_approvers() {
-    let body = StartRollback { reason: prose("errors"), deployment: None, to: None, mode: None };
+    let body =
+        StartRollback { reason: prose("errors"), deployment: None, to: None, mode: None, incident: None };
     let story = act(rolled_out(), erin(), Command::StartRollback(body));
     let story = back(story, RollbackObservation::SchemaKept { note: None });
     assert_eq!(story.last_types(3), ["rollback.completed", "candidate.rejected", "release.outcome_set"]);
@@ -164,7 +165,13 @@ fn given_a_completed_rollback_its_candidate_is_rejected_and_its_digest_takes_two
 }
 
 fn start_back() -> Command {
-    Command::StartRollback(StartRollback { reason: prose("errors"), deployment: None, to: None, mode: None })
+    Command::StartRollback(StartRollback {
+        reason: prose("errors"),
+        deployment: None,
+        to: None,
+        mode: None,
+        incident: None,
+    })
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn emergency(story: Story) -> Story {
         reason: None,
         security_impact: None,
         ticket: None,
+        targets: None,
     };
     act(story, alice(), Command::Amend(amend))
 }

@@ -18,7 +18,8 @@ use crate::rules::samples::{
 type Story = Spec<Release>;
 
 fn rolled_back(story: Story) -> Story {
-    let body = StartRollback { reason: prose("Errors"), deployment: None, to: None, mode: None };
+    let body =
+        StartRollback { reason: prose("Errors"), deployment: None, to: None, mode: None, incident: None };
     by(story, dave(), Command::StartRollback(body))
 }
 

@@ -3,11 +3,12 @@
 use jiff::SignedDuration;
 use release::event::{
     CanaryEvaluated, CanaryVerdict, ControlSource, DeploymentObserved, EnvironmentPurpose, EvidenceRecorded,
-    Interval, LeaseReleased, MigrationReported, PauseCause, ProceedDecided, ProceedDecision, ResetCause,
-    RollbackMode, RollbackStarted, RollbackTriggered, TimerCancelled, TimerCause, TimerPaused, TimerReset,
-    TimerStarted, WindowClosed,
+    Interval, LeaseReleased, MigrationReported, ObservationRecorded, PauseCause, ProceedDecided,
+    ProceedDecision, ResetCause, RollbackMode, RollbackStarted, RollbackTriggered, TimerCancelled,
+    TimerCause, TimerPaused, TimerReset, TimerStarted, WindowClosed,
 };
 use release::evidence::{Facts, Migration, Source, Subject};
+use release::observation::{LinkSeen, Seen};
 use release::release::ExceptionKind as Kind;
 use release::spec::judged::through;
 use release::spec::release::{
@@ -367,4 +368,96 @@ fn given_an_exception_when_nobody_says_otherwise_it_is_due_by_its_severity() {
     let story = and_then(deploying(), TimerPaused { timer: id(1), cause: PauseCause::Weight, elapsed_s: 1 });
     let shown = story.state.exceptions.last().unwrap();
     assert_eq!(shown.due_at, story.now + SignedDuration::from_hours(due_in_hours(shown.kind)));
+}
+
+fn followed(url: &str, http_status: Option<u16>, sha256: Option<char>) -> ObservationRecorded {
+    let sha256 = sha256.map(release::spec::release::sha256);
+    ObservationRecorded {
+        observation: id(970),
+        seen: Seen::Link(LinkSeen { url: release::spec::release::link(url), http_status, sha256 }),
+        rows: Vec::new(),
+        candidate: None,
+        deployment: None,
+        purpose: None,
+        governance: None,
+        url: None,
+        skew_ms: None,
+        inputs: None,
+    }
+}
+
+#[test]
+fn given_evidence_that_something_rests_on_when_its_link_is_followed_it_is_there_and_as_promised() {
+    // Reports of honest machines promise this of their link.
+    let (url, promised) = ("https://ci.example/run/881", 'd');
+    let story = through(1);
+    assert_eq!(shows(&story, followed(url, Some(200), Some(promised))), nothing());
+    assert_eq!(shows(&story, followed(url, Some(204), None)), nothing());
+    assert_eq!(shows(&story, followed(url, Some(404), None)), [Kind::EvidenceLinkDead]);
+    assert_eq!(shows(&story, followed(url, None, None)), [Kind::EvidenceLinkDead]);
+    assert_eq!(shows(&story, followed(url, Some(200), Some('e'))), [Kind::EvidenceContentChanged]);
+    assert_eq!(shows(&story, followed("https://ci.example/run/1", Some(404), None)), nothing());
+    assert_eq!(shows(&release::spec::judged::tagged(), followed(url, Some(404), None)), nothing());
+}
+
+#[test]
+fn given_a_dead_link_when_it_is_followed_again_it_is_told_once_for_each_piece_of_evidence() {
+    let mut story = through(1);
+    let relied_on: std::collections::BTreeSet<_> =
+        story.state.items.values().flat_map(|item| item.rests_on.iter().copied()).collect();
+    for _ in 0..relied_on.len() {
+        assert_eq!(
+            shows(&story, followed("https://ci.example/run/881", None, None)),
+            [Kind::EvidenceLinkDead]
+        );
+        story = and_then(story, followed("https://ci.example/run/881", None, None));
+    }
+    assert_eq!(shows(&story, followed("https://ci.example/run/881", None, None)), nothing());
+}
+
+#[test]
+fn given_a_machines_role_when_it_signs_as_a_person_it_is_shown() {
+    let answered = || release::event::RollCallAnswered {
+        role: release::Role::Operator,
+        answer: release::event::Answer::Go,
+        candidate: Some(1),
+        window: None,
+        reason: None,
+    };
+    let by = |kind, roles: &[release::Role]| {
+        let mut story = approved();
+        let known = story.state.exceptions.len();
+        let who = release::spec::actor("shared", kind, roles);
+        story.record(&who, vec![Decided::now(answered())]);
+        story.state.exceptions[known..].iter().map(|one| one.kind).collect::<Vec<_>>()
+    };
+    let (operator, machine) = (release::Role::Operator, release::Role::Machine);
+    assert_eq!(by(release::ActorKind::Person, &[operator, machine]), [Kind::TokenActsAsPerson]);
+    assert_eq!(by(release::ActorKind::Person, &[operator]), nothing());
+    assert_eq!(by(release::ActorKind::Machine, &[operator, machine]), nothing());
+}
+
+#[test]
+fn given_a_reported_canary_that_is_less_than_any_should_be_when_it_closes_its_item_it_is_shown() {
+    let story = deploying();
+    let run = |minutes: i64, most: f64| {
+        let from = story.now - SignedDuration::from_mins(minutes);
+        let facts = json!({"kind": "canary_run", "weight_min_percent": 1.0, "weight_max_percent": most,
+            "from": from, "to": story.now, "requests": 48_000, "coverage": 0.99, "longest_gap_s": 15,
+            "error_rate": 0.0014, "control_error_rate": 0.0013});
+        let story = and_then(story.clone(), reported(40, facts));
+        let judged = release::event::ItemJudged {
+            item: item("5.3"),
+            assurance: release::event::Assurance::Verified,
+            verdict: release::verdict::Verdict::of("canary_monitored", 1, Vec::new()),
+            candidate: Some(1),
+            rests_on: Some(vec![id(940)]),
+            valid_until: None,
+            reopens: None,
+        };
+        shows(&story, judged)
+    };
+    assert_eq!(run(15, 5.0), nothing());
+    assert_eq!(run(14, 5.0), [Kind::CanaryShort]);
+    assert_eq!(run(15, 5.1), [Kind::CanaryOutsideBand]);
 }

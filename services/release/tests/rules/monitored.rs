@@ -1,5 +1,7 @@
 //! 6.4 to 6.8: the metrics stayed within their baseline while production was watched.
 
+use std::sync::LazyLock;
+
 use jiff::{SignedDuration, Timestamp};
 use release::command::{CaptureBaseline, MarkNotApplicable, StartRollback};
 use release::event::{Assurance, Sample};
@@ -12,12 +14,13 @@ use release::verdict::Cause::{Absent, Stale, Value};
 use release::{Command, verdict::Cause};
 use serde_json::{Value as Json, json};
 
-use crate::rules::samples::{FINE, Load, before, by, due_by_now, minutes, of_production};
+use crate::rules::samples::{FINE, Load, at_once, before, by, due_by_now, of_production};
 
 type Story = Spec<Release>;
 
 fn rolled_back(story: Story) -> Story {
-    let body = StartRollback { reason: prose("Errors"), deployment: None, to: None, mode: None };
+    let body =
+        StartRollback { reason: prose("Errors"), deployment: None, to: None, mode: None, incident: None };
     by(story, dave(), Command::StartRollback(body))
 }
 
@@ -140,6 +143,11 @@ fn given_a_product_that_measures_no_jobs_a_machine_shows_that_6_7_does_not_apply
 
 /// Rolled out after a baseline was captured; Gate 5 is open.
 fn rolled_out() -> Story {
+    static TOLD: LazyLock<Story> = LazyLock::new(roll_out);
+    TOLD.clone()
+}
+
+fn roll_out() -> Story {
     let story = through(4);
     let metrics = before()
         .into_iter()
@@ -155,8 +163,15 @@ fn rolled_out() -> Story {
     by(story, robot(), Command::CaptureBaseline(body)).step_reported(5)
 }
 
-fn watched(story: Story, count: u32, points: impl Fn(Timestamp) -> Vec<Sample>) -> Story {
-    minutes(story, count, points)
+/// The last minute is sent by itself, and what came before it ten minutes at a time: a walk sends every minute.
+fn watched(mut story: Story, count: u32, points: impl Fn(Timestamp) -> Vec<Sample>) -> Story {
+    let mut left = count - 1;
+    while left > 0 {
+        let sent = left.min(10);
+        story = at_once(story, sent, &points);
+        left -= sent;
+    }
+    at_once(story, 1, points)
 }
 
 /// Monitoring is over: 45 minutes, the 3 until the first sample came, and one to spare.

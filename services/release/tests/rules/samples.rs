@@ -115,16 +115,18 @@ pub fn before() -> Vec<(&'static str, f64)> {
 }
 
 /// So many minutes of samples, one append a minute.
-pub fn minutes(mut story: Story, minutes: u32, points: impl Fn(Timestamp) -> Vec<Sample>) -> Story {
-    for _ in 0..minutes {
-        let mut samples = Vec::new();
-        for _ in 0..4 {
-            story.now += SignedDuration::from_secs(15);
-            samples.extend(points(story.now));
-        }
-        story = sent(story, robot(), samples);
+pub fn minutes(story: Story, minutes: u32, points: impl Fn(Timestamp) -> Vec<Sample>) -> Story {
+    (0..minutes).fold(story, |story, _| at_once(story, 1, &points))
+}
+
+/// The samples of so many minutes in one append, as a scraper sends them that was held up.
+pub fn at_once(mut story: Story, minutes: u32, points: impl Fn(Timestamp) -> Vec<Sample>) -> Story {
+    let mut samples = Vec::new();
+    for _ in 0..4 * minutes {
+        story.now += SignedDuration::from_secs(15);
+        samples.extend(points(story.now));
     }
-    story
+    sent(story, robot(), samples)
 }
 
 /// 5 % of the traffic goes to the candidate, it answers, and a first sample came.

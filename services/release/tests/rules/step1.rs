@@ -58,6 +58,7 @@ fn item_1_2_every_manifest_states_the_version() {
         reason: None,
         security_impact: None,
         ticket: None,
+        targets: None,
     };
     let story = story.when(alice(), Command::Amend(body), &release::spec::judged::around()).accepted();
     assert!(story.state.status(item("1.2")).is_closed());

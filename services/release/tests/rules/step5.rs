@@ -14,7 +14,8 @@ use serde_json::json;
 use crate::rules::later;
 
 fn rolled_back(story: Spec<Release>) -> Spec<Release> {
-    let body = StartRollback { reason: prose("Errors"), deployment: None, to: None, mode: None };
+    let body =
+        StartRollback { reason: prose("Errors"), deployment: None, to: None, mode: None, incident: None };
     story.when(dave(), Command::StartRollback(body), &around()).accepted()
 }
 

@@ -1,5 +1,6 @@
 //! Deployments of a release, in staging and in production.
 
+pub mod amend;
 pub mod analysis;
 pub mod finish;
 pub mod get;

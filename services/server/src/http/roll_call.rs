@@ -1,5 +1,6 @@
 //! The roll-call: is everybody go for production.
 
+pub mod amend;
 pub mod answer;
 pub mod get;
 pub mod list;

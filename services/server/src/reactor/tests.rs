@@ -159,6 +159,7 @@ async fn aborted_with_a_reservation(app: &App, product: &str) {
             procedure: pinned.reference,
             settings: settings.reference(),
             targets: settings.settings.targets.to_vec(),
+            people: None,
             in_production: None,
             inputs: Vec::new(),
         }),

@@ -45,7 +45,7 @@ pub(super) fn made(recorded: &Recorded) -> Result<Option<Made>, String> {
     let Some(place) = place(&recorded.stream) else { return Ok(None) };
     let environment = match &seen {
         Seen::Deployment(seen) => Some(seen.environment.to_string()),
-        Seen::Tag(_) | Seen::Incident(_) | Seen::CiRun(_) => None,
+        Seen::Tag(_) | Seen::Incident(_) | Seen::CiRun(_) | Seen::Link(_) => None,
     };
     Ok(Some(Made {
         position: recorded.position,

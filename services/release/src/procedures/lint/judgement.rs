@@ -1,7 +1,10 @@
 //! What the thresholds of canary and monitoring must be for a judgement to be possible.
 
 use super::{Lint, LintCode};
-use crate::canary::{CanaryThresholds, Limits, METRICS_MAX, MetricGroup, MetricTest, MonitoringThresholds};
+use crate::canary::{
+    COARSE_SLOT_S, CanaryThresholds, FINE_S, Limits, METRICS_MAX, MetricGroup, MetricTest,
+    MonitoringThresholds,
+};
 use crate::procedure::{CANARY_MONITORED, Procedure, Thresholds};
 
 const CANARY: &str = "/thresholds/canary";
@@ -146,6 +149,17 @@ impl<'p> Lint<'p> {
         if thresholds.canary_min_s < POINTS_MIN * u64::from(canary.sample_interval_s) {
             let detail = format!("fewer than {POINTS_MIN} samples in {} seconds", thresholds.canary_min_s);
             self.threshold(&format!("{CANARY}/sample_interval_s"), detail);
+        }
+        let extended = u64::from(canary.extension_s) * u64::from(canary.extensions_max);
+        if thresholds.canary_min_s + extended > FINE_S {
+            let monitoring =
+                thresholds.monitoring.as_ref().map(|rules| (MONITORING, rules.sample_interval_s));
+            for (at, interval) in [(CANARY, canary.sample_interval_s)].into_iter().chain(monitoring) {
+                if interval < COARSE_SLOT_S {
+                    let detail = format!("past {FINE_S} seconds one sample in {COARSE_SLOT_S} is kept");
+                    self.threshold(&format!("{at}/sample_interval_s"), detail);
+                }
+            }
         }
     }
 

@@ -48,6 +48,7 @@ pub enum ObservationKind {
     Tag,
     Incident,
     CiRun,
+    Link,
 }
 
 impl ObservationKind {
@@ -57,6 +58,7 @@ impl ObservationKind {
             Self::Tag => "tag",
             Self::Incident => "incident",
             Self::CiRun => "ci_run",
+            Self::Link => "link",
         }
     }
 }

@@ -39,7 +39,8 @@ pub struct ObservationAnswer {
 
 /// Record an observation
 ///
-/// What was seen from outside, in order or not: what runs in an environment, what a tag names, an incident, a CI run.
+/// What was seen from outside, in order or not: what runs in an environment, what a tag names, an incident, a CI run,
+/// whether a link of some evidence still leads to what was promised (name the release).
 /// It is recorded whatever it says, in any state of the release, also with a time in the future (`skew_ms`). It is
 /// joined to a release by the id given, by digest or commit, or by the version or tag it names; otherwise it is
 /// recorded for the environment or the product. A deployment to production that nobody authorized here is an
@@ -70,6 +71,10 @@ pub struct ObservationAnswer {
                 "kind": "ci_run", "provider": "github", "run_id": "882", "attempt": 1, "workflow": "ci",
                 "head_sha": "1111111111111111111111111111111111111111", "conclusion": "failure"
             }
+        }))),
+        ("link" = (value = json!({
+            "product": "checkout", "release": "checkout-2.4.0",
+            "seen": {"kind": "link", "url": "https://ci.example/runs/7431", "http_status": 404}
         }))),
     )),
     responses((status = 201, description = "The observation, and the exceptions it shows", body = ObservationAnswer)),

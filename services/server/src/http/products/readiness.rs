@@ -68,7 +68,7 @@ async fn answer(app: &App, call: &Call<Name, NoBody, Fresh>) -> Answer {
 }
 
 /// The roles of each known person, under whichever identities.
-async fn people(app: &App, tenant: String, product: String) -> Result<Vec<Roles>, Problem> {
+pub async fn people(app: &App, tenant: String, product: String) -> Result<Vec<Roles>, Problem> {
     let directory = surroundings::people(app, &tenant).await?;
     let known = lists::query(app, move |db| views::people(db, &tenant, &product)).await?;
     let mut people: Vec<(ActorId, Roles)> = Vec::new();

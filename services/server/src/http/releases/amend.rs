@@ -13,8 +13,9 @@ use crate::http::call::{Call, DryRun, Json};
 
 /// Amend a release
 ///
-/// Corrects previous version, class, reason, security impact or ticket, with why. What is absent stays;
-/// the old value stays in the history. Role: `release_manager`.
+/// Corrects previous version, class, reason, security impact, ticket or targets, with why. What is absent stays;
+/// the old value stays in the history. What rests on it is judged again, and an approval ends when the class is
+/// raised or a target is added. Role: `release_manager`.
 #[utoipa::path(
     post,
     path = "/v1/releases/{release}/amend",

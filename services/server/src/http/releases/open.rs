@@ -9,7 +9,8 @@ use release::command::OpenRelease;
 use release::decide::{Around, Opening, Snapshots};
 use release::directory::People;
 use release::event::EnvironmentPurpose;
-use release::value::ReleaseId;
+use release::product::readiness::Roles;
+use release::value::{Name, ReleaseId};
 use release::{Command, Refusal, RefusalCode};
 
 use super::{stream, summary_view};
@@ -20,13 +21,15 @@ use crate::http::call::{Call, Caller, DryRun, Json};
 use crate::http::problem::Problem;
 use crate::http::products;
 use crate::surroundings::input;
+use crate::views::View;
 use crate::{names, procedures};
 
 /// Open a release
 ///
 /// Product, version and reason; the rest has defaults: `previous` is what runs in production, `class` is
 /// `normal`, the procedure is the product's. The release's id is `{product}-{version}`, so each version of a
-/// product is opened once. Role: `release_manager`.
+/// product is opened once. `warnings` names the decisions that no set of known people could take: the approval of
+/// this class of change, that no rollback was needed, a waiver that takes two. Role: `release_manager`.
 #[utoipa::path(
     post,
     path = "/v1/releases",
@@ -55,6 +58,16 @@ async fn open(app: &App, caller: &Caller, body: OpenRelease) -> Answer {
     })
     .await?;
     recorded(handled, StatusCode::CREATED)
+}
+
+/// Nobody waits for a list to be built only to be warned.
+async fn known_people(app: &App, caller: &Caller, product: &Name) -> Result<Option<Vec<Roles>>, Problem> {
+    let head = app.store.head().map(|head| head.0);
+    if app.views.ready(View::Catalog, head).await.is_err() {
+        return Ok(None);
+    }
+    let people = products::readiness::people(app, caller.tenant().to_owned(), product.to_string()).await?;
+    Ok(Some(people))
 }
 
 /// The product's settings and procedure, and what runs in its production environments.
@@ -96,6 +109,7 @@ async fn surroundings(app: &App, caller: &Caller, body: &OpenRelease) -> Result<
             settings: settings.reference(),
             targets: settings.settings.targets.to_vec(),
             in_production,
+            people: known_people(app, caller, &body.product).await?,
             inputs,
         }),
         snapshots: Snapshots::default(),

@@ -16,7 +16,8 @@ use crate::http::releases::record;
 
 /// Report a step of a rollback
 ///
-/// Traffic shifted, schema kept or reverted, backup restored. Role: as to roll back.
+/// Traffic shifted, schema kept or reverted, backup restored; and in any state of the rollback the incident in which
+/// it is followed up, which a failed one has to have before its release is closed. Role: as to roll back.
 #[utoipa::path(
     post,
     path = "/v1/releases/{release}/rollbacks/{rollback}/observations",

@@ -159,12 +159,16 @@ commands! {
         WithdrawApproval { request: Uuid, body: body::WithdrawApproval } =>
             Command::WithdrawApproval { request, body }, at(format!("/approvals/requests/{request}"));
         AnswerRollCall { body: body::AnswerRollCall } => Command::AnswerRollCall(body), at("/roll-call");
+        AmendAnswer { entry: Uuid, body: body::AmendAnswer } =>
+            Command::AmendAnswer { entry, body }, at("/roll-call");
         ApproveAfterStart { authorization: Uuid, body: body::ApproveAfterStart } =>
             Command::ApproveAfterStart { authorization, body }, at(format!("/authorizations/{authorization}"));
         RevokeAuthorization { authorization: Uuid, body: body::RevokeAuthorization } =>
             Command::RevokeAuthorization { authorization, body }, at(format!("/authorizations/{authorization}"));
         FinishDeployment { deployment: Uuid, body: body::FinishDeployment } =>
             Command::FinishDeployment { deployment, body }, at(format!("/deployments/{deployment}"));
+        AmendDeployment { deployment: Uuid, body: body::AmendDeployment } =>
+            Command::AmendDeployment { deployment, body }, at(format!("/deployments/{deployment}"));
         ObserveTraffic { deployment: Uuid, body: body::ObserveTraffic } =>
             Command::ObserveTraffic { deployment, body }, at(format!("/deployments/{deployment}"));
         RecordSamples { deployment: Uuid, body: body::RecordSamples } =>
