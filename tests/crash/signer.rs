@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use eventlog::signer::generate;
+use eventlog::signer::{generate, prepare};
 use eventlog::tree::Hash;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -167,6 +167,13 @@ async fn given_a_signer_of_its_own_when_it_is_killed_then_checkpoints_wait_and_g
         let roots = [pair[0].root.to_string(), pair[1].root.to_string()];
         assert_eq!([&proved["from_root"], &proved["to_root"]], [roots[0].as_str(), roots[1].as_str()]);
     }
+    // Its key is rotated where it is, while both run.
+    let new = prepare(&place.key()).unwrap();
+    writer.comment("after the rotation").await;
+    writer.signed().await;
+    let newest = auditor.get("/tlog/checkpoint").await.ok();
+    let (newest, note) = eventlog::checkpoint::Checkpoint::of(&newest.body).unwrap();
+    assert!(newest.size > checkpoints[3].size && note.verify([&new]).is_ok());
     signer.terminate().await;
     assert!(signer.ended().await.status.success());
     service.terminate().await;
