@@ -13,7 +13,6 @@ use eventlog::signer::generate;
 use eventlog::tree::{self, Hash};
 use eventlog::witness::{AddCheckpoint, MAX_REQUEST_BYTES, Witness, origin_hash};
 use reqwest::Response;
-use serde_json::Value;
 use server::tlog::WitnessConfig;
 use server::witness::Serving;
 use tempfile::TempDir;

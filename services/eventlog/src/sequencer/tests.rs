@@ -425,7 +425,10 @@ async fn given_a_published_checkpoint_that_is_not_cosigned_or_of_another_history
     let key = Signer::from_private(&key).unwrap();
     for (size, root) in [(200, Hash::of_leaf(b"another")), (301, signed.checkpoint.root)] {
         let mut note = Checkpoint::new(ORIGIN, size, root).unwrap().to_note().unwrap();
-        note.add(key.sign(note.text(), 0)).unwrap();
+        let text = note.text().to_owned();
+        for signer in [&key, &key.with(Algorithm::CosignatureV1).unwrap()] {
+            note.add(signer.sign(&text, 0)).unwrap();
+        }
         world.files().write_checkpoint(note.to_string().as_bytes()).unwrap();
         let refused = world.open_with(&signer, Some(one_witness())).await.map(|_| ()).unwrap_err();
         assert!(refused.is_tampered(), "{refused}");
