@@ -13,7 +13,6 @@ use eventlog::signer::{LocalSigner, Sign};
 use eventlog::tree::{self, Hash};
 use eventlog::witness::{AddCheckpoint, MAX_REQUEST_BYTES, Witness, origin_hash};
 use reqwest::Response;
-use serde_json::Value;
 use server::tlog::WitnessConfig;
 use server::witness::Serving;
 use tempfile::TempDir;
@@ -192,13 +191,10 @@ pub async fn health(world: &World, expected: &[(&str, Option<&str>)]) {
     let seen = async {
         loop {
             let health = world.nobody().get("/health/ready").await.ok().json();
-            let of = |witness: &Value, member: &str| witness[member].as_str().map(str::to_owned);
             let witnesses = health["checkpoint"]["witnesses"].as_array().unwrap().iter();
-            let found: Vec<_> = witnesses.map(|one| (of(one, "name").unwrap(), of(one, "failure"))).collect();
-            let same = |(found, expected): (&(String, Option<String>), &(&str, Option<&str>))| {
-                (found.0.as_str(), found.1.as_deref()) == *expected
-            };
-            if found.len() == expected.len() && found.iter().zip(expected).all(same) {
+            let found: Vec<_> =
+                witnesses.map(|one| (one["name"].as_str().unwrap(), one["failure"].as_str())).collect();
+            if found == expected {
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! Full tiles of hashes as files, at the paths that they are served under. They are made from the log and
+//! Full tiles of hashes, and the checkpoint published last, as files. Tiles are made from the log and
 //! made again when one is missing or damaged, so that nothing waits for them to reach the disk.
 
 use std::fs;
