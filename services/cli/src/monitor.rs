@@ -105,8 +105,15 @@ struct Watch {
 impl Monitor {
     pub async fn run(self) -> Outcome {
         let mut watch = self.open()?;
+        // One for the whole time: a signal that comes during a look is not lost.
+        let stop = asked_to_stop();
+        tokio::pin!(stop);
         loop {
-            match watch.look().await {
+            let looked = tokio::select! {
+                looked = watch.look() => looked,
+                () = &mut stop => return Ok(()),
+            };
+            match looked {
                 Ok(seen) if self.json => println!("{}", seen.to_json()),
                 Ok(seen) => println!("{}", seen.to_line()),
                 Err(failure) if failure.is::<Verdict>() => return Err(self.alarm(failure)),
@@ -121,7 +128,7 @@ impl Monitor {
             }
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_secs(self.interval)) => {}
-                () = asked_to_stop() => return Ok(()),
+                () = &mut stop => return Ok(()),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Full tiles of hashes as files, at the paths that they are served under, and the leaves behind them. They are
 //! made from the log and made again when one is missing or damaged, so that nothing waits for them to reach the
-//! disk.
+//! disk. Where witnesses cosign, the checkpoint that was published last is beside them.
 
 use std::fs;
 use std::io::{self, ErrorKind};
