@@ -20,6 +20,7 @@ mod items;
 mod open;
 mod roll_call;
 mod rollback;
+mod seal;
 mod waivers;
 mod walk;
 mod why;

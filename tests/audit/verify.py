@@ -82,8 +82,7 @@ def verify_bundle(file, policy, since=None):
             entries = records(tar.member(f"tile/entries/{path}"), 2, width, "entries", first)
             data = records(tar.member(f"data/{path}"), 4, width, "data", first)
             for index, leaf, content in zip(range(first, first + width), entries, data):
-                events.read(index, leaf, content)
-                leaf = leaf_hash(leaf)
+                leaf = events.read(index, leaf, content)
                 leaves.write(leaf)
                 tree.push(leaf)
                 follow_since(kept, tree, findings)
@@ -160,24 +159,41 @@ class Findings:
 
 
 class Events:
-    """What the events say of each other: revisions are dense and time does not go back within a stream."""
+    """What the events say of each other: revisions are dense and time does not go back within a stream, and a seal
+    has the count and the root of the events before it in its stream."""
 
     def __init__(self, findings):
         self.findings = findings
         self.streams = {}
 
     def read(self, index, leaf, data):
+        """The hash of the leaf."""
         header = Header.parse(header_of(leaf, index), index)
+        leaf = leaf_hash(leaf)
+        revision, recorded_at, before = self.streams.get(header.stream, (0, header.recorded_at, Tree()))
         if problem := header.contradicts(data):
             self.findings.tampered(index, f"event {index}: {problem}")
-        revision, recorded_at = self.streams.get(header.stream, (0, header.recorded_at))
+        elif header.is_seal() and not seals(data, before):
+            self.findings.tampered(index, f"event {index}: it does not seal the events of {header.stream} before it")
         if header.revision != revision:
             self.findings.tampered(
                 index, f"event {index}: revision {header.revision} of {header.stream}, {revision} is next"
             )
         if header.recorded_at < recorded_at:
             self.findings.tampered(index, f"event {index}: recorded before the event before it in {header.stream}")
-        self.streams[header.stream] = (revision + 1, max(recorded_at, header.recorded_at))
+        before.push(leaf)
+        self.streams[header.stream] = (revision + 1, max(recorded_at, header.recorded_at), before)
+        return leaf
+
+
+def seals(data, before):
+    """Whether the data of a seal say how many leaves there are before it, and their root."""
+    try:
+        found = strict_json(data, "the seal")
+        shape(found, {"salt": str, "count": int, "root": str}, {}, "the seal")
+    except Refused:
+        return False
+    return found["count"] == before.size and found["root"] == before.root().hex()
 
 
 @dataclass
@@ -361,6 +377,7 @@ INNER = {
 @dataclass
 class Header:
     stream: str
+    type: str
     revision: int
     recorded_at: tuple
     length: int
@@ -395,7 +412,10 @@ class Header:
         if "auth_time" in found.get("auth", {}):
             instant(found["auth"]["auth_time"], f"{where}: auth_time")
         recorded_at = instant(found["recorded_at"], f"{where}: recorded_at")
-        return cls(found["stream"], found["revision"], recorded_at, data["length"], data["sha256"])
+        return cls(found["stream"], found["type"], found["revision"], recorded_at, data["length"], data["sha256"])
+
+    def is_seal(self):
+        return self.type.rpartition(".")[0] != "" and self.type.rpartition(".")[2] in ("sealed", "resealed")
 
     def contradicts(self, data):
         if len(data) != self.length:

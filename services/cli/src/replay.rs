@@ -116,7 +116,7 @@ impl Replay {
 fn recorded(event: &eventlog::bundle::Event) -> Recorded {
     let Header { id, stream, revision, .. } = event.header;
     Recorded {
-        position: eventlog::Position(event.position),
+        position: eventlog::Position(event.index),
         stream: stream.clone(),
         revision: *revision,
         id: *id,

@@ -10,6 +10,7 @@ pub mod header;
 pub mod note;
 pub mod policy;
 pub mod proof;
+pub mod seal;
 pub mod sequencer;
 pub mod signer;
 pub mod store;

@@ -18,7 +18,8 @@ const MAX_MANIFEST_BYTES: u64 = 64 * 1024;
 
 /// An event of a bundle. It is verified only when the whole bundle is.
 pub struct Event<'a> {
-    pub position: u64,
+    /// Its position in the bundle of a log, its revision in the bundle of one stream.
+    pub index: u64,
     pub header: &'a Header,
     pub header_bytes: &'a [u8],
     pub data: &'a [u8],
@@ -148,10 +149,11 @@ impl Reading {
             let header = Header::parse(header_bytes)
                 .map_err(|cause| malformed(format!("position {position}: {cause}")))?;
             let one = length_prefixed(&mut data).ok_or_else(|| wrong(data_path(tile)))?;
-            self.check.header(position, &header, one);
-            told(&Event { position, header: &header, header_bytes, data: one });
+            let leaf = Hash::of_leaf(leaf);
+            self.check.header(position, &header, one, leaf);
+            told(&Event { index: position, header: &header, header_bytes, data: one });
             let full = &mut self.full;
-            self.check.edge.push(Hash::of_leaf(leaf), |tile, hashes| {
+            self.check.edge.push(leaf, |tile, hashes| {
                 if let Of::Level(level) = tile.of {
                     full[usize::from(level)].push(digest(&tile::encode(hashes)));
                 }

@@ -10,11 +10,11 @@ use eventlog::checkpoint::Checkpoint;
 use eventlog::header::{DataRef, leaf};
 use eventlog::note::{Algorithm, Signer};
 use eventlog::tile::{self, Edge, Of, Tile, WIDTH};
-use eventlog::tree::Hash;
+use eventlog::tree::{Hash, Peaks};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::log::{self, Log, ORIGIN, log_key, other_key, sign, witness};
+use super::log::{self, Log, ORIGIN, RELEASE, log_key, other_key, sign, witness};
 
 /// The members of a bundle before they are a tar, so that anything may be done to them.
 #[derive(Clone)]
@@ -163,6 +163,7 @@ fn vectors() -> Vectors {
     vectors.judge("good", Some("since"), 0, "the log only grew since the checkpoint of five events");
     vectors.judge("good", Some("since-of-another-key"), 4, "the kept checkpoint is of a key not trusted");
     tampered(&mut vectors, &good, &members);
+    sealed(&mut vectors);
     forked(&mut vectors, &good);
     distrusted(&mut vectors, &good, &members);
     malformed(&mut vectors, &good, &members);
@@ -206,6 +207,49 @@ fn tampered(vectors: &mut Vectors, good: &Log, members: &Members) {
     longer.retell(7, |header| header.data = DataRef { length: 1, ..header.data.clone() });
     let signed = members_of(&longer, &longer.signed()).tar();
     vectors.add("data-of-another-length", signed, 2, "signed, but the header binds data of another length");
+}
+
+/// A log in which a release was sealed, and sealed again after an event more.
+pub fn sealed_log() -> Log {
+    let mut log = Log::of(8);
+    log.seal(RELEASE, "release.sealed");
+    log.add(RELEASE, "exception.disposed", r#"{"salt":"11","n":9}"#);
+    log.seal(RELEASE, "release.resealed");
+    log
+}
+
+fn sealed(vectors: &mut Vectors) {
+    let good = sealed_log();
+    vectors.add(
+        "sealed-release",
+        good.bundle(),
+        0,
+        "a release was sealed, and sealed again after one event more",
+    );
+    let leaves = Log::of(8).leaves_of(RELEASE);
+    let root = leaves.root();
+    let of_nothing = Peaks::default().root();
+    let seals = [
+        ("seal-of-another-root", log::seal(3, &of_nothing), "signed, but the seal has another root"),
+        ("seal-of-another-count", log::seal(2, &root), "signed, but the seal counts one event less"),
+        ("seal-in-capitals", log::seal(3, &root).to_uppercase(), "signed, but the seal has other members"),
+        ("seal-of-no-object", "[]".to_owned(), "signed, but the seal is no object"),
+        (
+            "seal-counts-with-a-float",
+            log::seal(3, &root).replace(":3,", ":3.0,"),
+            "signed, but the seal counts with a float",
+        ),
+        (
+            "seal-counts-twice",
+            log::seal(3, &root).replace(":3,", r#":3,"count":3,"#),
+            "signed, but the seal counts twice",
+        ),
+    ];
+    for (name, data, why) in seals {
+        let mut log = Log::of(8);
+        log.add(RELEASE, "release.sealed", &data);
+        vectors.add(name, members_of(&log, &log.signed()).tar(), 2, why);
+    }
 }
 
 fn forked(vectors: &mut Vectors, good: &Log) {
