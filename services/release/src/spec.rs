@@ -73,14 +73,23 @@ impl<A: Aggregate> Spec<A> {
 
     pub fn when(self, actor: Actor, command: impl Into<A::Command>, around: &A::Around) -> Asked<A> {
         let decision = self.ask(&actor, &command.into(), around);
-        let event_id = |n: usize| id(revision(self.facts.len() + n));
-        let ctx = Context { now: self.now, actor: &actor, event_id: &event_id, around };
-        let sealing = decision.as_ref().ok().and_then(|decided| self.state.sealed_by(decided, &ctx));
+        let sealing = decision.as_ref().ok().and_then(|decided| self.sealing(&actor, decided, around));
         Asked { before: self, actor, decision, sealing }
     }
 
+    /// How the story is sealed behind what was decided, if it is.
+    pub fn sealing(
+        &self,
+        actor: &Actor,
+        decided: &[Decided<A::Event>],
+        around: &A::Around,
+    ) -> Option<Sealing<A::Event>> {
+        let event_id = |n: usize| id(revision(self.facts.len() + n));
+        self.state.sealed_by(decided, &Context { now: self.now, actor, event_id: &event_id, around })
+    }
+
     /// Seals the story so far, with a root that stands for that of its leaves.
-    fn seal(&mut self, actor: &Actor, sealing: Sealing<A::Event>) {
+    pub fn seal(&mut self, actor: &Actor, sealing: Sealing<A::Event>) {
         if let Ok(root) = Sha256Hex::new(&"e".repeat(64)) {
             let seal = sealing(revision(self.facts.len()), root);
             self.record(actor, vec![Decided::now(seal)]);
