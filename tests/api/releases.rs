@@ -6,6 +6,7 @@ mod approvals;
 mod authorize;
 mod baselines;
 mod batch;
+mod bundle;
 mod candidates;
 mod checklist;
 mod comments;

@@ -19,6 +19,11 @@ pub trait Aggregate: Default + Clone + PartialEq + Serialize + Send + Sync + 'st
     /// Total: copies what was recorded, never refuses, never judges, never reads a clock.
     fn evolve(&mut self, fact: &Fact<Self::Event>);
 
+    /// The same, of what had happened by an instant: facts of later add nothing.
+    fn evolve_as_at(&mut self, fact: &Fact<Self::Event>, _instant: Timestamp) {
+        self.evolve(fact);
+    }
+
     /// Reads nothing but its arguments.
     fn decide(
         &self,

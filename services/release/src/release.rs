@@ -2,6 +2,7 @@
 //! and never refuses, never judges, never reads a clock.
 
 mod approval;
+pub mod as_at;
 mod candidate;
 mod deployment;
 mod evidence;
@@ -180,6 +181,10 @@ impl crate::aggregate::Aggregate for Release {
         self.copy(fact);
     }
 
+    fn evolve_as_at(&mut self, fact: &Fact<ReleaseEvent>, instant: Timestamp) {
+        self.copy_as_at(fact, instant);
+    }
+
     fn decide(&self, command: &Self::Command, ctx: &crate::decide::Context<'_>) -> crate::decide::Decision {
         crate::decide::decide(self, command, ctx)
     }
@@ -280,12 +285,17 @@ impl Release {
         self.opened.as_ref().map(|opened| ReleaseId::of(&opened.product, &opened.version))
     }
 
-    fn copy(&mut self, fact: &Fact<ReleaseEvent>) {
+    /// The event is part of the stream, whatever it says.
+    fn passed(&mut self, fact: &Fact<ReleaseEvent>) {
         self.events = fact.revision + 1;
         if !fact.event.is_telemetry() {
             self.decision_revision = fact.revision;
         }
         self.updated_at = Some(fact.recorded_at);
+    }
+
+    fn copy(&mut self, fact: &Fact<ReleaseEvent>) {
+        self.passed(fact);
         self.derive_exceptions(fact);
         self.took_part(fact);
         self.copy_event(fact);

@@ -207,7 +207,14 @@ impl<A: Aggregate> Head<A> {
     }
 
     pub fn evolve(&mut self, fact: &Fact<A::Event>) {
-        self.state.evolve(fact);
+        self.evolve_as_at(fact, None);
+    }
+
+    fn evolve_as_at(&mut self, fact: &Fact<A::Event>, as_at: Option<Timestamp>) {
+        match as_at {
+            Some(instant) => self.state.evolve_as_at(fact, instant),
+            None => self.state.evolve(fact),
+        }
         self.revision = Some(Revision(fact.revision));
         if !fact.event.is_telemetry() {
             self.decision_revision = self.revision;
@@ -271,6 +278,16 @@ impl<A: Aggregate> Streams<A> {
 
     /// Folds a stream from the log as far as `until` reaches; a command's events stay together.
     pub async fn fold(&self, stream: &StreamId, until: Until) -> Result<Folded<A>, LoadError> {
+        self.fold_as_at(stream, until, None).await
+    }
+
+    /// The same, with no facts of what happened after `as_at`.
+    pub async fn fold_as_at(
+        &self,
+        stream: &StreamId,
+        until: Until,
+        as_at: Option<Timestamp>,
+    ) -> Result<Folded<A>, LoadError> {
         let mut folded = Folded { head: Head::default(), position: None, bytes: 0 };
         let mut inside_command = false;
         loop {
@@ -281,7 +298,7 @@ impl<A: Aggregate> Streams<A> {
                     return Ok(folded);
                 }
                 inside_command = header.request.index + 1 < header.request.count;
-                folded.head.evolve(&fact);
+                folded.head.evolve_as_at(&fact, as_at);
                 remember(&mut folded.head.commands, recorded.id, recorded.revision, &header);
                 folded.position = Some(recorded.position);
                 folded.bytes += (recorded.header.len() + recorded.data.len()) as u64;

@@ -7,8 +7,9 @@ use eventlog::bundle::{WriteError, Writer};
 use eventlog::checkpoint::Checkpoint;
 use eventlog::header::{Actor, DataRef, Header, Request, hex, leaf};
 use eventlog::note::{Algorithm, Signer};
+use eventlog::proof::Proof;
 use eventlog::tile::{self, Of, Tile};
-use eventlog::tree::{Hash, Peaks, root_of};
+use eventlog::tree::{self, Hash, Nodes, Peaks, root_of};
 use eventlog::{Revision, StreamId};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -110,11 +111,31 @@ impl Log {
         self.add(stream, event_type, &seal(leaves.size(), &leaves.root()));
     }
 
+    /// That an event is under the signed checkpoint of this log.
+    pub fn proof(&self, position: usize, signed: &[u8]) -> Proof {
+        let (checkpoint, note) = Checkpoint::of(signed).unwrap();
+        let leaves: Vec<_> = self.events.iter().map(|(header, _)| Hash::of_leaf(&leaf(header))).collect();
+        let (index, size) = (position as u64, checkpoint.size);
+        let hashes = tree::inclusion(&Leaves(leaves), index, size).unwrap();
+        Proof { extra: None, index, hashes, checkpoint, note }
+    }
+
     /// Changes a header, as one who can write to the database would.
     pub fn retell(&mut self, position: usize, change: impl FnOnce(&mut Header)) {
         let mut header = Header::parse(&self.events[position].0).unwrap();
         change(&mut header);
         self.events[position].0 = header.to_bytes().to_vec();
+    }
+}
+
+struct Leaves(Vec<Hash>);
+
+impl Nodes for Leaves {
+    type Error = std::convert::Infallible;
+
+    fn node(&self, level: u32, index: u64) -> Result<Hash, Self::Error> {
+        let (first, count) = ((index as usize) << level, 1 << level);
+        Ok(root_of(self.0[first..first + count].iter().copied()))
     }
 }
 

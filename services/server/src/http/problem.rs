@@ -134,6 +134,7 @@ pub enum Code {
     PositionNotReached,
     ViewsCatchingUp,
     CheckpointPending,
+    ReleaseNotSealed,
     Internal,
 }
 
@@ -165,6 +166,7 @@ impl Code {
         Self::PositionNotReached,
         Self::ViewsCatchingUp,
         Self::CheckpointPending,
+        Self::ReleaseNotSealed,
         Self::Internal,
     ];
 
@@ -323,6 +325,12 @@ impl Code {
                 503,
                 "Not under a checkpoint yet",
                 "What is asked for is recorded, and no signed checkpoint covers it yet. Repeat the request in a second, or wait with Prefer.",
+            ),
+            Self::ReleaseNotSealed => (
+                "release_not_sealed",
+                409,
+                "The release is not sealed",
+                "A release is sealed when it is closed, aborted or superseded. Until then its events can be read one by one, and are not complete.",
             ),
             Self::Internal => (
                 "internal",
