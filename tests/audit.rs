@@ -208,6 +208,40 @@ async fn given_a_verified_log_when_a_release_is_replayed_then_it_is_what_the_ser
 }
 
 #[tokio::test]
+async fn given_a_release_that_ended_when_it_is_exported_alone_then_it_verifies_as_complete() {
+    let desk = Desk::new().await;
+    desk.comment("before").await;
+    let id = desk.opened.id.as_str();
+    assert!(ended(&desk.asked("export", &["--release", id, "-o", "early"]).await, 1).contains("not_sealed"));
+    desk.manager.post(&desk.opened.under("abort"), serde_json::json!({"reason": "no"})).await.ok();
+    ended(&desk.asked("export", &["--release", id, "-o", "release"]).await, 0);
+    let verify = ["verify", "release", "--policy", "policy"];
+    let shown = ended(&desk.shiplog(&verify).await, 0);
+    assert!(shown.contains(&format!("release-default.{id}, complete up to revision")), "{shown}");
+    let output = desk.shiplog(&[&verify[..], &["--json"]].concat()).await;
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(result["sealed"]["stream"], format!("release-default.{id}"));
+    // The same events give the checklist, without the rest of the log.
+    let replayed = desk.shiplog(&["replay", "release", "--policy", "policy", "--release", id]).await;
+    ended(&replayed, 0);
+    let served = desk.manager.get(&desk.opened.under("checklist")).await.ok().json();
+    assert_eq!(serde_json::from_slice::<Value>(&replayed.stdout).unwrap(), served);
+
+    let kept = desk.kept("kept").await;
+    let since = [&verify[..], &["--since", &kept]].concat();
+    assert!(ended(&desk.shiplog(&since).await, 1).contains("it cannot be checked"));
+    let mut bytes = std::fs::read(desk.file("release")).unwrap();
+    let text = br#""text":"before"#;
+    let at = bytes.windows(text.len()).position(|window| window == text).unwrap();
+    bytes[at + text.len() - 1] ^= 1;
+    std::fs::write(desk.file("release"), bytes).unwrap();
+    let output = desk.shiplog(&[&verify[..], &["--json"]].concat()).await;
+    assert!(ended(&output, 2).contains("revision 1"));
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&result["exit"], &result["revision"]), (&2.into(), &1.into()));
+}
+
+#[tokio::test]
 async fn given_wrong_flags_then_the_exit_code_is_not_one_that_judges_a_log() {
     let files = TempDir::new().unwrap();
     for arguments in

@@ -13,7 +13,9 @@ fn given_nothing_but_the_program_when_the_demo_runs_then_it_closes_a_release_wit
     assert!(!errors.contains("panicked"), "{errors}");
     assert!(shown.contains("by procedure version 2"), "{shown}");
     assert!(shown.contains("49 of 49: release checkout-2.4.0 is closed"), "{shown}");
-    assert_eq!(shown.matches("  equal: ").count(), 3, "{shown}");
+    assert_eq!(shown.matches("  equal: ").count(), 4, "{shown}");
+
+    assert!(shown.contains("  sealed at revision "), "{shown}");
 
     // Under the strict policy a machine closes what a machine can prove.
     assert!(shown.contains("refused: 403 machine_required"), "{shown}");

@@ -2,7 +2,7 @@
 """Verifies a Shiplog bundle or proof offline, against keys that the auditor's policy trusts.
 
 Written from the specifications (RFC 6962, C2SP signed-note, tlog-checkpoint, tlog-cosignature, tlog-tiles,
-tlog-proof, and Shiplog's bundle version 1) and from nothing else, so that it and `shiplog verify` can disagree.
+tlog-proof, and Shiplog's bundles version 1) and from nothing else, so that it and `shiplog verify` can disagree.
 
     verify.py bundle BUNDLE --policy FILE [--since CHECKPOINT]
     verify.py proof PROOF --policy FILE [--data FILE]
@@ -66,6 +66,10 @@ def verify_bundle(file, policy, since=None):
     findings = Findings()
     tar = Tar(file)
     manifest = Manifest.parse(tar.member("manifest.json"))
+    if manifest.stream is not None:
+        if since is not None:
+            raise Unusable("one sealed stream does not show that a log only grew")
+        return verify_sealed(tar, manifest, policy, findings)
     checkpoint = Checkpoint.parse(tar.member("checkpoint"))
     if checkpoint.origin != manifest.origin:
         raise malformed("checkpoint and manifest name different origins")
@@ -88,8 +92,7 @@ def verify_bundle(file, policy, since=None):
             entries = records(tar.member(f"tile/entries/{path}"), 2, width, "entries", first)
             data = records(tar.member(f"data/{path}"), 4, width, "data", first)
             for index, leaf, content in zip(range(first, first + width), entries, data):
-                events.read(index, leaf, content)
-                leaf = leaf_hash(leaf)
+                leaf = events.read(index, leaf, content)
                 leaves.write(leaf)
                 tree.push(leaf)
                 follow_since(kept, tree, findings)
@@ -100,6 +103,41 @@ def verify_bundle(file, policy, since=None):
         findings.tampered(manifest.size, f"the root of the {manifest.size} events is not the checkpoint's")
     findings.settle()
     return Report(checkpoint, signed, len(events.streams), manifest.compromised)
+
+
+def verify_sealed(tar, manifest, policy, findings):
+    """The rest of the bundle of one stream: its events up to its last seal, and that seal's place in the log."""
+    note = tar.member("checkpoint")
+    checkpoint = Checkpoint.parse(note)
+    if checkpoint.origin != manifest.origin or manifest.size == 0:
+        raise malformed("checkpoint and manifest name different origins, or there is no event")
+    proof = Proof.parse(tar.member("seal.tlog-proof"))
+    if proof.note != note:
+        raise malformed("the proof is under another checkpoint")
+    Header.parse(proof.header, proof.index)
+    signed = findings.untrusted_in(lambda: policy.check(checkpoint))
+    events = Events(findings)
+    leaf = None
+    for first, width, path in bundles(manifest.size):
+        entries = records(tar.member(f"entries/{path}"), 2, width, "entries", first)
+        data = records(tar.member(f"data/{path}"), 4, width, "data", first)
+        for index, leaf, content in zip(range(first, first + width), entries, data):
+            events.read(index, leaf, content)
+            header = Header.parse(header_of(leaf, index), index)
+            if header.stream != manifest.stream:
+                findings.tampered(index, f"event {index}: it is of {header.stream}")
+            elif header.revision != index:
+                findings.tampered(index, f"event {index}: revision {header.revision} stands there")
+    tar.end()
+    last = manifest.size - 1
+    if not header.is_seal():
+        findings.forked(f"event {last}: it is the last, and no seal")
+    if header_of(leaf, last) != proof.header:
+        findings.tampered(last, f"event {last}: the proof is of another event")
+    elif proof.root(leaf) != checkpoint.root:
+        findings.tampered(last, f"event {last}: the proof does not lead to the checkpoint's root")
+    findings.settle()
+    return Report(checkpoint, signed, 1, [], f"sealed {manifest.stream}\nrevision {last}\nposition {proof.index}")
 
 
 def follow_since(kept, tree, findings):
@@ -166,24 +204,41 @@ class Findings:
 
 
 class Events:
-    """What the events say of each other: revisions are dense and time does not go back within a stream."""
+    """What the events say of each other: revisions are dense and time does not go back within a stream, and a seal
+    has the count and the root of the events before it in its stream."""
 
     def __init__(self, findings):
         self.findings = findings
         self.streams = {}
 
     def read(self, index, leaf, data):
+        """The hash of the leaf."""
         header = Header.parse(header_of(leaf, index), index)
+        leaf = leaf_hash(leaf)
+        revision, recorded_at, before = self.streams.get(header.stream, (0, header.recorded_at, Tree()))
         if problem := header.contradicts(data):
             self.findings.tampered(index, f"event {index}: {problem}")
-        revision, recorded_at = self.streams.get(header.stream, (0, header.recorded_at))
+        elif header.is_seal() and not seals(data, before):
+            self.findings.tampered(index, f"event {index}: it does not seal the events of {header.stream} before it")
         if header.revision != revision:
             self.findings.tampered(
                 index, f"event {index}: revision {header.revision} of {header.stream}, {revision} is next"
             )
         if header.recorded_at < recorded_at:
             self.findings.tampered(index, f"event {index}: recorded before the event before it in {header.stream}")
-        self.streams[header.stream] = (revision + 1, max(recorded_at, header.recorded_at))
+        before.push(leaf)
+        self.streams[header.stream] = (revision + 1, max(recorded_at, header.recorded_at), before)
+        return leaf
+
+
+def seals(data, before):
+    """Whether the data of a seal say how many leaves there are before it, and their root."""
+    try:
+        found = strict_json(data, "the seal")
+        shape(found, {"salt": str, "count": int, "root": str}, {}, "the seal")
+    except Refused:
+        return False
+    return found["count"] == before.size and found["root"] == before.root().hex()
 
 
 @dataclass
@@ -193,9 +248,10 @@ class Report:
     streams: int
     # What the bundle says; the policy alone decides.
     compromised: list
+    sealed: str | None = None
 
     def __str__(self):
-        lines = [*self.signed.lines(self.checkpoint), f"streams {self.streams}"]
+        lines = [*self.signed.lines(self.checkpoint), self.sealed or f"streams {self.streams}"]
         for one in self.compromised:
             lines.append(f"compromised {one['key']} from {one['from_size']}")
         return "\n".join(lines)
@@ -204,19 +260,31 @@ class Report:
 @dataclass
 class Manifest:
     origin: str
+    # Of a bundle of one stream.
+    stream: str | None
     size: int
     compromised: list
+
+    MEMBERS = {
+        "shiplog.bundle.v1": {"format": str, "origin": str, "size": int, "keys": [str]},
+        "shiplog.sealed.v1": {"format": str, "origin": str, "stream": str, "size": int, "keys": [str]},
+    }
 
     @classmethod
     def parse(cls, text):
         found = strict_json(text, "manifest")
-        members = {"format": str, "origin": str, "size": int, "keys": [str]}
-        shape(found, members, {"compromised": [dict]}, "manifest")
-        if found["format"] != "shiplog.bundle.v1":
-            raise malformed("the manifest is not of a shiplog.bundle.v1")
+        kind = found.get("format") if type(found) is dict else None
+        members = cls.MEMBERS.get(kind) if type(kind) is str else None
+        if members is None:
+            raise malformed("the manifest is of no format known here")
+        optional = {"compromised": [dict]} if "stream" not in members else {}
+        shape(found, members, optional, "manifest")
         fits(found["size"], 64, "the manifest's size")
         for key in found["keys"]:
             Key.parse(key)
+        stream = found.get("stream")
+        if stream is not None and not STREAM.fullmatch(stream):
+            raise malformed("the manifest's stream is not a stream's name")
         written = {name: found[name] for name in members}
         compromised = found.get("compromised", [])
         for one in compromised:
@@ -227,7 +295,7 @@ class Manifest:
             written["compromised"] = [{"key": one["key"], "from_size": one["from_size"]} for one in compromised]
         if text != json.dumps(written, separators=(",", ":"), ensure_ascii=False).encode():
             raise malformed("the manifest is not compact JSON with its members in order")
-        return cls(found["origin"], found["size"], compromised)
+        return cls(found["origin"], stream, found["size"], compromised)
 
 
 def bundles(count):
@@ -380,6 +448,7 @@ INNER = {
 @dataclass
 class Header:
     stream: str
+    type: str
     revision: int
     recorded_at: tuple
     length: int
@@ -414,7 +483,10 @@ class Header:
         if "auth_time" in found.get("auth", {}):
             instant(found["auth"]["auth_time"], f"{where}: auth_time")
         recorded_at = instant(found["recorded_at"], f"{where}: recorded_at")
-        return cls(found["stream"], found["revision"], recorded_at, data["length"], data["sha256"])
+        return cls(found["stream"], found["type"], found["revision"], recorded_at, data["length"], data["sha256"])
+
+    def is_seal(self):
+        return self.type.rpartition(".")[0] != "" and self.type.rpartition(".")[2] in ("sealed", "resealed")
 
     def contradicts(self, data):
         if len(data) != self.length:
@@ -806,32 +878,50 @@ class Policy:
 
 def verify_proof(proof, policy, data=None):
     """The lines to print for a proof that holds, of the event whose header is its extra data."""
-    if len(proof) > PROOF_LIMIT:
-        raise malformed("the proof is too long")
-    head, blank, note = proof.partition(b"\n\n")
-    try:
-        lines = head.decode("ascii").split("\n")
-    except UnicodeDecodeError:
-        raise malformed("the proof has letters where base64 belongs") from None
-    if not blank or lines[0] != "c2sp.org/tlog-proof@v1":
-        raise malformed("not a c2sp.org/tlog-proof@v1")
-    extra, index = "extra ", "index "
-    if len(lines) < 3 or not lines[1].startswith(extra) or not lines[2].startswith(index):
-        raise malformed("the proof does not hold the event's header and its index")
-    header = decode(lines[1].removeprefix(extra), "the proof's header")
-    index = decimal(lines[2].removeprefix(index), "the proof's index")
-    path = [decode(line, "a hash of the proof", HASH_SIZE) for line in lines[3:]]
-    if len(header) > EXTRA_LIMIT or len(path) > 63:
-        raise malformed("the proof has more in it than a proof may")
-    checkpoint = Checkpoint.parse(note)
-    event = Header.parse(header, index)
+    proof = Proof.parse(proof)
+    checkpoint, index = proof.checkpoint, proof.index
+    event = Header.parse(proof.header, index)
     signed = policy.check(checkpoint)
-    if root_by_inclusion(leaf_hash(leaf_of(header)), index, checkpoint.size, path) != checkpoint.root:
+    if proof.root(leaf_of(proof.header)) != checkpoint.root:
         raise Refused(TAMPERED, f"event {index}: the proof does not lead to the checkpoint's root")
     if data is not None and (problem := event.contradicts(data)):
         raise Refused(TAMPERED, f"event {index}: {problem}")
     lines = [*signed.lines(checkpoint), f"event {index}", f"stream {event.stream}", f"revision {event.revision}"]
     return "\n".join(lines)
+
+
+@dataclass
+class Proof:
+    header: bytes
+    index: int
+    path: list
+    note: bytes
+    checkpoint: Checkpoint
+
+    @classmethod
+    def parse(cls, proof):
+        if len(proof) > PROOF_LIMIT:
+            raise malformed("the proof is too long")
+        head, blank, note = proof.partition(b"\n\n")
+        try:
+            lines = head.decode("ascii").split("\n")
+        except UnicodeDecodeError:
+            raise malformed("the proof has letters where base64 belongs") from None
+        if not blank or lines[0] != "c2sp.org/tlog-proof@v1":
+            raise malformed("not a c2sp.org/tlog-proof@v1")
+        extra, index = "extra ", "index "
+        if len(lines) < 3 or not lines[1].startswith(extra) or not lines[2].startswith(index):
+            raise malformed("the proof does not hold the event's header and its index")
+        header = decode(lines[1].removeprefix(extra), "the proof's header")
+        index = decimal(lines[2].removeprefix(index), "the proof's index")
+        path = [decode(line, "a hash of the proof", HASH_SIZE) for line in lines[3:]]
+        if len(header) > EXTRA_LIMIT or len(path) > 63:
+            raise malformed("the proof has more in it than a proof may")
+        return cls(header, index, path, note, Checkpoint.parse(note))
+
+    def root(self, leaf):
+        """The root that the proof leads to from this leaf."""
+        return root_by_inclusion(leaf_hash(leaf), self.index, self.checkpoint.size, self.path)
 
 
 # The command
@@ -867,7 +957,7 @@ def own_policy(path):
 def main(arguments):
     parser = Arguments(prog="verify.py", description="Verifies a Shiplog bundle or proof offline.", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
-    bundle = commands.add_parser("bundle", help="a whole log")
+    bundle = commands.add_parser("bundle", help="a whole log, or one sealed release")
     bundle.add_argument("bundle")
     bundle.add_argument("--policy", required=True)
     bundle.add_argument("--since", help="a checkpoint that was kept")

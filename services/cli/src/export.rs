@@ -1,11 +1,11 @@
 //! `shiplog export`
 
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use eventlog::bundle::{Compromised, WriteError, Writer, exit};
+use eventlog::bundle::{self, Compromised, Sealed, WriteError, Writer, exit};
 use eventlog::checkpoint::Checkpoint;
 use eventlog::fsck::Problem;
 use eventlog::keys::LogKeys;
@@ -15,7 +15,7 @@ use eventlog::tile::Files;
 use eventlog::{Embedded, EmbeddedOptions, EventStore, Position, Revision};
 use release::Aggregate;
 use release::installation::{Installation, KeyCompromise, SigningKey};
-use release::value::VerifierKey;
+use release::value::{ReleaseId, VerifierKey};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use server::{names, streams};
@@ -24,11 +24,11 @@ use tempfile::NamedTempFile;
 use crate::Outcome;
 use crate::audit::{Caller, Failure, Progress, Service, Verdict};
 
-/// Write the whole log as one file that anybody can verify offline.
+/// Write the whole log, or one sealed release, as one file that anybody can verify offline.
 ///
-/// Reads a running service as an auditor of its installation, or the directory of a stopped one. What is
-/// written is checked on the way: a log that does not lead to its checkpoint is not exported, with exit code 2,
-/// or 3 where its end is missing.
+/// Reads a running service as an auditor of its installation, or the directory of a stopped one; one release as
+/// somebody who may read it. What is written is checked on the way: a log that does not lead to its checkpoint is not
+/// exported, with exit code 2, or 3 where its end is missing.
 #[derive(Args)]
 pub struct Export {
     #[command(flatten)]
@@ -40,6 +40,9 @@ pub struct Export {
     /// absent.
     #[arg(long, value_name = "DIR", requires = "data")]
     signer: Option<PathBuf>,
+    /// Only this release, such as checkout-2.4.0, up to its last seal.
+    #[arg(long, value_name = "ID", conflicts_with = "data")]
+    release: Option<String>,
     /// The file to write; one that is there is not replaced.
     #[arg(short, long, value_name = "BUNDLE")]
     out: PathBuf,
@@ -68,6 +71,9 @@ impl Export {
         if self.out.exists() {
             return Err(format!("{} is there already", self.out.display()).into());
         }
+        if let (Some(caller), Some(release)) = (&self.caller, &self.release) {
+            return self.sealed(&Service::new(caller)?, release).await;
+        }
         let mut progress = Progress::new("exported");
         let writer = match (&self.caller, &self.data) {
             (Some(caller), _) => self.read_service(&Service::new(caller)?, &mut progress).await?,
@@ -81,6 +87,26 @@ impl Export {
         file.persist_noclobber(&self.out)?;
         eprintln!("{size} events in {}, {} a second", self.out.display(), progress.per_second());
         Ok(())
+    }
+
+    /// One release as the service gives it, if it is what its seal says.
+    async fn sealed(&self, service: &Service, release: &str) -> Outcome {
+        let id = ReleaseId::new(release).map_err(|error| format!("{release}: {error}"))?;
+        let path = format!("/v1/releases/{id}/bundle");
+        let bytes = service.send(&path, |request| request.header("prefer", "wait=30")).await?;
+        let Sealed { stream, revision, .. } = bundle::sealed(bytes.as_slice())
+            .map_err(|rejected| Verdict::failure(rejected.exit_code(), rejected))?;
+        let mut file = NamedTempFile::new_in(self.beside())?;
+        file.write_all(&bytes)?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(&self.out)?;
+        eprintln!("{stream} up to revision {revision} in {}", self.out.display());
+        Ok(())
+    }
+
+    /// Where what is written waits until it is whole.
+    fn beside(&self) -> &Path {
+        self.out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
     async fn read_service(&self, service: &Service, progress: &mut Progress) -> Result<ToFile, Failure> {
@@ -169,7 +195,7 @@ impl Export {
         }
         let each = |key: &Verifier| [key.clone(), key.with(Algorithm::CosignatureV1)];
         let keys: Vec<_> = keys.into_iter().flat_map(LogKeys::iter).flat_map(|log| each(&log.key)).collect();
-        let beside = self.out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let beside = self.beside();
         let file = BufWriter::with_capacity(1 << 20, NamedTempFile::new_in(beside)?);
         let spool = tempfile::tempfile_in(beside)?;
         Ok((Writer::begin(file, spool, signed, &keys, compromised).map_err(judged)?, checkpoint.size))

@@ -46,7 +46,7 @@ enum Command {
     Token(token::Token),
     /// Play a whole release against a service of its own, and check what it recorded.
     Demo(demo::Demo),
-    /// Write the whole log as one file that anybody can verify offline.
+    /// Write the whole log, or one sealed release, as one file that anybody can verify offline.
     Export(export::Export),
     /// Verify such a file offline.
     Verify(verify::Verify),

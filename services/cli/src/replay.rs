@@ -11,7 +11,7 @@ use release::checklist::checklist;
 use release::event::{EventData, ProcedureEvent};
 use release::procedure::ProcedureRef;
 use release::value::ReleaseId;
-use release::{Aggregate, Fact, Procedure, Procedures, Release, ReleaseEvent, fold};
+use release::{Aggregate, Fact, Procedure, Procedures, Release, ReleaseEvent};
 use serde_json::Value;
 use server::procedures::Catalogue;
 use server::{names, streams};
@@ -40,6 +40,9 @@ pub struct Replay {
     /// The state by events recorded at or before this time (RFC 3339).
     #[arg(long, value_name = "TIME")]
     as_of: Option<Timestamp>,
+    /// The same, without facts of what happened after this time (RFC 3339); nothing is judged anew.
+    #[arg(long, value_name = "TIME")]
+    as_at: Option<Timestamp>,
     /// Compare with what this service answers, such as https://shiplog.example.
     #[arg(long, value_name = "URL", requires = "token_file")]
     diff: Option<String>,
@@ -58,7 +61,13 @@ impl Replay {
         let (release, procedures) = self.verified(&stream)?;
         let facts = self.as_it_was(&release)?;
         let last = facts.last().ok_or_else(|| format!("{id} was not opened at that time"))?.revision;
-        let state: Release = fold(&facts);
+        let mut state = Release::default();
+        for fact in &facts {
+            match self.as_at {
+                Some(instant) => state.evolve_as_at(fact, instant),
+                None => state.evolve(fact),
+            }
+        }
         let opened = state.opened.as_ref().ok_or_else(|| format!("{id} was not opened"))?;
         let procedure = pinned(&self.tenant, &opened.procedure, &procedures)?;
         let view = checklist(&state, &procedure).ok_or_else(|| format!("{id} was not opened"))?;
@@ -67,7 +76,8 @@ impl Replay {
         match (self.diff, self.token_file) {
             (Some(url), Some(token_file)) => {
                 let service = Service::new(&Caller { url, token_file })?;
-                let path = format!("/v1/releases/{id}/checklist?at_revision={last}");
+                let as_at = self.as_at.map(|instant| format!("&as_at={instant}")).unwrap_or_default();
+                let path = format!("/v1/releases/{id}/checklist?at_revision={last}{as_at}");
                 let served: Value = serde_json::from_slice(&service.get(&path).await?)?;
                 compare(&replayed, &served, last)
             }
@@ -116,7 +126,7 @@ impl Replay {
 fn recorded(event: &eventlog::bundle::Event) -> Recorded {
     let Header { id, stream, revision, .. } = event.header;
     Recorded {
-        position: eventlog::Position(event.position),
+        position: eventlog::Position(event.index),
         stream: stream.clone(),
         revision: *revision,
         id: *id,

@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use eventlog::bundle::{self, Compromised, Event, Rejected, Verified};
+use eventlog::bundle::{self, Compromised, Event, Rejected, Sealed, Verified};
 use eventlog::fsck::Problem;
 use jiff::Timestamp;
 use serde_json::json;
@@ -13,7 +13,8 @@ use serde_json::json;
 use crate::Outcome;
 use crate::audit::{self, Failure, Progress, Verdict};
 
-/// Verify a bundle offline: every event, every tile, the root, and who signed it.
+/// Verify a bundle offline: every event, every tile, the root, and who signed it; of one sealed release, that it is
+/// complete up to its last seal.
 ///
 /// Exit codes: 0 it holds; 1 it could not be checked; 2 tampered with (the position is named); 3 rolled back,
 /// forked or cut off; 4 not signed or cosigned as the policy asks; 5 malformed.
@@ -44,10 +45,12 @@ impl Verify {
                 if self.json {
                     let position = position(&rejected);
                     let (exit, finding) = (rejected.exit_code(), rejected.to_string());
-                    println!(
-                        "{}",
-                        json!({"ok": false, "exit": exit, "finding": finding, "position": position})
-                    );
+                    let mut result =
+                        json!({"ok": false, "exit": exit, "finding": finding, "position": position});
+                    if let Some(revision) = revision(&rejected) {
+                        result["revision"] = revision.into();
+                    }
+                    println!("{result}");
                 }
                 return Err(Verdict::of(rejected));
             }
@@ -67,6 +70,7 @@ pub fn read(
     let file = File::open(bundle).map_err(|cause| audit::named(bundle, &cause))?;
     match bundle::verify(BufReader::with_capacity(1 << 20, file), &policy, since, told) {
         Err(Rejected::Io(cause)) => Err(audit::named(bundle, &cause)),
+        Err(unchecked @ Rejected::Unchecked(_)) => Err(unchecked.into()),
         verified => Ok(verified),
     }
 }
@@ -75,15 +79,25 @@ fn position(rejected: &Rejected) -> Option<u64> {
     if let Rejected::Tampered(problem) = rejected { Problem::position(problem) } else { None }
 }
 
+fn revision(rejected: &Rejected) -> Option<u64> {
+    if let Rejected::Broken(broken) = rejected { Some(broken.revision()) } else { None }
+}
+
 fn signed_at(verified: &Verified) -> Option<Timestamp> {
     Timestamp::from_second(i64::try_from(verified.vouched.time?).ok()?).ok()
 }
 
 fn print(verified: &Verified, per_second: u64) {
-    let Verified { checkpoint, vouched, streams, compromised } = verified;
+    let Verified { checkpoint, vouched, streams, compromised, sealed } = verified;
     println!("ok");
     println!("origin     {}", checkpoint.origin);
-    println!("size       {} events in {streams} streams", checkpoint.size);
+    match sealed {
+        None => println!("size       {} events in {streams} streams", checkpoint.size),
+        Some(Sealed { stream, revision, position }) => {
+            println!("sealed     {stream}, complete up to revision {revision}, which is its seal");
+            println!("size       {} events, the seal at position {position}", checkpoint.size);
+        }
+    }
     println!("root       {}", checkpoint.root);
     vouched.keys.iter().for_each(|key| println!("signed by  {key}"));
     vouched.witnesses.iter().for_each(|key| println!("witness    {key}"));
@@ -98,9 +112,9 @@ fn print(verified: &Verified, per_second: u64) {
 }
 
 fn print_json(verified: &Verified, per_second: u64) {
-    let Verified { checkpoint, vouched, streams, compromised } = verified;
+    let Verified { checkpoint, vouched, streams, compromised, sealed } = verified;
     let texts = |keys: &[eventlog::note::Verifier]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let result = json!({
+    let mut result = json!({
         "ok": true,
         "exit": 0,
         "origin": checkpoint.origin,
@@ -113,5 +127,8 @@ fn print_json(verified: &Verified, per_second: u64) {
         "compromised": compromised,
         "events_per_second": per_second,
     });
+    if let Some(Sealed { stream, revision, position }) = sealed {
+        result["sealed"] = json!({"stream": stream.as_str(), "revision": revision, "position": position});
+    }
     println!("{result}");
 }

@@ -1,7 +1,8 @@
 //! A log as one file that can be verified anywhere: an uncompressed tar of manifest, checkpoint, entries with
 //! their data, and hash tiles. The same log at the same checkpoint gives the same bytes, and every byte that is
-//! not as written here is refused.
+//! not as written here is refused. One sealed stream is another such file (`bundle/sealed.rs`).
 
+mod sealed;
 mod tar;
 mod verify;
 mod write;
@@ -17,6 +18,7 @@ use crate::policy::Distrusted;
 use crate::tile::{MAX_LEVEL, Of, Tile, WIDTH};
 use crate::tree::Hash;
 
+pub use sealed::{Broken, Sealed, SealedWriter, sealed};
 pub use verify::{Event, Verified, verify};
 pub use write::{WriteError, Writer};
 
@@ -99,6 +101,10 @@ pub enum Rejected {
     Forked(Fork),
     #[error("tampered with: {0}")]
     Tampered(Problem),
+    #[error("tampered with: {0}")]
+    Broken(Broken),
+    #[error("it cannot be checked: {0}")]
+    Unchecked(&'static str),
     #[error("the bundle could not be read: {0}")]
     Io(io::Error),
 }
@@ -119,8 +125,8 @@ impl Rejected {
     /// What a verifier ends with; both of ours agree on it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Io(_) => 1,
-            Self::Tampered(_) => exit::TAMPERED,
+            Self::Io(_) | Self::Unchecked(_) => 1,
+            Self::Tampered(_) | Self::Broken(_) => exit::TAMPERED,
             Self::Forked(_) => exit::FORKED,
             Self::Distrusted(_) => exit::DISTRUSTED,
             Self::Malformed(_) => exit::MALFORMED,
@@ -137,6 +143,8 @@ pub enum Fork {
     Root { since: u64, expected: Hash, found: Hash },
     #[error("the bundle holds {size} events, and its checkpoint covers {signed}")]
     Cut { size: u64, signed: u64 },
+    #[error("the last of the {events} events is no seal")]
+    Unsealed { events: u64 },
 }
 
 fn malformed(what: impl Into<String>) -> Rejected {

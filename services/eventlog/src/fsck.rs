@@ -7,9 +7,10 @@ use jiff::Timestamp;
 
 use crate::checkpoint::Checkpoint;
 use crate::header::{DataRef, Header, leaf};
+use crate::seal::{holds, is_seal};
 use crate::store::{EventStore, ReadError};
 use crate::tile::{Edge, Files, Of, Tile, WIDTH};
-use crate::tree::Hash;
+use crate::tree::{Hash, Peaks};
 use crate::{Position, Recorded, StreamId};
 
 /// Events read at once.
@@ -34,6 +35,8 @@ pub enum Problem {
     Data { position: u64 },
     #[error("position {position}: the event is not the one that is in the tree")]
     Leaf { position: u64 },
+    #[error("position {position}: it does not seal the events of {stream} before it")]
+    Seal { position: u64, stream: StreamId },
     #[error("tile {path} is not that of the log")]
     Tile { path: String },
     #[error("the first {size} events have the root {found}, and {expected} was signed")]
@@ -52,7 +55,8 @@ impl Problem {
             | Self::Revision { position, .. }
             | Self::Time { position, .. }
             | Self::Data { position }
-            | Self::Leaf { position } => Some(*position),
+            | Self::Leaf { position }
+            | Self::Seal { position, .. } => Some(*position),
             Self::Tile { .. } | Self::Root { .. } => None,
             Self::Shorter { events, .. } => Some(*events),
         }
@@ -64,6 +68,7 @@ impl Problem {
 struct Last {
     next: u64,
     recorded_at: Timestamp,
+    leaves: Peaks,
 }
 
 /// Events one by one, from the first.
@@ -94,7 +99,7 @@ impl Check {
     }
 
     /// The event as it is stored: its header is readable and of its place, and binds its data.
-    pub fn event(&mut self, event: &Recorded) {
+    pub fn event(&mut self, event: &Recorded, leaf: Hash) {
         let position = self.edge.size();
         if event.position.0 != position {
             self.found(Problem::Gap { position, found: event.position.0 });
@@ -109,15 +114,17 @@ impl Check {
             let found = place(event.id, &event.stream, event.revision);
             self.found(Problem::Place { position, expected, found });
         }
-        self.header(position, &header, &event.data);
+        self.header(position, &header, &event.data, leaf);
     }
 
-    /// What the header says of the event: it follows in its stream, and binds its data.
-    pub fn header(&mut self, position: u64, header: &Header, data: &[u8]) {
+    /// What the header says of the event: it follows in its stream, and binds its data. A seal binds what is before
+    /// it in the stream.
+    pub fn header(&mut self, position: u64, header: &Header, data: &[u8], leaf: Hash) {
         let (stream, found) = (&header.stream, header.revision.0);
-        let before = self.streams.get(stream);
-        let expected = before.map_or(0, |last| last.next);
-        let before = before.map_or(header.recorded_at, |last| last.recorded_at);
+        let last = self.streams.remove(stream);
+        let expected = last.as_ref().map_or(0, |last| last.next);
+        let before = last.as_ref().map_or(header.recorded_at, |last| last.recorded_at);
+        let mut leaves = last.map(|last| last.leaves).unwrap_or_default();
         if expected != found {
             self.found(Problem::Revision { position, stream: stream.clone(), expected, found });
         }
@@ -125,11 +132,14 @@ impl Check {
             let (stream, found) = (stream.clone(), header.recorded_at);
             self.found(Problem::Time { position, stream, before, found });
         }
-        let last = Last { next: found.saturating_add(1), recorded_at: header.recorded_at };
-        self.streams.insert(stream.clone(), last);
         if header.data != DataRef::of(data) {
             self.found(Problem::Data { position });
+        } else if is_seal(&header.event_type) && !holds(data, &leaves) {
+            self.found(Problem::Seal { position, stream: stream.clone() });
         }
+        leaves.push(leaf);
+        let last = Last { next: found.saturating_add(1), recorded_at: header.recorded_at, leaves };
+        self.streams.insert(stream.clone(), last);
     }
 }
 
@@ -173,7 +183,8 @@ impl Fsck {
 
     fn event(&mut self, event: &Recorded) {
         let Self { files, signed, check, .. } = self;
-        check.event(event);
+        let leaf = Hash::of_leaf(&leaf(&event.header));
+        check.event(event, leaf);
         let mut wrong = Vec::new();
         // A tile that is not there is made again; one that says something else is a finding.
         let mut compare = |tile: Tile, hashes: &[Hash]| {
@@ -186,7 +197,7 @@ impl Fsck {
                 Of::Level(_) | Of::Entries => wrong.push(Problem::Tile { path: tile.to_string() }),
             }
         };
-        check.edge.push(Hash::of_leaf(&leaf(&event.header)), &mut compare);
+        check.edge.push(leaf, &mut compare);
         if signed.as_ref().is_some_and(|signed| signed.size == check.edge.size()) {
             check.edge.partial().for_each(|(tile, hashes)| compare(tile, hashes));
         }

@@ -182,7 +182,7 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// What serde's derived readers let pass and a header must not contain.
-mod strict {
+pub(crate) mod strict {
     use std::fmt::{self, Display, Write};
     use std::marker::PhantomData;
     use std::str::FromStr;
@@ -249,7 +249,7 @@ mod strict {
     }
 
     /// A struct that must be written as a JSON object.
-    pub(super) fn object<'de, D, T>(from: D) -> Result<T, D::Error>
+    pub(crate) fn object<'de, D, T>(from: D) -> Result<T, D::Error>
     where
         D: Deserializer<'de>,
         T: Deserialize<'de>,

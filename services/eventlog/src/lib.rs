@@ -11,6 +11,7 @@ pub mod keys;
 pub mod note;
 pub mod policy;
 pub mod proof;
+pub mod seal;
 pub mod sequencer;
 pub mod signer;
 pub mod store;

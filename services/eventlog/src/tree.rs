@@ -71,18 +71,38 @@ pub trait Nodes {
 
 /// The root over hashes that are leaves already, or nodes of one level.
 pub fn root_of(hashes: impl IntoIterator<Item = Hash>) -> Hash {
-    // The complete subtrees so far, the largest first, as the bits of their count.
-    let mut peaks: Vec<Hash> = Vec::new();
-    for (index, hash) in hashes.into_iter().enumerate() {
-        let mut hash = hash;
-        for _ in 0..index.trailing_ones() {
-            if let Some(left) = peaks.pop() {
+    let mut peaks = Peaks::default();
+    hashes.into_iter().for_each(|hash| peaks.push(hash));
+    join(peaks.hashes)
+}
+
+/// A growing tree of which nothing is kept but what its root takes: the complete subtrees so far, the largest
+/// first, as the bits of their count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Peaks {
+    size: u64,
+    hashes: Vec<Hash>,
+}
+
+impl Peaks {
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub fn push(&mut self, leaf: Hash) {
+        let mut hash = leaf;
+        for _ in 0..self.size.trailing_ones() {
+            if let Some(left) = self.hashes.pop() {
                 hash = Hash::of_node(&left, &hash);
             }
         }
-        peaks.push(hash);
+        self.hashes.push(hash);
+        self.size += 1;
     }
-    join(peaks)
+
+    pub fn root(&self) -> Hash {
+        join(self.hashes.clone())
+    }
 }
 
 /// The root over complete subtrees from left to right, each smaller than the one before it.

@@ -30,7 +30,7 @@ fn given_a_log_when_it_is_bundled_then_every_event_is_told_and_the_checkpoint_ho
     let mut events = Vec::new();
     let policy = log::policy().parse().unwrap();
     let verified = verify(Cursor::new(&bundle), &policy, None, |event| {
-        assert_eq!(event.position, events.len() as u64);
+        assert_eq!(event.index, events.len() as u64);
         events.push((event.header_bytes.to_vec(), event.data.to_vec()));
     });
     let verified = verified.unwrap();

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::actor::Actor;
 use crate::event::{EventData, Fact};
 use crate::refusal::Refusal;
+use crate::value::Sha256Hex;
 
 /// A state that is the fold of one stream, and the commands that may add to the stream.
 pub trait Aggregate: Default + Clone + PartialEq + Serialize + Send + Sync + 'static {
@@ -18,13 +19,31 @@ pub trait Aggregate: Default + Clone + PartialEq + Serialize + Send + Sync + 'st
     /// Total: copies what was recorded, never refuses, never judges, never reads a clock.
     fn evolve(&mut self, fact: &Fact<Self::Event>);
 
+    /// The same, of what had happened by an instant: facts of later add nothing.
+    fn evolve_as_at(&mut self, fact: &Fact<Self::Event>, _instant: Timestamp) {
+        self.evolve(fact);
+    }
+
     /// Reads nothing but its arguments.
     fn decide(
         &self,
         command: &Self::Command,
         ctx: &Context<'_, Self::Around>,
     ) -> Result<Vec<Decided<Self::Event>>, Refusal>;
+
+    /// How the stream is sealed behind what was decided, where that leaves something to seal.
+    fn sealed_by(
+        &self,
+        _decided: &[Decided<Self::Event>],
+        _ctx: &Context<'_, Self::Around>,
+    ) -> Option<Sealing<Self::Event>> {
+        None
+    }
 }
+
+/// Makes a seal of how many events there are before it and of the root over them; only who stores the bytes knows
+/// the root.
+pub type Sealing<E> = fn(count: u64, root: Sha256Hex) -> E;
 
 /// Who asks, when, and what else the decision may read.
 pub struct Context<'a, A> {

@@ -11,7 +11,9 @@ use crate::actor::Role;
 use crate::decide::deployment::is_latched;
 use crate::evidence::EvidenceKind;
 use crate::procedure::{Item, Order, Procedure, ProcedureRef, ROLLBACK_ENVIRONMENT_MAINTAINED, Rule, Step};
-use crate::release::{Attestation, Candidate, ItemState, ItemStatus, Life, NotApplicableProposal, Release};
+use crate::release::{
+    Attestation, Candidate, ItemState, ItemStatus, Life, NotApplicableProposal, Release, Seal,
+};
 use crate::value::{ActorId, ItemNumber};
 use crate::verdict::Verdict;
 
@@ -182,6 +184,9 @@ pub struct Summary {
     /// How it ended, or its last attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<crate::event::Outcome>,
+    /// What binds it as a whole, once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Seal>,
     pub production: Production,
     #[cfg_attr(feature = "openapi", schema(max_items = 100))]
     pub next_actions: Vec<NextAction>,
@@ -343,6 +348,7 @@ pub fn summary(release: &Release, procedure: &Procedure, id: &str) -> Option<Sum
         closed: count(closed),
         current_step: current_step(release, procedure),
         outcome: release.outcome,
+        sealed: release.sealed.clone(),
         production: production(release, procedure),
         next_actions: next_actions(release, procedure),
     })

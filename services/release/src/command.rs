@@ -44,6 +44,8 @@ pub enum Command {
     Reopen(ReopenRelease),
     Complete,
     Close,
+    /// Sent for a release that ended before there were seals.
+    Seal,
     TagCandidate(TagCandidate),
     BindCandidate {
         number: u32,

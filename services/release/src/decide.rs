@@ -21,6 +21,7 @@ mod observation;
 mod preempted;
 pub mod preview;
 pub mod rollback;
+pub mod seal;
 mod waiver;
 mod window;
 
@@ -182,6 +183,7 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
         Command::Reopen(body) => life::reopen(release, body, ctx),
         Command::Complete => life::complete(release, ctx),
         Command::Close => life::close(release, ctx),
+        Command::Seal => seal::now(ctx),
         Command::TagCandidate(body) => candidate::tag(release, body, ctx),
         Command::BindCandidate { number, body } => candidate::bind(release, *number, body, ctx),
         Command::RejectCandidate { number, body } => candidate::reject(release, *number, body, ctx),

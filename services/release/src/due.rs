@@ -10,7 +10,6 @@ use crate::decide::deployment::is_latched;
 use crate::decide::judgement::{self, is_counted_by_samples};
 use crate::decide::monitoring::overrun_due;
 use crate::decide::{Around, Snapshots, break_glass, rollback};
-use crate::event::Outcome;
 use crate::procedure::Procedure;
 use crate::release::{ItemStatus, Life, Release, WaiverStatus};
 use crate::value::Prose;
@@ -47,8 +46,10 @@ pub fn schedule(release: &Release, procedure: &Procedure, snapshots: &Snapshots)
     let mut add = |at: Timestamp, rule: &'static str, cause: String, set_by: Uuid, command: Command| {
         due.push(Due { at, rule, cause, set_by, command });
     };
-    let ended = matches!(release.life, Life::NotOpened | Life::Aborted { .. } | Life::Closed { .. })
-        || release.outcome == Some(Outcome::Superseded);
+    let ended = release.has_ended() || release.life == Life::NotOpened;
+    if let Some(unsealed) = &release.unsealed {
+        add(unsealed.since, "seal", format!("event:{}", unsealed.event), unsealed.event, Command::Seal);
+    }
     for waiver in release.waivers.values().filter(|_| !ended) {
         let live = matches!(waiver.status, WaiverStatus::Requested | WaiverStatus::Granted { .. });
         if live && !is_latched(release, waiver.item, procedure) {

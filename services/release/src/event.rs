@@ -130,6 +130,8 @@ events! {
         ReleaseReopened = "release.reopened" / 1;
         ReleaseCompleted = "release.completed" / 1;
         ReleaseClosed = "release.closed" / 1;
+        ReleaseSealed = "release.sealed" / 1, telemetry;
+        ReleaseResealed = "release.resealed" / 1, telemetry;
         CandidateTagged = "candidate.tagged" / 1;
         CandidateBound = "candidate.bound" / 1;
         CandidateRejected = "candidate.rejected" / 1;
@@ -390,6 +392,12 @@ data! {
     ReleaseReopened { attempt: u32, reason: Prose, };
     ReleaseCompleted {};
     ReleaseClosed {};
+
+    /// The release has ended; `root` is that of RFC 6962 over the leaves of its first `count` events, which are all
+    /// before this one.
+    ReleaseSealed { count: u64, root: Sha256Hex, };
+    /// The same, after something was decided on a release that had ended and was sealed.
+    ReleaseResealed { count: u64, root: Sha256Hex, };
 
     CandidateTagged {
         number: u32,

@@ -12,6 +12,7 @@ pub mod canary;
 pub mod checklist;
 pub mod command;
 pub mod decide;
+pub mod difference;
 pub mod directory;
 pub mod due;
 pub mod environment;

@@ -2,6 +2,7 @@
 //! and never refuses, never judges, never reads a clock.
 
 mod approval;
+pub mod as_at;
 mod candidate;
 mod deployment;
 mod evidence;
@@ -19,14 +20,15 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::actor::ActorKind;
+use crate::aggregate::{Decided, Sealing};
 use crate::event::{
     ChangeClass, Compensation, EventData, Fact, LowTrafficPlanned, ObservationRecorded, Outcome,
-    ReleaseEvent, ReleaseOpened, Signatory,
+    ReleaseEvent, ReleaseOpened, ReleaseResealed, ReleaseSealed, Signatory,
 };
 use crate::observation::Seen;
 use crate::procedure::{Item, Procedure, Rule, Step, Thresholds};
 use crate::shared::Shared;
-use crate::value::{ActorId, ItemNumber, Name, Prose, ReleaseId};
+use crate::value::{ActorId, ItemNumber, Name, Prose, ReleaseId, Sha256Hex};
 
 pub use approval::*;
 pub use candidate::*;
@@ -52,6 +54,10 @@ pub struct Release {
     pub attempt: u32,
     /// How it ended, or its last attempt.
     pub outcome: Option<Outcome>,
+    /// The last seal since it ended.
+    pub sealed: Option<Seal>,
+    /// The first decision since it ended that no seal covers; what was recorded before there were seals has none.
+    pub unsealed: Option<Unsealed>,
     /// How many events the stream holds.
     pub events: u64,
     /// The last revision that was not telemetry.
@@ -92,6 +98,24 @@ pub struct Release {
     pub participants: Shared<BTreeSet<ActorId>>,
     /// When it was completed and by whom, so that a hold after that ends there again.
     completed: Option<Life>,
+}
+
+/// What binds a release as a whole: nothing can be left out of its first `count` events, or put among them,
+/// without another root.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Seal {
+    pub count: u64,
+    /// The RFC 6962 root over the leaves of those events.
+    pub root: Sha256Hex,
+    /// The revision of the seal.
+    pub revision: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Unsealed {
+    pub since: Timestamp,
+    pub event: Uuid,
 }
 
 /// Where the release stands as a whole.
@@ -159,8 +183,20 @@ impl crate::aggregate::Aggregate for Release {
         self.copy(fact);
     }
 
+    fn evolve_as_at(&mut self, fact: &Fact<ReleaseEvent>, instant: Timestamp) {
+        self.copy_as_at(fact, instant);
+    }
+
     fn decide(&self, command: &Self::Command, ctx: &crate::decide::Context<'_>) -> crate::decide::Decision {
         crate::decide::decide(self, command, ctx)
+    }
+
+    fn sealed_by(
+        &self,
+        decided: &[Decided<ReleaseEvent>],
+        ctx: &crate::decide::Context<'_>,
+    ) -> Option<Sealing<ReleaseEvent>> {
+        crate::decide::seal::of(self, decided, ctx)
     }
 }
 
@@ -185,6 +221,12 @@ impl Release {
     /// It was aborted, or an emergency took its place: no step follows another any more.
     pub fn ended_early(&self) -> bool {
         matches!(self.outcome, Some(Outcome::Aborted | Outcome::Superseded))
+    }
+
+    /// It was closed, or ended early.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.life, Life::Aborted { .. } | Life::Closed { .. })
+            || self.outcome == Some(Outcome::Superseded)
     }
 
     /// Its items are closed and its gate was not found shut.
@@ -245,14 +287,28 @@ impl Release {
         self.opened.as_ref().map(|opened| ReleaseId::of(&opened.product, &opened.version))
     }
 
-    fn copy(&mut self, fact: &Fact<ReleaseEvent>) {
+    /// The event is part of the stream, whatever it says.
+    fn passed(&mut self, fact: &Fact<ReleaseEvent>) {
         self.events = fact.revision + 1;
         if !fact.event.is_telemetry() {
             self.decision_revision = fact.revision;
         }
         self.updated_at = Some(fact.recorded_at);
+    }
+
+    fn copy(&mut self, fact: &Fact<ReleaseEvent>) {
+        self.passed(fact);
         self.derive_exceptions(fact);
         self.took_part(fact);
+        self.copy_event(fact);
+        self.unsealed = match self.unsealed.take() {
+            _ if !self.has_ended() => None,
+            None if !fact.event.is_telemetry() => Some(Unsealed { since: fact.recorded_at, event: fact.id }),
+            unsealed => unsealed,
+        };
+    }
+
+    fn copy_event(&mut self, fact: &Fact<ReleaseEvent>) {
         match &fact.event {
             ReleaseEvent::ExceptionAssigned(event) => exception::assigned(&mut self.exceptions, event),
             ReleaseEvent::ExceptionDisposed(event) => exception::disposed(&mut self.exceptions, fact, event),
@@ -267,6 +323,11 @@ impl Release {
             | ReleaseEvent::ReleaseOutcomeSet(_)
             | ReleaseEvent::ReleasePreempted(_)
             | ReleaseEvent::CommentAdded(_) => self.copy_life(fact),
+            ReleaseEvent::ReleaseSealed(ReleaseSealed { count, root })
+            | ReleaseEvent::ReleaseResealed(ReleaseResealed { count, root }) => {
+                self.sealed = Some(Seal { count: *count, root: root.clone(), revision: fact.revision });
+                self.unsealed = None;
+            }
             ReleaseEvent::CandidateTagged(tagged) => self.candidate_tagged(fact, tagged),
             ReleaseEvent::CandidateBound(bound) => self.candidate_bound(bound),
             ReleaseEvent::CandidateRejected(rejected) => self.candidate_rejected(fact, rejected),
@@ -364,6 +425,8 @@ impl Release {
             ReleaseEvent::CommentAdded(_)
                 | ReleaseEvent::ExceptionAssigned(_)
                 | ReleaseEvent::ExceptionDisposed(_)
+                | ReleaseEvent::ReleaseSealed(_)
+                | ReleaseEvent::ReleaseResealed(_)
         );
         if !aside && fact.by.kind == ActorKind::Person && !self.participants.contains(&fact.by.id) {
             self.participants.insert(fact.by.id.clone());
@@ -406,6 +469,7 @@ impl Release {
             ReleaseEvent::ReleaseReopened(reopened) => {
                 self.life = Life::Open;
                 self.outcome = None;
+                self.sealed = None;
                 self.attempt = reopened.attempt;
                 for state in self.items.values_mut() {
                     state.reset(ItemStatus::Pending, fact.revision);

@@ -8,10 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::actor::{Actor, ActorKind, Role};
-use crate::aggregate::{Aggregate, Context, Decided};
+use crate::aggregate::{Aggregate, Context, Decided, Sealing};
 use crate::event::{EventData, Fact, Signatory};
 use crate::refusal::{Refusal, RefusalCode};
-use crate::value::ActorId;
+use crate::value::{ActorId, Sha256Hex};
 use crate::wire;
 
 /// When every story begins: a Monday morning.
@@ -73,7 +73,27 @@ impl<A: Aggregate> Spec<A> {
 
     pub fn when(self, actor: Actor, command: impl Into<A::Command>, around: &A::Around) -> Asked<A> {
         let decision = self.ask(&actor, &command.into(), around);
-        Asked { before: self, actor, decision }
+        let sealing = decision.as_ref().ok().and_then(|decided| self.sealing(&actor, decided, around));
+        Asked { before: self, actor, decision, sealing }
+    }
+
+    /// How the story is sealed behind what was decided, if it is.
+    pub fn sealing(
+        &self,
+        actor: &Actor,
+        decided: &[Decided<A::Event>],
+        around: &A::Around,
+    ) -> Option<Sealing<A::Event>> {
+        let event_id = |n: usize| id(revision(self.facts.len() + n));
+        self.state.sealed_by(decided, &Context { now: self.now, actor, event_id: &event_id, around })
+    }
+
+    /// Seals the story so far, with a root that stands for that of its leaves.
+    pub fn seal(&mut self, actor: &Actor, sealing: Sealing<A::Event>) {
+        if let Ok(root) = Sha256Hex::new(&"e".repeat(64)) {
+            let seal = sealing(revision(self.facts.len()), root);
+            self.record(actor, vec![Decided::now(seal)]);
+        }
     }
 
     /// Appends what was decided, as the log would: through its bytes.
@@ -115,6 +135,7 @@ pub struct Asked<A: Aggregate> {
     before: Spec<A>,
     actor: Actor,
     decision: Result<Vec<Decided<A::Event>>, Refusal>,
+    sealing: Option<Sealing<A::Event>>,
 }
 
 #[expect(clippy::panic, reason = "an answer that was not expected fails its test here")]
@@ -126,6 +147,9 @@ impl<A: Aggregate> Asked<A> {
         match self.decision {
             Ok(decided) => spec.record(&self.actor, decided),
             Err(refusal) => panic!("refused: {refusal}\n{:#?}", refusal.rows),
+        }
+        if let Some(sealing) = self.sealing {
+            spec.seal(&self.actor, sealing);
         }
         spec
     }

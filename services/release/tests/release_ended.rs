@@ -1,8 +1,11 @@
 //! Releases that do not reach their end: what an emergency takes from them, and how each is closed.
 
-use release::command::{AbortRelease, FinishDeployment, LoseEnvironment};
+use release::command::{
+    AbortRelease, AddComment, AssignException, FinishDeployment, LoseEnvironment, ReopenRelease,
+};
 use release::decide::Around;
-use release::event::{DeploymentOutcome, Outcome, RevocationCause};
+use release::due::due;
+use release::event::{DeploymentOutcome, EventData, Outcome, ReleaseEvent, RevocationCause};
 use release::refusal::RefusalCode as No;
 use release::release::{AuthorizationStatus, DeploymentState, Life, Release};
 use release::spec::judged::{self, honest, record, sign, through};
@@ -154,4 +157,94 @@ fn given_judged_items_what_was_learned_is_judged_after_the_end_and_no_gate_is() 
     let story = story.when(alice(), Command::Close, &by_2).accepted();
     let bind = Command::BindCandidate { number: 1, body: bind('1') };
     story.when(robot(), bind, &by_2).then_refused(No::ReleaseEnded);
+}
+
+fn types(story: &Story, last: usize) -> Vec<&'static str> {
+    story.facts[story.facts.len() - last..].iter().map(|fact| fact.event.event_type()).collect()
+}
+
+/// How many events the last seal covers, and its revision.
+fn sealed(story: &Story) -> Option<(u64, u64)> {
+    story.state.sealed.as_ref().map(|seal| (seal.count, seal.revision))
+}
+
+fn comment() -> Command {
+    let text = prose("seen by the auditors");
+    Command::Comment(AddComment { text, item: None, mentions: Default::default() })
+}
+
+#[test]
+fn given_a_release_when_it_ends_a_seal_follows_that_covers_everything_before_it() {
+    let story = tagged();
+    assert_eq!(sealed(&story), None);
+    let before = story.facts.len() as u64;
+    let story = act(story, alice(), abort());
+    assert_eq!(types(&story, 2), ["release.aborted", "release.sealed"]);
+    assert_eq!(sealed(&story), Some((before + 1, before + 1)));
+    // Whoever looked after the end sees no other decision than the end itself.
+    assert_eq!(story.state.decision_revision, before);
+}
+
+#[test]
+fn given_a_sealed_release_when_more_is_decided_it_is_sealed_again_and_what_is_only_said_is_not() {
+    let story = act(tagged(), alice(), abort());
+    let first = sealed(&story);
+    let story = act(story, bob(), comment());
+    assert_eq!((types(&story, 1), sealed(&story)), (vec!["comment.added"], first));
+    let events = story.facts.len() as u64;
+    let story = act(story, alice(), Command::Close);
+    assert_eq!(types(&story, 2), ["release.closed", "release.resealed"]);
+    assert_eq!(sealed(&story), Some((events + 1, events + 1)));
+}
+
+#[test]
+fn given_a_superseded_release_it_is_sealed_and_a_late_assignment_seals_it_again() {
+    let story = act(deploying(), system(), lose("production"));
+    assert_eq!(types(&story, 2), ["release.outcome_set", "release.sealed"]);
+    let exception = story.state.exceptions[0].reference();
+    let assign = AssignException { to: erin().id, due_at: None };
+    let story = act(story, alice(), Command::AssignException { exception, body: assign });
+    assert_eq!(types(&story, 2), ["exception.assigned", "release.resealed"]);
+}
+
+#[test]
+fn given_an_aborted_release_when_it_is_reopened_and_ends_again_it_is_sealed_anew() {
+    let reopen = || Command::Reopen(ReopenRelease { reason: prose("it was fixed") });
+    let story = act(act(tagged(), alice(), abort()), alice(), reopen());
+    assert_eq!(sealed(&story), None);
+    let story = act(story, alice(), abort());
+    assert_eq!(types(&story, 2), ["release.aborted", "release.sealed"]);
+    // All in one decision comes to the same.
+    let batch = Command::Batch { commands: vec![reopen(), abort()] };
+    let story = act(story, alice(), batch);
+    assert_eq!(types(&story, 3), ["release.reopened", "release.aborted", "release.sealed"]);
+}
+
+#[test]
+fn given_a_release_that_ended_before_there_were_seals_the_server_is_asked_to_seal_it() {
+    let mut story = tagged();
+    let closed = story.ask(&alice(), &abort(), &around()).unwrap();
+    story.record(&alice(), closed);
+    let asked = due(&story.state, story.now, &around());
+    let rules: Vec<_> = asked.iter().map(|due| (due.rule, due.set_by)).collect();
+    assert_eq!(rules, [("seal", story.facts.last().unwrap().id)]);
+    story.clone().when(alice(), Command::Seal, &around()).then_refused(No::RoleMissing);
+    let story = story.when(system(), Command::Seal, &around()).then([] as [ReleaseEvent; 0]);
+    assert_eq!(types(&story, 1), ["release.sealed"]);
+    assert!(due(&story.state, story.now, &around()).is_empty());
+    // Asked once more, there is nothing to seal.
+    let events = story.facts.len();
+    let story = story.when(system(), Command::Seal, &around()).accepted();
+    assert_eq!(story.facts.len(), events);
+    assert_eq!(act(tagged(), system(), Command::Seal).facts.len(), tagged().facts.len());
+}
+
+#[test]
+fn given_who_disposes_of_an_exception_the_seal_behind_it_makes_nobody_a_participant() {
+    let story = act(deploying(), system(), lose("production"));
+    let exception = story.state.exceptions[0].reference();
+    let assign = AssignException { to: erin().id, due_at: None };
+    let before = story.state.participants.clone();
+    let story = act(story, release::spec::rupert(), Command::AssignException { exception, body: assign });
+    assert_eq!(story.state.participants, before);
 }

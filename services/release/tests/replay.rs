@@ -544,8 +544,12 @@ fn whatever_is_asked(start: &Start, picks: &[Pick]) -> Result<(), TestCaseError>
         let actor = actors(pick.1);
         let before = story.facts.len();
         if let Ok(decided) = story.ask(&actor, &command, around) {
-            prop_assert!(!decided.is_empty());
+            let sealing = story.sealing(&actor, &decided, around);
+            prop_assert!(!decided.is_empty() || sealing.is_some());
             story.remember(&actor, decided);
+            if let Some(sealing) = sealing {
+                story.seal(&actor, sealing);
+            }
             holds(&story, around, before)?;
         } else {
             // Nothing happened but time: only what has become due by it is new.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use eventlog::header::{self, DataRef};
+use eventlog::tree::{Hash, Peaks};
 use eventlog::{
     AppendError, Appended, EventStore, ExpectedRevision, Header, NewEvent, Position, Recorded, Revision,
     StreamId,
@@ -22,6 +23,7 @@ use tracing::Instrument;
 
 use crate::app::App;
 use crate::ids::{self, CommandIds};
+use crate::seal::{self, Leaves};
 use crate::streams::{CommandRecord, Head, LoadError, Slot, Streams, Until};
 use crate::telemetry;
 
@@ -190,11 +192,14 @@ async fn carry_out<A: Aggregate, T>(
         None => CommandIds::fresh(now),
     };
     let fingerprint = fingerprint(envelope, command)?;
+    let mut leaves = Peaks::default();
     for _ in 0..DECISIONS {
         let slot = streams.load(stream).await?;
         let _pinned = slot.append();
-        match attempt(app, &slot, envelope, command, around, &ids, &fingerprint, now, &answer)? {
+        match attempt(app, &slot, envelope, command, around, &ids, &fingerprint, now, &leaves, &answer)? {
             Step::Again => {}
+            Step::Leaves => seal::read(app.store.as_ref(), stream, &mut leaves).await?,
+            Step::Behind => streams.give_up(&slot),
             Step::Preview(preview) => return Ok(Handled::Preview(preview)),
             Step::Duplicate(record) => {
                 match tokio::time::timeout(DUPLICATE_WAIT, slot.durable(record.last)).await {
@@ -285,6 +290,10 @@ pub fn is_recorded<A: Aggregate>(slot: &Slot<A>, envelope: &Envelope) -> bool {
 enum Step<T> {
     /// The slot was given up between loading and locking it.
     Again,
+    /// The append is to be sealed, and not every leaf before it was read.
+    Leaves,
+    /// The log has more than the slot.
+    Behind,
     Preview(Preview),
     Duplicate(CommandRecord),
     /// The decision tells nothing new: an observation made before.
@@ -316,6 +325,7 @@ fn attempt<A: Aggregate, T>(
     ids: &CommandIds,
     fingerprint: &str,
     now: Timestamp,
+    leaves: &Peaks,
     answer: &impl Fn(&A, &[uuid::Uuid]) -> T,
 ) -> Result<Step<T>, CommandError> {
     let mut inner = slot.lock();
@@ -343,12 +353,28 @@ fn attempt<A: Aggregate, T>(
     if envelope.dry_run {
         return Ok(Step::Preview(preview(&decided)?));
     }
+    let sealing = inner.head.state.sealed_by(&decided, &ctx);
     if decided.is_empty()
+        && sealing.is_none()
         && let Some(revision) = inner.head.revision
     {
         return Ok(Step::Nothing { answer: answer(&inner.head.state, &[]), revision });
     }
-    let (facts, events) = seal(&slot.stream, &inner.head, decided, envelope, ids, fingerprint, now)?;
+    let count = decided.len() + usize::from(sealing.is_some());
+    let mut writing = Writing::new(&slot.stream, &inner.head, envelope, ids, fingerprint, now, count);
+    for one in decided {
+        writing.add(one)?;
+    }
+    if let Some(sealing) = sealing {
+        let mut leaves = match seal::before(leaves, &inner) {
+            Leaves::Complete(leaves) => leaves,
+            Leaves::Missing => return Ok(Step::Leaves),
+            Leaves::More => return Ok(Step::Behind),
+        };
+        writing.events.iter().for_each(|event| leaves.push(Hash::of_leaf(&header::leaf(&event.header))));
+        writing.add(Decided::now(sealing(leaves.size(), seal::root(&leaves)?)))?;
+    }
+    let Writing { facts, events, .. } = writing;
     let (Some(first), Some(last)) = (facts.first(), facts.last()) else {
         return Err(CommandError::Unwritable("the decision gave no event".to_owned()));
     };
@@ -361,7 +387,8 @@ fn attempt<A: Aggregate, T>(
     app.causes.remember(&created);
     let expected = inner.head.expected();
     let first_id = first.id;
-    inner.take_in(facts, first_id, record);
+    let headers = events.iter().map(|event| event.header.clone()).collect();
+    inner.take_in(facts, headers, first_id, record);
     let answer = answer(&inner.head.state, &created);
     // Called under the lock, so that appends reach the store in the order they were decided.
     let first = app.store.append(&slot.stream, expected, events.clone());
@@ -404,70 +431,90 @@ async fn replay<A: Aggregate, T>(
     }))
 }
 
-/// Facts for the fold, and the same as bytes for the store.
-type Sealed<E> = (Vec<Fact<E>>, Vec<NewEvent>);
+/// Decided events with their headers, one after the other: facts for the fold, and the exact bytes that are stored
+/// and hashed.
+struct Writing<'a, E> {
+    stream: &'a StreamId,
+    envelope: &'a Envelope,
+    ids: &'a CommandIds,
+    fingerprint: &'a str,
+    recorded_at: Timestamp,
+    first: u64,
+    count: u32,
+    actor: header::Actor,
+    by: Signatory,
+    facts: Vec<Fact<E>>,
+    events: Vec<NewEvent>,
+}
 
-/// Decided events with their headers: the exact bytes that are stored and hashed.
-fn seal<A: Aggregate>(
-    stream: &StreamId,
-    head: &Head<A>,
-    decided: Vec<Decided<A::Event>>,
-    envelope: &Envelope,
-    ids: &CommandIds,
-    fingerprint: &str,
-    now: Timestamp,
-) -> Result<Sealed<A::Event>, CommandError> {
-    let unwritable = |error: &dyn std::fmt::Display| CommandError::Unwritable(error.to_string());
-    // A stream's time never goes back, even when the machine's clock does.
-    let recorded_at = head.recorded_at.map_or(now, |last| last.max(now));
-    let count = u32::try_from(decided.len()).unwrap_or(u32::MAX);
-    let first = head.expected().next().0;
-    let actor = header::Actor {
-        id: envelope.actor.id.to_string(),
-        kind: envelope.actor.kind.as_str().to_owned(),
-        roles: envelope.actor.roles.iter().map(|role| role.as_str().to_owned()).collect(),
-        via: envelope.via.clone(),
-    };
-    let by = Signatory {
-        id: envelope.actor.id.clone(),
-        kind: envelope.actor.kind,
-        roles: envelope.actor.roles.clone(),
-    };
-    let mut facts = Vec::with_capacity(decided.len());
-    let mut events = Vec::with_capacity(decided.len());
-    for (index, Decided { event, occurred_at, entry }) in decided.into_iter().enumerate() {
-        let id = ids.event(index);
-        let revision = first + index as u64;
+impl<'a, E: EventData> Writing<'a, E> {
+    fn new<A: Aggregate<Event = E>>(
+        stream: &'a StreamId,
+        head: &Head<A>,
+        envelope: &'a Envelope,
+        ids: &'a CommandIds,
+        fingerprint: &'a str,
+        now: Timestamp,
+        count: usize,
+    ) -> Self {
+        let actor = &envelope.actor;
+        Self {
+            stream,
+            envelope,
+            ids,
+            fingerprint,
+            // A stream's time never goes back, even when the machine's clock does.
+            recorded_at: head.recorded_at.map_or(now, |last| last.max(now)),
+            first: head.expected().next().0,
+            count: u32::try_from(count).unwrap_or(u32::MAX),
+            actor: header::Actor {
+                id: actor.id.to_string(),
+                kind: actor.kind.as_str().to_owned(),
+                roles: actor.roles.iter().map(|role| role.as_str().to_owned()).collect(),
+                via: envelope.via.clone(),
+            },
+            by: Signatory { id: actor.id.clone(), kind: actor.kind, roles: actor.roles.clone() },
+            facts: Vec::with_capacity(count),
+            events: Vec::with_capacity(count),
+        }
+    }
+
+    fn add(&mut self, decided: Decided<E>) -> Result<(), CommandError> {
+        let Decided { event, occurred_at, entry } = decided;
+        let (index, recorded_at) = (self.events.len(), self.recorded_at);
+        let id = self.ids.event(index);
+        let revision = self.first + index as u64;
         let occurred_at = occurred_at.unwrap_or(recorded_at);
-        let data = Bytes::from(wire::encode(&event, ids::random()).map_err(|error| unwritable(&error))?);
+        let data = wire::encode(&event, ids::random());
+        let data = Bytes::from(data.map_err(|error| CommandError::Unwritable(error.to_string()))?);
         let header = Header {
             id,
-            stream: stream.clone(),
+            stream: self.stream.clone(),
             revision: Revision(revision),
             event_type: event.event_type().to_owned(),
             schema: event.schema(),
             recorded_at,
             occurred_at,
-            actor: actor.clone(),
-            auth: envelope.auth.clone(),
+            actor: self.actor.clone(),
+            auth: self.envelope.auth.clone(),
             request: header::Request {
-                operation: envelope.operation.to_owned(),
-                idempotency_key: envelope.idempotency_key.clone(),
-                fingerprint: fingerprint.to_owned(),
+                operation: self.envelope.operation.to_owned(),
+                idempotency_key: self.envelope.idempotency_key.clone(),
+                fingerprint: self.fingerprint.to_owned(),
                 index: u32::try_from(index).unwrap_or(u32::MAX),
-                count,
+                count: self.count,
                 entry,
             },
-            causation: envelope.causation,
-            correlation: envelope.correlation.clone(),
-            trace: envelope.trace.clone(),
+            causation: self.envelope.causation,
+            correlation: self.envelope.correlation.clone(),
+            trace: self.envelope.trace.clone(),
             data: DataRef::of(&data),
         };
         let header = header.to_bytes();
-        facts.push(Fact { id, revision, recorded_at, occurred_at, by: by.clone(), event });
-        events.push(NewEvent { id, header, data });
+        self.facts.push(Fact { id, revision, recorded_at, occurred_at, by: self.by.clone(), event });
+        self.events.push(NewEvent { id, header, data });
+        Ok(())
     }
-    Ok((facts, events))
 }
 
 fn preview<E: EventData>(decided: &[Decided<E>]) -> Result<Preview, CommandError> {

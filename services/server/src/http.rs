@@ -28,9 +28,11 @@ pub mod observations;
 pub mod openapi;
 pub mod operations;
 pub mod people;
+pub mod prefer;
 pub mod problem;
 pub mod procedures;
 pub mod products;
+mod receipt;
 pub mod releases;
 pub mod roll_call;
 pub mod rollback_proposals;
@@ -63,6 +65,8 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{item}/attest")).post(items::attest::handler));
     add(at(&format!("{item}/evidence")).post(evidence::record_for_item::handler));
     add(at(&format!("{release}/evidence")).post(evidence::record::handler).get(evidence::list::handler));
+    add(at(&format!("{release}/bundle")).get(releases::bundle::handler));
+    add(at(&format!("{release}/diff")).get(releases::diff::handler));
     add(at(&format!("{release}/checklist")).get(releases::checklist::handler));
     add(at(release).get(releases::get::handler));
 

@@ -18,6 +18,7 @@ pub mod names;
 pub mod procedures;
 pub mod reactor;
 pub mod reserve;
+pub mod seal;
 pub mod service;
 pub mod signer;
 pub mod streams;

@@ -92,7 +92,7 @@ impl ReactorError {
 }
 
 /// Event types after which a release's or environment's next due instant may be another.
-const RESCHEDULES: [&str; 16] = [
+const RESCHEDULES: [&str; 19] = [
     "item.waiver_requested",
     "item.waiver_granted",
     "window.set",
@@ -104,6 +104,9 @@ const RESCHEDULES: [&str; 16] = [
     "lease.extended",
     "rollback.proposed",
     "release.reopened",
+    "release.aborted",
+    "release.closed",
+    "release.outcome_set",
     "deployment.started",
     "deployment.finished",
     "environment.reserved",

@@ -100,10 +100,17 @@ pub struct Inner<A: Aggregate> {
     committed: Arc<Committed<A>>,
     /// Includes what is on its way to the log; private to the command loop.
     pub head: Head<A>,
-    /// Facts on their way, oldest first.
-    in_flight: VecDeque<(Revision, Vec<Fact<A::Event>>)>,
+    /// Appends on their way, oldest first.
+    in_flight: VecDeque<OnItsWay<A::Event>>,
     /// An append failed: `head` may hold what was never stored, so everyone loads the stream again.
     pub given_up: bool,
+}
+
+/// What one append adds, until it is durable.
+struct OnItsWay<E> {
+    last: Revision,
+    facts: Vec<Fact<E>>,
+    headers: Vec<Bytes>,
 }
 
 /// A durable state with the answers that were made from it.
@@ -200,7 +207,14 @@ impl<A: Aggregate> Head<A> {
     }
 
     pub fn evolve(&mut self, fact: &Fact<A::Event>) {
-        self.state.evolve(fact);
+        self.evolve_as_at(fact, None);
+    }
+
+    fn evolve_as_at(&mut self, fact: &Fact<A::Event>, as_at: Option<Timestamp>) {
+        match as_at {
+            Some(instant) => self.state.evolve_as_at(fact, instant),
+            None => self.state.evolve(fact),
+        }
         self.revision = Some(Revision(fact.revision));
         if !fact.event.is_telemetry() {
             self.decision_revision = self.revision;
@@ -264,6 +278,16 @@ impl<A: Aggregate> Streams<A> {
 
     /// Folds a stream from the log as far as `until` reaches; a command's events stay together.
     pub async fn fold(&self, stream: &StreamId, until: Until) -> Result<Folded<A>, LoadError> {
+        self.fold_as_at(stream, until, None).await
+    }
+
+    /// The same, with no facts of what happened after `as_at`.
+    pub async fn fold_as_at(
+        &self,
+        stream: &StreamId,
+        until: Until,
+        as_at: Option<Timestamp>,
+    ) -> Result<Folded<A>, LoadError> {
         let mut folded = Folded { head: Head::default(), position: None, bytes: 0 };
         let mut inside_command = false;
         loop {
@@ -274,7 +298,7 @@ impl<A: Aggregate> Streams<A> {
                     return Ok(folded);
                 }
                 inside_command = header.request.index + 1 < header.request.count;
-                folded.head.evolve(&fact);
+                folded.head.evolve_as_at(&fact, as_at);
                 remember(&mut folded.head.commands, recorded.id, recorded.revision, &header);
                 folded.position = Some(recorded.position);
                 folded.bytes += (recorded.header.len() + recorded.data.len()) as u64;
@@ -407,18 +431,18 @@ impl<A: Aggregate> Slot<A> {
             let before = inner.committed.revision;
             // Copied only while a reader still holds the state before this one.
             let committed = Arc::make_mut(&mut inner.committed);
-            while let Some((revision, facts)) = inner.in_flight.front() {
-                if *revision > last {
+            while let Some(append) = inner.in_flight.front() {
+                if append.last > last {
                     break;
                 }
-                for fact in facts {
+                for fact in &append.facts {
                     committed.state.evolve(fact);
                     if !fact.event.is_telemetry() {
                         committed.decision_revision = Some(Revision(fact.revision));
                     }
                     committed.recorded_at = Some(fact.recorded_at);
                 }
-                committed.revision = Some(*revision);
+                committed.revision = Some(append.last);
                 inner.in_flight.pop_front();
             }
             if committed.revision == before {
@@ -437,12 +461,27 @@ impl<A: Aggregate> Inner<A> {
     }
 
     /// Takes facts that were just handed to the store into `head`.
-    pub fn take_in(&mut self, facts: Vec<Fact<A::Event>>, first_id: Uuid, record: CommandRecord) {
+    pub fn take_in(
+        &mut self,
+        facts: Vec<Fact<A::Event>>,
+        headers: Vec<Bytes>,
+        first_id: Uuid,
+        record: CommandRecord,
+    ) {
         for fact in &facts {
             self.head.evolve(fact);
         }
-        self.in_flight.push_back((record.last, facts));
+        self.in_flight.push_back(OnItsWay { last: record.last, facts, headers });
         self.head.commands.insert(first_id, record);
+    }
+
+    /// The headers on their way from a revision on, with their revisions.
+    pub fn headers_in_flight(&self, from: u64) -> impl Iterator<Item = (u64, &Bytes)> {
+        let headers = self.in_flight.iter().flat_map(|append| {
+            let revisions = append.facts.iter().map(|fact| fact.revision);
+            revisions.zip(&append.headers)
+        });
+        headers.skip_while(move |(revision, _)| *revision < from)
     }
 }
 

@@ -172,6 +172,9 @@ async fn given_a_read_when_answered_then_it_has_etag_and_position_where_they_are
     // A list of what nobody has read yet is of no position.
     reader.get(&format!("/v1/board?min_position={last}")).await.ok();
     reader.get("/v1/events/0/proof").header("prefer", "wait=20").await.ok();
+    let ended = world.open("2.5.0").await;
+    let aborted = world.alice().post(&ended.under("abort"), json!({"reason": "no"}));
+    aborted.header("prefer", "wait=20").await.ok();
     let mut with_etag = 0;
     for operation in operations(&world).await.iter().filter(|operation| operation.method == Method::GET) {
         let path = match operation.template.as_str() {
@@ -182,6 +185,8 @@ async fn given_a_read_when_answered_then_it_has_etag_and_position_where_they_are
             "/v1/events/{event}/proof" => "/v1/events/0/proof".to_owned(),
             "/v1/consistency" => "/v1/consistency?from=0&to=1".to_owned(),
             "/tlog/tile/{tile}" => "/tlog/tile/0/000.p/1".to_owned(),
+            template if template.ends_with("/bundle") => ended.under("bundle"),
+            template if template.ends_with("/diff") => format!("{}?from={last}", operation.path),
             template if template.ends_with("/candidates/preview") => {
                 format!("{}?commit={}", operation.path, "2".repeat(40))
             }

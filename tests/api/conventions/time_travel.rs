@@ -228,3 +228,79 @@ async fn given_a_position_that_is_about_to_be_written_when_a_release_is_read_the
 fn opened_series(opened: &Opened) -> String {
     opened.under("deployments/00000000-0000-4000-8000-000000000000/series")
 }
+
+#[tokio::test]
+async fn given_facts_of_later_when_a_release_is_read_as_at_a_time_then_they_are_left_out() {
+    let world = World::with_simulated_clock().await;
+    let opened = world.open_with_candidate("2.4.0").await;
+    let machine = world.machine("ci", &["machine"]);
+    let report = || machine.post(&opened.item("1.6", "evidence"), bodies::evidence("ci_run"));
+    report().await.created();
+    let then = world.pass(60).await["now"].as_str().unwrap().to_owned();
+    world.pass(60).await;
+    let last = report().await.created();
+    let read = |query: String| {
+        let viewer = world.viewer();
+        let path = opened.under(&format!("evidence?{query}"));
+        async move { viewer.get(&path).await.ok() }
+    };
+    let count = |answer: &Answer| answer.json()["evidence"].as_array().unwrap().len();
+    assert_eq!(count(&read(format!("as_of={then}")).await), 1);
+    assert_eq!(count(&read(format!("as_at={then}")).await), 1);
+    assert_eq!(count(&read(String::new()).await), 2);
+    // As it had happened then, of what is recorded now: the state is of the last revision.
+    let as_at = read(format!("as_at={then}")).await;
+    assert_eq!(
+        (as_at.revision(), as_at.header("cache-control")),
+        (last.revision(), Some("private, no-cache"))
+    );
+    let fixed = read(format!("as_at={then}&at_revision={}", last.revision())).await;
+    assert_eq!((&fixed.body, fixed.header("cache-control")), (&as_at.body, Some(FOR_EVER)));
+    let detail = world.viewer().get(&opened.item("1.6", &format!("?as_at={then}")).replace("/?", "?"));
+    assert_eq!(detail.await.ok().json()["evidence_count"], 1);
+    let events = world.viewer().get(&opened.under(&format!("events?as_at={then}"))).await.ok().json();
+    let all = world.viewer().get(&opened.under("events")).await.ok().json();
+    let length = |page: &serde_json::Value| page["events"].as_array().unwrap().len();
+    assert!(length(&events) < length(&all));
+    world.viewer().get(&opened.under("checklist?as_at=monday")).await.refused(400, "invalid_parameter");
+}
+
+#[tokio::test]
+async fn given_two_positions_when_a_release_is_compared_then_what_changed_and_the_events_between() {
+    let world = World::with_simulated_clock().await;
+    let past = Past::of(&world).await;
+    let (first, last) = (&past.moments[0].summary, &past.moments[3].summary);
+    let (from, to) = (first.position(), last.position());
+    let diff = past.read(&world, "/diff", &format!("from={from}&to={to}&limit=2")).await.ok();
+    assert_eq!(diff.header("cache-control"), Some(FOR_EVER));
+    let told = diff.json();
+    assert_eq!(told["from"], json!({"revision": first.revision(), "position": from}));
+    assert_eq!(told["to"], json!({"revision": last.revision(), "position": to}));
+    let changed = &told["changed"];
+    assert_eq!(changed["candidate"], json!({"after": 1}));
+    let items = changed["items"].as_array().unwrap();
+    assert_eq!((items.len(), &items[0]["item"]), (1, &json!("1.1")));
+    assert_eq!(
+        (&items[0]["before"]["status"], &items[0]["after"]["status"]),
+        (&json!("pending"), &json!("satisfied"))
+    );
+    assert_eq!(told["events"].as_array().unwrap().len(), 2);
+    // The rest of the events, page by page.
+    let mut listed = 2;
+    let mut next = told["next_from_revision"].as_u64();
+    while let Some(revision) = next {
+        let query = format!("from={from}&to={to}&limit=2&from_revision={revision}");
+        let page = past.read(&world, "/diff", &query).await.ok().json();
+        assert_eq!(page["changed"], *changed);
+        listed += page["events"].as_array().unwrap().len() as u64;
+        next = page["next_from_revision"].as_u64();
+    }
+    assert_eq!(listed, last.revision() - first.revision());
+
+    let same = past.read(&world, "/diff", &format!("from={to}")).await.ok();
+    assert_eq!(same.header("cache-control"), Some("private, no-cache"));
+    assert_eq!(same.json()["events"], json!([]));
+    past.read(&world, "/diff", &format!("from={to}&to={from}")).await.refused(400, "invalid_parameter");
+    past.read(&world, "/diff", "").await.refused(400, "invalid_parameter");
+    past.read(&world, "/diff", "from=0").await.refused(404, "not_found");
+}

@@ -78,7 +78,8 @@ async fn given_a_batch_when_sent_ten_times_at_once_and_after_a_restart_then_equa
             assert_eq!(answer.header(header), answers[0].header(header), "{header}");
         }
     }
-    assert_eq!(events::history(&world.viewer(), &opened.id, 100).await.len(), 8);
+    // The abort and its seal included.
+    assert_eq!(events::history(&world.viewer(), &opened.id, 100).await.len(), 9);
 }
 
 /// The refusal of one command: where it points, and that nothing was recorded.

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use eventlog::header::hex;
+use eventlog::tree::{Hash, root_of};
 use release::checklist::{checklist, summary};
 use release::event::Assurance;
 use release::procedures::built_in;
-use release::release::ItemStatus;
+use release::release::{ItemStatus, Seal};
 use release::value::ItemNumber;
 use release::wire::sha256_hex;
 use release::{EventData, Fact, Procedure, Release, ReleaseEvent, procedure};
@@ -14,15 +16,15 @@ use serde_json::Value;
 
 use super::cast::{ROSA, name_of};
 use super::facts::RELEASE;
-use super::fold;
+use super::fold::{self, History};
 use super::stage::{Answer, DemoError, Played, Stage};
 
 /// The item that closes by the quorum of approvals.
 const APPROVAL: &str = "4.4";
 
 pub async fn check(stage: &mut Stage) -> Played {
-    let facts = fold::history(stage, 200).await?;
-    let again = fold::history(stage, 25).await?;
+    let History { facts, leaves } = fold::history(stage, 200).await?;
+    let again = fold::history(stage, 25).await?.facts;
     // What time alone appends after this point is another state; all that follows is about this one.
     let revision = facts.len().saturating_sub(1).min(again.len().saturating_sub(1));
     let at = format!("?at_revision={revision}");
@@ -34,6 +36,7 @@ pub async fn check(stage: &mut Stage) -> Played {
     show_counts(stage, &facts)?;
     same(stage, "the events, read and folded twice", &bytes, &second)?;
     compare(stage, &state, &shown, &release)?;
+    show_seal(stage, &state, &leaves)?;
     conclude(stage, &shown, &release)
 }
 
@@ -111,6 +114,17 @@ fn compare(stage: &Stage, state: &Release, shown: &Answer, release: &Answer) -> 
     same(stage, "the checklist of that fold and of the API", &made, &shown.bytes)?;
     let made = bytes_of(&summary(state, &procedure, RELEASE))?;
     same(stage, "the release of that fold and of the API", &made, &release.bytes)
+}
+
+/// The seal that came with the closing, against the leaves as they were served.
+fn show_seal(stage: &Stage, state: &Release, leaves: &[Hash]) -> Played {
+    let missing = || DemoError::Check("the release is closed and not sealed".to_owned());
+    let Seal { count, root, revision } = state.sealed.as_ref().ok_or_else(missing)?;
+    let covered = usize::try_from(*count).ok().and_then(|count| leaves.get(..count)).ok_or_else(missing)?;
+    let made = hex(&root_of(covered.iter().copied()).0);
+    same(stage, "the root of those events and of the seal", made.as_bytes(), root.as_str().as_bytes())?;
+    let seal = format!("sealed at revision {revision}: {count} events with the root {:.12}", root.as_str());
+    Ok(stage.screen.good(&seal)?)
 }
 
 /// The procedure that the release is pinned to, by number and hash.

@@ -1,6 +1,7 @@
 //! The history as it is served, folded without the service that wrote it.
 
-use eventlog::header::DataRef;
+use eventlog::header::{DataRef, leaf};
+use eventlog::tree::Hash;
 use jiff::Timestamp;
 use release::event::Signatory;
 use release::{Fact, Release, ReleaseEvent, fold, wire};
@@ -38,20 +39,28 @@ struct Header {
     data: DataRef,
 }
 
+/// What the release's events say, and the hash of each as a leaf.
+#[derive(Default)]
+pub struct History {
+    pub facts: Vec<Fact<ReleaseEvent>>,
+    pub leaves: Vec<Hash>,
+}
+
 /// The whole history, read anew in pages of this size.
-pub async fn history(stage: &Stage, page_size: u32) -> Played<Vec<Fact<ReleaseEvent>>> {
-    let mut facts: Vec<Fact<ReleaseEvent>> = Vec::new();
+pub async fn history(stage: &Stage, page_size: u32) -> Played<History> {
+    let mut history = History::default();
     let mut from = Some(0);
     while let Some(revision) = from {
         let path = stage.path(&format!("events?from_revision={revision}&limit={page_size}"));
         let page: Page = serde_json::from_slice(&stage.get(ROSA, &path).await?.bytes)?;
         for stored in &page.events {
-            let expected = u64::try_from(facts.len()).unwrap_or(u64::MAX);
-            facts.push(fact(stored, expected)?);
+            let expected = u64::try_from(history.facts.len()).unwrap_or(u64::MAX);
+            history.facts.push(fact(stored, expected)?);
+            history.leaves.push(Hash::of_leaf(&leaf(stored.header.get().as_bytes())));
         }
         from = page.next_from_revision;
     }
-    Ok(facts)
+    Ok(history)
 }
 
 /// An event as the fold takes it. Its header names its place and binds the data beside it.

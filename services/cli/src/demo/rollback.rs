@@ -53,7 +53,7 @@ async fn observe(stage: &mut Stage, rollback: &str, what: &str, observation: Val
 async fn show_sequence(stage: &Stage) -> Played {
     let history = fold::history(stage, 200).await?;
     let recorded: Vec<_> =
-        history.iter().map(|fact| fact.event.event_type()).filter(|of| SEQUENCE.contains(of)).collect();
+        history.facts.iter().map(|fact| fact.event.event_type()).filter(|of| SEQUENCE.contains(of)).collect();
     if recorded != SEQUENCE {
         return Err(DemoError::Check(format!("the log holds another rollback: {}", recorded.join(", "))));
     }

@@ -1,8 +1,11 @@
 use std::io::{Read, Seek, SeekFrom};
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
 use super::{
-    CHECKPOINT, Compromised, FORMAT, Fork, MANIFEST, MAX_MEMBER_BYTES, Manifest, Rejected, data_path,
-    entries, malformed, tar, tile_path, tiles,
+    CHECKPOINT, Compromised, FORMAT, Fork, MANIFEST, MAX_MEMBER_BYTES, Manifest, Rejected, Sealed, data_path,
+    entries, malformed, sealed, tar, tile_path, tiles,
 };
 use crate::checkpoint::Checkpoint;
 use crate::fsck::{Check, Problem};
@@ -14,11 +17,12 @@ use crate::tile::{self, MAX_LEVEL, Of, Tile, WIDTH};
 use crate::tree::Hash;
 
 /// Largest manifest: so many keys have no log.
-const MAX_MANIFEST_BYTES: u64 = 64 * 1024;
+pub(super) const MAX_MANIFEST_BYTES: u64 = 64 * 1024;
 
 /// An event of a bundle. It is verified only when the whole bundle is.
 pub struct Event<'a> {
-    pub position: u64,
+    /// Its position in the bundle of a log, its revision in the bundle of one stream.
+    pub index: u64,
     pub header: &'a Header,
     pub header_bytes: &'a [u8],
     pub data: &'a [u8],
@@ -32,6 +36,8 @@ pub struct Verified {
     pub streams: usize,
     /// Keys of which the bundle says that they were compromised; a policy that trusts them may have to end them.
     pub compromised: Vec<Compromised>,
+    /// Of a bundle of one stream: up to where it is complete.
+    pub sealed: Option<Sealed>,
 }
 
 /// Verifies a bundle against a policy, and against an older checkpoint where one was kept. Reads it once, and
@@ -46,7 +52,15 @@ pub fn verify<R: Read + Seek>(
     let mut tar = tar::Reader { source, offset: 0 };
     let mut bytes = Vec::new();
     tar.expect(MANIFEST, MAX_MANIFEST_BYTES, &mut bytes)?;
-    let manifest = manifest(&bytes)?;
+    match format(&bytes)?.as_str() {
+        FORMAT => {}
+        sealed::FORMAT if since.is_some() => {
+            return Err(Rejected::Unchecked("one sealed stream does not show that a log only grew"));
+        }
+        sealed::FORMAT => return sealed::verify(tar, &bytes, policy, &mut told),
+        _ => return Err(malformed(format!("{MANIFEST} is of no format known here"))),
+    }
+    let manifest: Manifest = written_again(&bytes)?;
     tar.expect(CHECKPOINT, MAX_NOTE_BYTES as u64, &mut bytes)?;
     let (checkpoint, signed) = note(CHECKPOINT, &bytes)?;
     if manifest.origin != checkpoint.origin || manifest.size > checkpoint.size {
@@ -81,25 +95,43 @@ pub fn verify<R: Read + Seek>(
         return Err(Rejected::Forked(Fork::Cut { size, signed: checkpoint.size }));
     }
     reading.judge(&checkpoint, &mut tar.source)?;
-    Ok(Verified { checkpoint, vouched, streams: reading.check.streams(), compromised: manifest.compromised })
+    let (streams, compromised) = (reading.check.streams(), manifest.compromised);
+    Ok(Verified { checkpoint, vouched, streams, compromised, sealed: None })
 }
 
-fn note(what: &str, bytes: &[u8]) -> Result<(Checkpoint, Note), Rejected> {
+pub(super) fn note(what: &str, bytes: &[u8]) -> Result<(Checkpoint, Note), Rejected> {
     Checkpoint::of(bytes).map_err(|cause| malformed(format!("{what}: {cause}")))
 }
 
+/// What both formats begin with.
+#[derive(Deserialize)]
+struct Format {
+    format: String,
+    keys: Vec<String>,
+    #[serde(default)]
+    compromised: Vec<Compromised>,
+}
+
+fn format(manifest: &[u8]) -> Result<String, Rejected> {
+    let wrong = |cause: &dyn std::fmt::Display| malformed(format!("{MANIFEST}: {cause}"));
+    let Format { format, keys, compromised } =
+        serde_json::from_slice(manifest).map_err(|cause| wrong(&cause))?;
+    for key in keys.iter().chain(compromised.iter().map(|compromised| &compromised.key)) {
+        key.parse::<Verifier>().map_err(|cause| wrong(&cause))?;
+    }
+    Ok(format)
+}
+
 /// Only what is written again as the same bytes is a manifest, so no member can be understood in two ways.
-fn manifest(bytes: &[u8]) -> Result<Manifest, Rejected> {
-    let manifest: Manifest =
-        serde_json::from_slice(bytes).map_err(|cause| malformed(format!("{MANIFEST}: {cause}")))?;
-    let again = manifest.to_bytes().map_err(|cause| malformed(format!("{MANIFEST}: {cause}")))?;
-    if manifest.format != FORMAT || again != bytes {
-        return Err(malformed(format!("{MANIFEST} is not that of {FORMAT}")));
+pub(super) fn written_again<M: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<M, Rejected> {
+    let wrong = |cause: serde_json::Error| malformed(format!("{MANIFEST}: {cause}"));
+    let manifest: M = serde_json::from_slice(bytes).map_err(wrong)?;
+    let again = serde_json::to_vec(&manifest).map_err(wrong)?;
+    if again == bytes {
+        Ok(manifest)
+    } else {
+        Err(malformed(format!("{MANIFEST} is not in its one spelling")))
     }
-    for key in manifest.keys.iter().chain(manifest.compromised.iter().map(|compromised| &compromised.key)) {
-        key.parse::<Verifier>().map_err(|cause| malformed(format!("{MANIFEST}: {cause}")))?;
-    }
-    Ok(manifest)
 }
 
 /// What was read so far, in memory that grows by two hashes for 256 events.
@@ -141,19 +173,19 @@ impl Reading {
         told: &mut impl FnMut(&Event),
     ) -> Result<(), Rejected> {
         let wrong = |path: String| malformed(format!("{path} does not hold {} of them", tile.width));
-        let leaves = tile::entries(entries, tile.width).ok_or_else(|| wrong(tile_path(tile)))?;
         let mut data = data;
-        for leaf in leaves {
+        for leaf in entries_of(tile, entries, &tile_path(tile))? {
             let position = self.check.edge.size();
             let header_bytes =
                 header_of(leaf).ok_or_else(|| malformed(format!("position {position}: not a leaf")))?;
             let header = Header::parse(header_bytes)
                 .map_err(|cause| malformed(format!("position {position}: {cause}")))?;
             let one = length_prefixed(&mut data).ok_or_else(|| wrong(data_path(tile)))?;
-            self.check.header(position, &header, one);
-            told(&Event { position, header: &header, header_bytes, data: one });
+            let leaf = Hash::of_leaf(leaf);
+            self.check.header(position, &header, one, leaf);
+            told(&Event { index: position, header: &header, header_bytes, data: one });
             let full = &mut self.full;
-            self.check.edge.push(Hash::of_leaf(leaf), |tile, hashes| {
+            self.check.edge.push(leaf, |tile, hashes| {
                 if let Of::Level(level) = tile.of {
                     full[usize::from(level)].push(digest(&tile::encode(hashes)));
                 }
@@ -240,15 +272,21 @@ fn digest(tile: &[u8]) -> Hash {
     Hash::of_leaf(tile)
 }
 
+/// The entries of a member, as many as it has to hold.
+pub(super) fn entries_of<'b>(tile: Tile, bytes: &'b [u8], path: &str) -> Result<Vec<&'b [u8]>, Rejected> {
+    let wrong = || malformed(format!("{path} does not hold {} of them", tile.width));
+    tile::entries(bytes, tile.width).ok_or_else(wrong)
+}
+
 /// The header in a leaf that is nothing but prefix, length and header.
-fn header_of(leaf: &[u8]) -> Option<&[u8]> {
+pub(super) fn header_of(leaf: &[u8]) -> Option<&[u8]> {
     let (length, header) = leaf.strip_prefix(LEAF_PREFIX)?.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     (length == header.len() && length <= MAX_HEADER_BYTES).then_some(header)
 }
 
 /// Takes the next data from a member of them.
-fn length_prefixed<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn length_prefixed<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, after) = rest.split_first_chunk::<4>()?;
     let length =
         usize::try_from(u32::from_be_bytes(*length)).ok().filter(|length| *length <= MAX_DATA_BYTES)?;

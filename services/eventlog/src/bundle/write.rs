@@ -69,11 +69,12 @@ impl<W: Write, S: Read + Write + Seek> Writer<W, S> {
         let position = self.size();
         let parsed = Header::parse(header)
             .map_err(|cause| WriteError::Tampered(Problem::Header { position, cause: cause.to_string() }))?;
-        self.check.header(position, &parsed, data);
+        let leaf = leaf(header);
+        let hash = Hash::of_leaf(&leaf);
+        self.check.header(position, &parsed, data, hash);
         if let Some(problem) = self.check.problems().first() {
             return Err(WriteError::Tampered(problem.clone()));
         }
-        let leaf = leaf(header);
         let length = u32::try_from(data.len()).map_err(|_| WriteError::Long(position))?;
         if !tile::push_entry(&mut self.entries, &leaf) {
             return Err(WriteError::Long(position));
@@ -85,7 +86,7 @@ impl<W: Write, S: Read + Write + Seek> Writer<W, S> {
         }
         let (spool, spooled, full) = (&mut self.spool, &mut self.spooled, &mut self.full);
         let mut written = Ok(());
-        self.check.edge.push(Hash::of_leaf(&leaf), |tile, hashes| {
+        self.check.edge.push(hash, |tile, hashes| {
             let bytes = tile::encode(hashes);
             full.push((tile, *spooled));
             *spooled += bytes.len() as u64;

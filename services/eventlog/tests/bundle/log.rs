@@ -7,15 +7,17 @@ use eventlog::bundle::{WriteError, Writer};
 use eventlog::checkpoint::Checkpoint;
 use eventlog::header::{Actor, DataRef, Header, Request, hex, leaf};
 use eventlog::note::{Algorithm, Signer};
+use eventlog::proof::Proof;
 use eventlog::tile::{self, Of, Tile};
-use eventlog::tree::{Hash, root_of};
+use eventlog::tree::{self, Hash, Nodes, Peaks, root_of};
 use eventlog::{Revision, StreamId};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 pub const ORIGIN: &str = "log.example/shiplog";
 pub const SIGNED_AT: u64 = 1_780_000_000;
-const STREAMS: [&str; 3] = ["product-default.checkout", "release-default.checkout-2.4.0", "installation"];
+pub const RELEASE: &str = "release-default.checkout-2.4.0";
+const STREAMS: [&str; 3] = ["product-default.checkout", RELEASE, "installation"];
 
 pub fn log_key() -> Signer {
     Signer::from_seed(ORIGIN, Algorithm::Ed25519, [1; 32]).unwrap()
@@ -85,12 +87,63 @@ impl Log {
         writer.finish()
     }
 
+    /// Adds the next event of a stream.
+    pub fn add(&mut self, stream: &str, event_type: &str, data: &str) {
+        let (header, _) = event(self.events.len() as u64);
+        let mut header = Header::parse(&header).unwrap();
+        let revision = self.leaves_of(stream).size();
+        (header.stream, header.revision) = (StreamId::new(stream).unwrap(), Revision(revision));
+        header.event_type = event_type.to_owned();
+        header.data = DataRef::of(data.as_bytes());
+        self.events.push((header.to_bytes().to_vec(), data.as_bytes().to_vec()));
+    }
+
+    /// The leaves of one stream so far.
+    pub fn leaves_of(&self, stream: &str) -> Peaks {
+        let mut leaves = Peaks::default();
+        let own = |header: &&[u8]| Header::parse(header).unwrap().stream.as_str() == stream;
+        let headers = self.events.iter().map(|(header, _)| header.as_slice()).filter(own);
+        headers.for_each(|header| leaves.push(Hash::of_leaf(&leaf(header))));
+        leaves
+    }
+
+    /// Seals a stream, as it is.
+    pub fn seal(&mut self, stream: &str, event_type: &str) {
+        let leaves = self.leaves_of(stream);
+        self.add(stream, event_type, &seal(leaves.size(), &leaves.root()));
+    }
+
+    /// That an event is under the signed checkpoint of this log.
+    pub fn proof(&self, position: usize, signed: &[u8]) -> Proof {
+        let (checkpoint, note) = Checkpoint::of(signed).unwrap();
+        let leaves: Vec<_> = self.events.iter().map(|(header, _)| Hash::of_leaf(&leaf(header))).collect();
+        let (index, size) = (position as u64, checkpoint.size);
+        let hashes = tree::inclusion(&Leaves(leaves), index, size).unwrap();
+        Proof { extra: None, index, hashes, checkpoint, note }
+    }
+
     /// Changes a header, as one who can write to the database would.
     pub fn retell(&mut self, position: usize, change: impl FnOnce(&mut Header)) {
         let mut header = Header::parse(&self.events[position].0).unwrap();
         change(&mut header);
         self.events[position].0 = header.to_bytes().to_vec();
     }
+}
+
+struct Leaves(Vec<Hash>);
+
+impl Nodes for Leaves {
+    type Error = std::convert::Infallible;
+
+    fn node(&self, level: u32, index: u64) -> Result<Hash, Self::Error> {
+        let (first, count) = ((index as usize) << level, 1 << level);
+        Ok(root_of(self.0[first..first + count].iter().copied()))
+    }
+}
+
+/// The data of a seal.
+pub fn seal(count: u64, root: &Hash) -> String {
+    format!(r#"{{"salt":"{}","count":{count},"root":"{}"}}"#, hex(&[9; 16]), hex(&root.0))
 }
 
 pub fn sign(checkpoint: &Checkpoint, signers: &[&Signer]) -> Vec<u8> {

@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::PathBuf;
 
-use eventlog::bundle::{Rejected, verify};
+use eventlog::bundle::{Rejected, SealedWriter, sealed, verify};
 use eventlog::checkpoint::Checkpoint;
-use eventlog::header::{DataRef, leaf};
+use eventlog::header::{DataRef, Header, leaf};
 use eventlog::note::{Algorithm, Signer};
+use eventlog::proof::Proof;
 use eventlog::tile::{self, Edge, Of, Tile, WIDTH};
-use eventlog::tree::Hash;
+use eventlog::tree::{Hash, Peaks};
+use eventlog::{Position, Recorded, Revision, StreamId};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::log::{self, Log, ORIGIN, log_key, other_key, sign, witness};
+use super::log::{self, Log, ORIGIN, RELEASE, log_key, other_key, sign, witness};
 
 /// The members of a bundle before they are a tar, so that anything may be done to them.
 #[derive(Clone)]
@@ -174,6 +176,8 @@ fn vectors() -> Vectors {
     vectors.judge("good", Some("since"), 0, "the log only grew since the checkpoint of five events");
     vectors.judge("good", Some("since-of-another-key"), 4, "the kept checkpoint is of a key not trusted");
     tampered(&mut vectors, &good, &members);
+    seals(&mut vectors);
+    releases(&mut vectors);
     forked(&mut vectors, &good);
     distrusted(&mut vectors, &good, &members);
     rotated(&mut vectors, &good);
@@ -219,6 +223,177 @@ fn tampered(vectors: &mut Vectors, good: &Log, members: &Members) {
     longer.retell(7, |header| header.data = DataRef { length: 1, ..header.data.clone() });
     let signed = members_of(&longer, &longer.signed()).tar();
     vectors.add("data-of-another-length", signed, 2, "signed, but the header binds data of another length");
+}
+
+/// A log in which a release was sealed, and sealed again after an event more.
+pub fn sealed_log() -> Log {
+    let mut log = Log::of(8);
+    log.seal(RELEASE, "release.sealed");
+    log.add(RELEASE, "exception.disposed", r#"{"salt":"11","n":9}"#);
+    log.seal(RELEASE, "release.resealed");
+    log
+}
+
+fn seals(vectors: &mut Vectors) {
+    let good = sealed_log();
+    vectors.add(
+        "sealed-release",
+        good.bundle(),
+        0,
+        "a release was sealed, and sealed again after one event more",
+    );
+    let leaves = Log::of(8).leaves_of(RELEASE);
+    let root = leaves.root();
+    let of_nothing = Peaks::default().root();
+    let seals = [
+        ("seal-of-another-root", log::seal(3, &of_nothing), "signed, but the seal has another root"),
+        ("seal-of-another-count", log::seal(2, &root), "signed, but the seal counts one event less"),
+        ("seal-in-capitals", log::seal(3, &root).to_uppercase(), "signed, but the seal has other members"),
+        ("seal-of-no-object", "[]".to_owned(), "signed, but the seal is no object"),
+        (
+            "seal-counts-with-a-float",
+            log::seal(3, &root).replace(":3,", ":3.0,"),
+            "signed, but the seal counts with a float",
+        ),
+        (
+            "seal-counts-twice",
+            log::seal(3, &root).replace(":3,", r#":3,"count":3,"#),
+            "signed, but the seal counts twice",
+        ),
+    ];
+    for (name, data, why) in seals {
+        let mut log = Log::of(8);
+        log.add(RELEASE, "release.sealed", &data);
+        vectors.add(name, members_of(&log, &log.signed()).tar(), 2, why);
+    }
+}
+
+const OF_RELEASE: &str = "entries/000.p/6";
+const DATA_OF_RELEASE: &str = "data/000.p/6";
+const PROOF: &str = "seal.tlog-proof";
+
+/// The bundle of one release, written down once more without checking anything: its events up to the last, and the
+/// proof of that one.
+pub fn release_of(log: &Log, signed: &[u8]) -> Members {
+    let own = log.events.iter().enumerate().filter(|(_, (header, _))| is_of_release(header));
+    let events: Vec<_> = own.collect();
+    let (position, (header, _)) = events.last().unwrap();
+    let proof = log.proof(*position, signed);
+    let proof = Proof { extra: Some(header.clone()), ..proof };
+    let events: Vec<_> = events.iter().map(|(_, event)| (*event).clone()).collect();
+    release_with(&events, signed, proof.to_string().into_bytes())
+}
+
+fn release_with(events: &[(Vec<u8>, Vec<u8>)], signed: &[u8], proof: Vec<u8>) -> Members {
+    let key = log_key();
+    let manifest = format!(
+        r#"{{"format":"shiplog.sealed.v1","origin":"{ORIGIN}","stream":"{RELEASE}","size":{},"keys":["{}"]}}"#,
+        events.len(),
+        key.verifier()
+    );
+    let mut members = vec![
+        ("manifest.json".to_owned(), manifest.into_bytes()),
+        ("checkpoint".to_owned(), signed.to_vec()),
+        (PROOF.to_owned(), proof),
+    ];
+    for (index, page) in events.chunks(256).enumerate() {
+        let tile = Tile::at(Of::Entries, index as u64, events.len() as u64).unwrap().to_string();
+        let (mut entries, mut all) = (Vec::new(), Vec::new());
+        for (header, data) in page {
+            assert!(tile::push_entry(&mut entries, &leaf(header)));
+            all.extend_from_slice(&(data.len() as u32).to_be_bytes());
+            all.extend_from_slice(data);
+        }
+        members.push((tile.clone(), entries));
+        members.push((tile.replacen("entries", "data", 1), all));
+    }
+    Members(members)
+}
+
+/// One sealed release, good, and as somebody hands it over who wants to hide something.
+fn releases(vectors: &mut Vectors) {
+    let log = sealed_log();
+    let signed = log.signed();
+    let good = release_of(&log, &signed);
+    vectors.add("release", good.tar(), 0, "one release, complete up to its second seal");
+    vectors.judge("release", Some("since"), 1, "one release does not show that the log only grew");
+    let mut wide = Log::of(900);
+    wide.seal(RELEASE, "release.sealed");
+    vectors.add("release-wide", release_of(&wide, &wide.signed()).tar(), 0, "more events than a piece has");
+
+    let events: Vec<_> = log.events.iter().filter(|(header, _)| is_of_release(header)).cloned().collect();
+    let proof = good.clone().content(PROOF).clone();
+    let with = |events: &[_]| release_with(events, &signed, proof.clone()).tar();
+    let mut removed = events.clone();
+    removed.remove(1);
+    vectors.add("release-event-removed", with(&removed), 2, "the second event is left out");
+    let mut swapped = events.clone();
+    swapped.swap(0, 1);
+    vectors.add("release-events-swapped", with(&swapped), 2, "the first two events change places");
+    vectors.add(
+        "release-truncated",
+        with(&events[..5]),
+        3,
+        "the last seal is left out, so the last event is none",
+    );
+    vectors.add("release-up-to-another-seal", with(&events[..4]), 2, "the proof is of a later seal");
+    let data = |bytes: &mut Vec<u8>| replaced(bytes, "\"n\":4", "\"n\":5");
+    vectors.add(
+        "release-data-changed",
+        good.with(DATA_OF_RELEASE, data),
+        2,
+        "one digit of the data of an event",
+    );
+    let entry = |bytes: &mut Vec<u8>| replaced(bytes, "ab12", "ab13");
+    vectors.add("release-entry-changed", good.with(OF_RELEASE, entry), 2, "one letter of the first entry");
+    let index = |bytes: &mut Vec<u8>| replaced(bytes, "\nindex 10\n", "\nindex 9\n");
+    vectors.add("release-proof-moved", good.with(PROOF, index), 2, "the proof names another place");
+
+    // Another release, sealed too, whose seal stands behind these events.
+    let mut other = log.clone();
+    other.seal("release-default.checkout-2.5.0", "release.sealed");
+    let signed_other = other.signed();
+    let seal = other.events.last().unwrap().clone();
+    let proof_other = Proof { extra: Some(seal.0.clone()), ..other.proof(11, &signed_other) };
+    let mut with_other = events[..5].to_vec();
+    with_other.push(seal);
+    let bundle = release_with(&with_other, &signed_other, proof_other.to_string().into_bytes());
+    vectors.add("release-seal-of-another", bundle.tar(), 2, "the seal is of another release");
+
+    // Rewritten and sealed again, but that seal is not in the log.
+    let mut rewritten = Log { events: removed[..2].to_vec() };
+    rewritten.retell(1, |header| header.revision = Revision(1));
+    rewritten.seal(RELEASE, "release.sealed");
+    let own_proof = Proof { extra: Some(rewritten.events[2].0.clone()), ..log.proof(10, &signed) };
+    let bundle = release_with(&rewritten.events, &signed, own_proof.to_string().into_bytes());
+    vectors.add(
+        "release-sealed-anew",
+        bundle.tar(),
+        2,
+        "numbered and sealed anew, which the log does not have",
+    );
+
+    let stranger = log.signed_by(&[&other_key(), &witness()]);
+    let wrong = release_of(&log, &stranger).tar();
+    vectors.add("release-wrong-key", wrong, 4, "a key that the policy does not trust signed the checkpoint");
+    let note = good.with("checkpoint", |bytes| *bytes = other.signed());
+    vectors.add("release-under-another-checkpoint", note, 5, "checkpoint and proof are not of one another");
+    let tar = good.tar();
+    vectors.add("release-file-cut", tar[..tar.len() - 1500].to_vec(), 5, "the file ends inside a member");
+    let plain = good.with(PROOF, |bytes| {
+        let extra = bytes.windows(6).position(|window| window == b"extra ").unwrap();
+        let end = extra + bytes[extra..].iter().position(|byte| *byte == b'\n').unwrap();
+        bytes.drain(extra..=end);
+    });
+    vectors.add("release-proof-without-header", plain, 5, "the proof does not say which event it is of");
+    let tiles = good.moved(|members| members.push(("tile/0/000.p/6".to_owned(), vec![0; 192])));
+    vectors.add("release-with-tiles", tiles, 5, "a member that only a whole log has");
+    let empty = release_with(&[], &signed, proof.clone()).tar();
+    vectors.add("release-empty", empty, 5, "no event, so no seal");
+}
+
+fn is_of_release(header: &[u8]) -> bool {
+    Header::parse(header).unwrap().stream.as_str() == RELEASE
 }
 
 fn forked(vectors: &mut Vectors, good: &Log) {
@@ -381,6 +556,57 @@ fn given_the_vectors_when_verified_then_each_is_judged_as_it_says() {
         let code = judged.as_ref().map_or_else(Rejected::exit_code, |_| 0);
         assert_eq!(code, *exit, "{bundle}: {why}: {judged:?}");
     }
+}
+
+#[test]
+fn given_what_the_format_says_then_the_writer_of_one_release_writes_it() {
+    for more in [0, 900] {
+        let mut log = Log::of(more);
+        log.events.extend(sealed_log().events);
+        let mut log =
+            Log { events: log.events.into_iter().filter(|(header, _)| is_of_release(header)).collect() };
+        for at in 0..log.events.len() {
+            log.retell(at, |header| header.revision = Revision(at as u64));
+        }
+        log.seal(RELEASE, "release.resealed");
+        let signed = log.signed();
+        let (size, last) = (log.events.len() as u64, log.events.len() - 1);
+        let proof = Proof { extra: Some(log.events[last].0.clone()), ..log.proof(last, &signed) };
+        let writer = SealedWriter::new(size, proof);
+        let mut written =
+            writer.begin(&StreamId::new(RELEASE).unwrap(), &[log_key().verifier().clone()]).unwrap();
+        for (first, count) in writer.pieces() {
+            let events = &log.events[first as usize..first as usize + usize::from(count)];
+            let events: Vec<_> = events.iter().map(recorded).collect();
+            written.extend(writer.piece(first, &events).unwrap());
+            assert!(writer.piece(first, &events[1..]).is_err(), "an event is missing");
+        }
+        written.extend(writer.end().unwrap());
+        assert_eq!(written, release_of(&log, &signed).tar(), "{size} events");
+    }
+}
+
+fn recorded((header, data): &(Vec<u8>, Vec<u8>)) -> Recorded {
+    let parsed = Header::parse(header).unwrap();
+    Recorded {
+        position: Position(0),
+        stream: parsed.stream,
+        revision: parsed.revision,
+        id: parsed.id,
+        header: header.clone().into(),
+        data: data.clone().into(),
+    }
+}
+
+#[test]
+fn given_one_release_when_read_without_a_policy_then_all_but_the_signature_is_checked() {
+    let log = sealed_log();
+    let by_a_stranger = release_of(&log, &log.signed_by(&[&other_key()]));
+    let read = sealed(Cursor::new(by_a_stranger.tar())).unwrap();
+    assert_eq!((read.stream.as_str(), read.revision, read.position), (RELEASE, 5, 10));
+    let changed = by_a_stranger.with(OF_RELEASE, |bytes| replaced(bytes, "ab12", "ab13"));
+    assert_eq!(sealed(Cursor::new(changed)).unwrap_err().exit_code(), 2);
+    assert_eq!(sealed(Cursor::new(log.bundle())).unwrap_err().exit_code(), 5);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::problem::Problem;
 use crate::command::{Handled, Preview};
 
-const POSITION: HeaderName = HeaderName::from_static("shiplog-position");
+pub const POSITION: HeaderName = HeaderName::from_static("shiplog-position");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 

@@ -16,6 +16,7 @@ use tracing::{Instrument, Span};
 
 use super::call::Known;
 use super::problem::Said;
+use super::receipt;
 use super::route::Route;
 use crate::app::App;
 use crate::telemetry::{self, Answered};
@@ -83,6 +84,7 @@ where
             let mut response = answer.await?;
             let app = &in_flight.app;
             account(app, &response, &span, in_flight.started.elapsed());
+            receipt::give(app, &mut response).await;
             let docs = response.request().path().starts_with("/docs/");
             let policy = (header::CONTENT_SECURITY_POLICY, if docs { DOCS_POLICY } else { POLICY });
             let share = share(app, response.request());

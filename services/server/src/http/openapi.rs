@@ -27,6 +27,8 @@ use super::{
         inbox::handler,
         releases::get::handler,
         releases::checklist::handler,
+        releases::bundle::handler,
+        releases::diff::handler,
         releases::events::handler,
         releases::amend::handler,
         releases::hold::handler,
@@ -332,6 +334,13 @@ fn shared_parameters() -> Value {
             "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]([ -~]*[!-~])?$"},
             "example": "\"r12\"",
         },
+        "Prefer": {
+            "name": "Prefer", "in": "header", "required": false,
+            "description": "`wait=N` (RFC 7240), 1 to 30 seconds: the answer is given once its last event is under a \
+                signed checkpoint, with the proof of that. The command is recorded in any case, and before the wait.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+            "example": "wait=5",
+        },
         "DryRun": {
             "name": "dry_run", "in": "query", "required": false,
             "description": "Decide and answer what would be recorded, recording nothing.",
@@ -363,6 +372,14 @@ fn shared_headers() -> Value {
                                        "pattern": "^\"[a-z]+\";q=[0-9]{1,10};w=[0-9]{1,16}$"}},
         "Link": {"description": "Where the next page is, `rel=\"next\"`; absent at the end.",
                  "schema": {"type": "string", "maxLength": 4000, "pattern": "^</v1/.*>; rel=\"next\"$"}},
+        "PreferenceApplied": {"description": "With `Prefer: wait=N`: the last event of the answer is under a checkpoint.",
+                              "schema": {"type": "string", "maxLength": 7, "pattern": "^wait=[0-9]{1,2}$"}},
+        "Receipt": {"description": "With `Prefer: wait=N`, when a checkpoint came in time: a `.tlog-proof` of the last \
+                        event in base64, as `shiplog check` reads it. Absent where it is longer than 6 KiB.",
+                    "schema": {"type": "string", "maxLength": 6144, "pattern": "^[A-Za-z0-9+/]+={0,2}$"}},
+        "ReceiptLink": {"description": "With `Prefer: wait=N`: where the receipt is read, now or later.",
+                        "schema": {"type": "string", "maxLength": 60,
+                                   "pattern": "^</v1/events/[0-9]{1,16}/proof>; rel=\"receipt\"$"}},
         "Position": {"description": "Place in the log of the last event behind the answer.", "schema": position},
         "Replayed": {"description": "`true` when this is the first answer to the same Idempotency-Key again.",
                      "schema": {"type": "string", "enum": ["true"]}},
@@ -385,6 +402,7 @@ const ACROSS_STREAMS: &[&str] = &[
     "/v1/products",
     "/v1/products/{product}/readiness",
     "/v1/releases",
+    "/v1/releases/{release}/bundle",
     "/v1/releases/{release}/candidates/preview",
     "/v1/releases/{release}/gates/{step}",
     "/v1/releases/{release}/why",
@@ -410,6 +428,7 @@ fn share(path: &str, method: &str, operation: &mut Value) {
         parameters.push(reference("parameters", key));
         parameters.push(reference("parameters", "IfMatch"));
         parameters.push(reference("parameters", "DryRun"));
+        parameters.push(reference("parameters", "Prefer"));
     } else if is_state {
         parameters.push(reference("parameters", "IfNoneMatch"));
     }
@@ -449,6 +468,9 @@ fn share(path: &str, method: &str, operation: &mut Value) {
             if method == "post" {
                 headers.insert("Location".into(), reference("headers", "Location"));
                 headers.insert("Idempotent-Replayed".into(), reference("headers", "Replayed"));
+                headers.insert("Preference-Applied".into(), reference("headers", "PreferenceApplied"));
+                headers.insert("Shiplog-Receipt".into(), reference("headers", "Receipt"));
+                headers.insert("Link".into(), reference("headers", "ReceiptLink"));
             }
         }
         if !headers.is_empty() {

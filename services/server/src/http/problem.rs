@@ -146,6 +146,7 @@ pub enum Code {
     SignerInconsistent,
     SignerClock,
     SignerUnable,
+    ReleaseNotSealed,
     Internal,
 }
 
@@ -184,6 +185,7 @@ impl Code {
         Self::SignerInconsistent,
         Self::SignerClock,
         Self::SignerUnable,
+        Self::ReleaseNotSealed,
         Self::Internal,
     ];
 
@@ -384,6 +386,12 @@ impl Code {
                 503,
                 "The signer cannot keep what it signs",
                 "What was signed has to be durable before anybody has it. The detail names what failed.",
+            ),
+            Self::ReleaseNotSealed => (
+                "release_not_sealed",
+                409,
+                "The release is not sealed",
+                "A release is sealed when it is closed, aborted or superseded. Until then its events can be read one by one, and are not complete.",
             ),
             Self::Internal => (
                 "internal",

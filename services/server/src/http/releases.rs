@@ -3,9 +3,11 @@
 pub mod abort;
 pub mod amend;
 pub mod batch;
+pub mod bundle;
 pub mod checklist;
 pub mod close;
 pub mod complete;
+pub mod diff;
 pub mod events;
 pub mod exceptions;
 pub mod get;
@@ -166,6 +168,10 @@ pub struct AsOf {
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
     #[serde(default, deserialize_with = "exact_integer")]
     pub at_revision: Option<u64>,
+    /// Without evidence, samples and observations of what happened after this time (RFC 3339). Nothing is judged
+    /// anew: verdicts stay as they were recorded.
+    #[param(example = "2026-11-22T12:00:00Z")]
+    pub as_at: Option<Timestamp>,
     /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
     #[serde(default, deserialize_with = "exact_integer")]
@@ -190,6 +196,10 @@ pub struct PageAsOf {
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
     #[serde(default, deserialize_with = "exact_integer")]
     pub at_revision: Option<u64>,
+    /// Without evidence, samples and observations of what happened after this time (RFC 3339). Nothing is judged
+    /// anew: verdicts stay as they were recorded.
+    #[param(example = "2026-11-22T12:00:00Z")]
+    pub as_at: Option<Timestamp>,
     /// A `Shiplog-Position` that the answer must include.
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
     #[serde(default, deserialize_with = "exact_integer")]
@@ -210,6 +220,7 @@ impl PageAsOf {
             as_of: self.as_of,
             at_position: self.at_position,
             at_revision: self.at_revision,
+            as_at: self.as_at,
             min_position: self.min_position,
         }
     }
@@ -259,6 +270,10 @@ pub async fn read(app: &App, caller: &Caller, id: &ReleaseId, when: &AsOf) -> Re
         reached(app, when.min_position).await?;
         let (until, freshness) = moment(app, when)?;
         let release = match until {
+            // What is kept in memory holds every fact.
+            Until::End if when.as_at.is_some() => {
+                Arc::new(app.releases.fold_as_at(&stream, until, when.as_at).await?.into_committed())
+            }
             Until::End if when.min_position.is_some() => newest(app, &stream).await?,
             Until::End => app.releases.load(&stream).await?.committed(),
             until => {
@@ -269,7 +284,7 @@ pub async fn read(app: &App, caller: &Caller, id: &ReleaseId, when: &AsOf) -> Re
                     let detail = format!("{id} is at revision {last}");
                     return Err(Problem::new(Code::NotFound, detail));
                 }
-                Arc::new(app.releases.fold(&stream, until).await?.into_committed())
+                Arc::new(app.releases.fold_as_at(&stream, until, when.as_at).await?.into_committed())
             }
         };
         let Some(revision) = release.revision else {

@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use eventlog::fsck::Check;
+use eventlog::header::leaf;
 use eventlog::store::memory::{Fault, Memory};
-use eventlog::{EventStore, Header, Position, StreamId};
+use eventlog::tree::Hash;
+use eventlog::{EventStore, ExpectedRevision, Header, NewEvent, Position, Revision, StreamId};
 use jiff::SignedDuration;
 use release::decide::{Around, Opening, Snapshots};
 use release::directory::People;
@@ -310,6 +313,46 @@ async fn what_fails_for_long_is_pending_across_restarts_while_other_products_go_
     assert_eq!(recorded(&store, "environment.released").await, 2);
     node.stop().await;
     assert_eq!(kept(&data).unwrap().2, []);
+}
+
+/// The same log without seals, as it was written before there were any.
+async fn unsealed(sealed: &Memory) -> Memory {
+    let store = Memory::new();
+    for event in sealed.read_all(None, 100).await.unwrap() {
+        let mut header = Header::parse(&event.header).unwrap();
+        if header.event_type == "release.sealed" {
+            continue;
+        }
+        header.request.count = 1;
+        let before = event.revision.0.checked_sub(1).map(Revision);
+        let event = NewEvent { id: event.id, header: header.to_bytes(), data: event.data };
+        store.append(&header.stream, ExpectedRevision::of(before), vec![event]).await.unwrap();
+    }
+    store
+}
+
+#[tokio::test]
+async fn a_release_that_ended_before_there_were_seals_is_sealed_once_by_the_first_start_that_knows_them() {
+    let (written, data) = (Memory::new(), TempDir::new().unwrap());
+    aborted_with_a_reservation(&app(Arc::new(written.clone()), 64), "checkout").await;
+    let store = unsealed(&written).await;
+    for _ in 0..2 {
+        let node = Node::start(&data, Arc::new(store.clone()));
+        settled(&node.app).await;
+        node.stop().await;
+        let headers = headers(&store).await;
+        let aborted = headers.iter().find(|header| header.event_type == "release.aborted").unwrap();
+        let sealed: Vec<_> = headers.iter().filter(|header| header.event_type == "release.sealed").collect();
+        let [sealed] = sealed.as_slice() else { panic!("one seal: {headers:?}") };
+        assert_eq!((sealed.causation, sealed.actor.kind.as_str()), (Some(aborted.id), "system"));
+        let mut check = Check::default();
+        for event in store.read_all(None, 100).await.unwrap() {
+            check.event(&event, Hash::of_leaf(&leaf(&event.header)));
+            check.edge.push(Hash::of_leaf(&leaf(&event.header)), |_, _| {});
+        }
+        assert_eq!(check.problems(), [], "the seal is that of its stream");
+        std::fs::remove_file(File::path(data.path())).unwrap();
+    }
 }
 
 #[tokio::test]

@@ -45,6 +45,9 @@ pub struct SeriesQuery {
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
     #[serde(default, deserialize_with = "exact_integer")]
     pub at_revision: Option<u64>,
+    /// Without samples of after this time (RFC 3339).
+    #[param(example = "2026-11-22T12:00:00Z")]
+    pub as_at: Option<Timestamp>,
     /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
     #[serde(default, deserialize_with = "exact_integer")]
@@ -55,8 +58,8 @@ impl FromQuery for SeriesQuery {}
 
 impl SeriesQuery {
     fn when(&self) -> AsOf {
-        let Self { as_of, at_position, at_revision, min_position, .. } = *self;
-        AsOf { as_of, at_position, at_revision, min_position }
+        let Self { as_of, at_position, at_revision, as_at, min_position, .. } = *self;
+        AsOf { as_of, at_position, at_revision, as_at, min_position }
     }
 }
 
@@ -121,7 +124,8 @@ async fn series(app: &App, call: &Call<(ReleaseId, Uuid), NoBody, SeriesQuery>) 
     known
         .ok_or_else(|| Refusal::new(RefusalCode::DeploymentUnknown, "the release has no such deployment"))?;
     let stream = releases::stream(&call.caller, id)?;
-    let samples = samples(app, &stream, snapshot.revision, *deployment, &call.query.metric).await?;
+    let mut samples = samples(app, &stream, snapshot.revision, *deployment, &call.query.metric).await?;
+    samples.retain(|sample| call.query.as_at.is_none_or(|instant| sample.at <= instant));
     let view = bucket(&samples, call.query.metric.clone(), call.query.step)?;
     Ok(snapshot.answer(&call.caller, json(&view)?))
 }

@@ -1,24 +1,14 @@
 //! `GET /v1/events/{event}/proof`
 
-use std::time::Duration;
-
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use eventlog::Recorded;
-use eventlog::proof::Proof;
 
 use super::get::{EventRef, read};
 use crate::app::App;
 use crate::http::answer::Answer;
 use crate::http::call::{Call, NoBody};
-use crate::http::problem::{Code, Problem};
-use crate::http::tlog::{blocking, tree};
-
-/// The longest that one request waits for a checkpoint.
-const MAX_WAIT_S: u64 = 30;
-/// Longest `Prefer` that is read.
-const MAX_PREFER: usize = 100;
+use crate::http::prefer::{prove, wait_s};
 
 /// Prove an event
 ///
@@ -41,9 +31,9 @@ const MAX_PREFER: usize = 100;
 pub async fn handler(app: Data<App>, call: Call<EventRef, NoBody>, request: HttpRequest) -> Answer {
     let caller = &call.caller;
     let proved = async {
-        let wait = wait_s(&request)?;
+        let wait = wait_s(request.headers())?;
         let event = read(&app, caller, call.path).await?;
-        prove(&app, event, wait).await
+        prove(&app, &event, wait).await
     };
     let proof = proved.await.map_err(|problem| problem.on(caller))?;
     Ok(HttpResponse::Ok()
@@ -51,37 +41,4 @@ pub async fn handler(app: Data<App>, call: Call<EventRef, NoBody>, request: Http
         .insert_header((header::CACHE_CONTROL, "private, no-cache"))
         .insert_header(("Shiplog-Position", proof.index.to_string()))
         .body(proof.to_string()))
-}
-
-/// RFC 7240: preferences that are not known, or say nothing sensible, are passed over.
-fn wait_s(request: &HttpRequest) -> Result<u64, Problem> {
-    let Some(prefer) = request.headers().get("Prefer") else { return Ok(0) };
-    let invalid = || {
-        Problem::field(
-            Code::InvalidHeader,
-            "Prefer",
-            "a list of preferences such as wait=5, at most 100 characters",
-        )
-    };
-    let prefer = prefer.to_str().ok().filter(|prefer| prefer.len() <= MAX_PREFER).ok_or_else(invalid)?;
-    let waits = prefer.split(',').filter_map(|one| one.trim().strip_prefix("wait=")?.parse::<u64>().ok());
-    Ok(waits.min().unwrap_or(0).min(MAX_WAIT_S))
-}
-
-async fn prove(app: &App, event: Recorded, wait_s: u64) -> Result<Proof, Problem> {
-    let tree = tree(app)?;
-    let position = event.position;
-    if wait_s > 0 {
-        let mut published = tree.published();
-        let covered = published.wait_for(|published| {
-            published.as_ref().is_some_and(|published| published.checkpoint.size > position.0)
-        });
-        tokio::select! {
-            // Nobody keeps a service from stopping by waiting.
-            () = app.stopping.cancelled() => {}
-            _ = tokio::time::timeout(Duration::from_secs(wait_s), covered) => {}
-        }
-    }
-    let proof = blocking(move || tree.prove(position)).await?;
-    Ok(Proof { extra: Some(event.header.to_vec()), ..proof })
 }

@@ -36,8 +36,8 @@ pub async fn handler(app: Data<App>, call: Call<(ReleaseId, u32), NoBody, AsOf>)
         let detail = format!("{} version {} has no step {step}", procedure.name, procedure.version);
         Problem::new(Code::NotFound, detail)
     };
-    let AsOf { as_of, at_position, at_revision, .. } = &call.query;
-    if as_of.is_some() || at_position.is_some() || at_revision.is_some() {
+    let AsOf { as_of, at_position, at_revision, as_at, .. } = &call.query;
+    if as_of.is_some() || at_position.is_some() || at_revision.is_some() || as_at.is_some() {
         let past = gate(&snapshot.release.state, &snapshot.procedure, *step);
         let past = past.ok_or_else(|| missing().on(caller))?;
         return Ok(snapshot.answer(caller, json(&past)?));

@@ -13,7 +13,8 @@ use crate::http::call::{Call, DryRun, Json};
 
 /// Abort a release
 ///
-/// Ends the release without completing it; it may be reopened. Never needs a precondition or a key.
+/// Ends the release without completing it, and seals it in the same append; it may be reopened. A dry run leaves
+/// the seal out. Never needs a precondition or a key.
 /// Role: `release_manager`.
 #[utoipa::path(
     post,

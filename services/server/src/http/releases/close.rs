@@ -13,7 +13,8 @@ use crate::http::call::{Call, DryRun, NoBody};
 /// Close a completed release
 ///
 /// Every item is closed, those that outlive their step too; or the release was rolled back, aborted or superseded, and
-/// what that asks for is done. Nothing but amendments follows.
+/// what that asks for is done. Nothing but amendments follows. The release is sealed in the same append; a dry run
+/// leaves the seal out.
 /// Role: `release_manager`.
 #[utoipa::path(
     post,

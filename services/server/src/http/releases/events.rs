@@ -3,6 +3,8 @@
 use actix_web::web::Data;
 use eventlog::{Recorded, Revision};
 use jiff::Timestamp;
+use release::ReleaseEvent;
+use release::release::as_at::by_then;
 use release::value::ReleaseId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -14,6 +16,7 @@ use crate::http::answer::Answer;
 use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
 use crate::http::lists;
 use crate::http::problem::Problem;
+use crate::streams::fact;
 
 #[derive(Debug, Deserialize, Serialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -37,6 +40,9 @@ pub struct History {
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
     #[serde(default, deserialize_with = "exact_integer")]
     pub at_revision: Option<u64>,
+    /// Without evidence, samples and observations of which nothing had happened by this time (RFC 3339).
+    #[param(example = "2026-11-22T12:00:00Z")]
+    pub as_at: Option<Timestamp>,
     /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
     #[serde(default, deserialize_with = "exact_integer")]
@@ -47,8 +53,8 @@ impl FromQuery for History {}
 
 impl History {
     fn when(&self) -> AsOf {
-        let Self { as_of, at_position, at_revision, min_position, .. } = *self;
-        AsOf { as_of, at_position, at_revision, min_position }
+        let Self { as_of, at_position, at_revision, as_at, min_position, .. } = *self;
+        AsOf { as_of, at_position, at_revision, as_at, min_position }
     }
 }
 
@@ -116,6 +122,11 @@ async fn page(app: &App, call: &Call<ReleaseId, NoBody, History>) -> Result<Even
     recorded.retain(|event| event.revision <= snapshot.revision);
     let next = (recorded.len() > limit).then_some(from + limit as u64);
     recorded.truncate(limit);
+    if let Some(instant) = call.query.as_at {
+        let facts = recorded.iter().map(fact::<ReleaseEvent>).collect::<Result<Vec<_>, _>>()?;
+        let mut happened = facts.iter().map(|(fact, _)| by_then(fact, instant).is_some());
+        recorded.retain(|_| happened.next().unwrap_or_default());
+    }
     let events = recorded.iter().map(EventView::of).collect::<Result<_, _>>()?;
     Ok(EventPage { events, next_from_revision: next })
 }
