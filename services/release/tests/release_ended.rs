@@ -155,3 +155,14 @@ fn given_judged_items_what_was_learned_is_judged_after_the_end_and_no_gate_is() 
     let bind = Command::BindCandidate { number: 1, body: bind('1') };
     story.when(robot(), bind, &by_2).then_refused(No::ReleaseEnded);
 }
+
+#[test]
+fn given_staging_that_an_emergency_took_the_gates_after_it_shut_whether_or_not_anything_was_approved() {
+    let by_2: Around = judged::around();
+    let story = through(3);
+    assert!(story.state.live_approval().is_none());
+    let satisfied = |story: &Spec<Release>, gate: u32| story.state.gates[&gate].verdict.satisfied;
+    assert!([1, 2, 3].iter().all(|gate| satisfied(&story, *gate)));
+    let story = story.when(system(), lose("staging"), &by_2).accepted();
+    assert_eq!([1, 2, 3].map(|gate| satisfied(&story, gate)), [true, false, false]);
+}
