@@ -160,8 +160,10 @@ pub fn decide(release: &Release, command: &Command, ctx: &Context<'_>) -> Decisi
     decided.extend(judgement::of(release, &decided, ctx));
     let after = judge::follow(release, &mut decided, ctx);
     let follows = consequence::of(release, after.as_ref(), &decided, ctx);
-    // What ends with it may shut a gate, whether or not a rule read what happened.
-    let judges = ctx.around.procedure.is_judged() && !follows.is_empty();
+    // What ends with it may shut a gate, whether or not a rule read what happened; so may an emergency that takes
+    // staging, which leaves what was shown there stale.
+    let lost = decided.iter().any(|one| matches!(one.event, ReleaseEvent::ReleasePreempted(_)));
+    let judges = ctx.around.procedure.is_judged() && (lost || !follows.is_empty());
     if let Some(mut after) = judges.then(|| after.unwrap_or_else(|| ahead(release, &decided, ctx))) {
         let from = decided.len();
         decided.extend(follows);

@@ -248,3 +248,14 @@ fn given_who_disposes_of_an_exception_the_seal_behind_it_makes_nobody_a_particip
     let story = act(story, release::spec::rupert(), Command::AssignException { exception, body: assign });
     assert_eq!(story.state.participants, before);
 }
+
+#[test]
+fn given_staging_that_an_emergency_took_the_gates_after_it_shut_whether_or_not_anything_was_approved() {
+    let by_2: Around = judged::around();
+    let story = through(3);
+    assert!(story.state.live_approval().is_none());
+    let satisfied = |story: &Spec<Release>, gate: u32| story.state.gates[&gate].verdict.satisfied;
+    assert!([1, 2, 3].iter().all(|gate| satisfied(&story, *gate)));
+    let story = story.when(system(), lose("staging"), &by_2).accepted();
+    assert_eq!([1, 2, 3].map(|gate| satisfied(&story, gate)), [true, false, false]);
+}
