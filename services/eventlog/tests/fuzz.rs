@@ -4,7 +4,7 @@
 //! Seeds are what the other tests make, the vectors under tests/audit, and what is kept under tests/corpus.
 //! `SHIPLOG_FUZZ_SECONDS=600 cargo test --release -p eventlog fuzz` searches that long, each target on its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -123,12 +123,12 @@ fn given_any_bundle_then_it_holds_nothing_but_what_was_signed() {
     let mut seeds: Vec<_> = [0, 1, 5].iter().map(|size| Log::of(*size).bundle()).collect();
     seeds.extend(files(&vectors).into_iter().filter(|file| file.get(257..262) == Some(b"ustar")));
     // Among the vectors is a fork, which the log's own key signed.
-    let signed: BTreeMap<_, _> = seeds.iter().filter_map(|seed| accepted(seed, &policy, None)).collect();
+    let signed: BTreeSet<_> = seeds.iter().filter_map(|seed| accepted(seed, &policy, None)).collect();
     let kept = Log::of(1).signed();
     fuzz("bundle", seeds, |bytes| {
         for since in [None, Some(&kept[..])] {
-            if let Some((root, events)) = accepted(bytes, &policy, since) {
-                prop_assert!(signed.get(&root) == Some(&events), "not what was signed as {}", root);
+            if let Some(found) = accepted(bytes, &policy, since) {
+                prop_assert!(signed.contains(&found), "not what was signed as {}", found.0);
             }
         }
         Ok(())

@@ -10,8 +10,7 @@ use crate::harness::{World, bodies, events};
 
 async fn policy(world: &World) -> Policy {
     let keys = world.person("audrey", &["auditor"]).get("/tlog/keys").await.ok();
-    let log = std::str::from_utf8(&keys.body).unwrap().lines().next().unwrap().to_owned();
-    format!("log {log}").parse().unwrap()
+    std::str::from_utf8(&keys.body).unwrap().parse().unwrap()
 }
 
 #[tokio::test]
