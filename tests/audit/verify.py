@@ -34,7 +34,7 @@ MEMBER_LIMIT = 64 << 20
 HEADER_LIMIT = 16 << 10
 DATA_LIMIT = 256 << 10
 # The specification leaves the limit to verifiers; sixteen of the largest signatures must fit.
-NOTE_LIMIT = 64 << 10
+NOTE_LIMIT = 128 << 10
 PROOF_LIMIT = 2 * NOTE_LIMIT
 EXTRA_LIMIT = 32 << 10
 SIGNATURE_LIMIT = 64

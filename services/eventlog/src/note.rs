@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-/// Largest note; a checkpoint with 16 signatures has 2 KiB.
-pub const MAX_NOTE_BYTES: usize = 64 * 1024;
+/// Largest note: 16 signatures of 5,000 bytes have room in it, more than the largest kind that is standardised.
+pub const MAX_NOTE_BYTES: usize = 128 * 1024;
 /// Most signatures of one note; the specification asks for 16 at least.
 pub const MAX_SIGNATURES: usize = 64;
 /// Longest name of a key, and longest origin.
