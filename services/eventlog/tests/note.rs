@@ -114,7 +114,7 @@ fn given_bytes_that_are_no_note_then_the_reason_is_told() {
     refused(&format!("{good}— other.example AAA=\n"), NoteError::Signature(1));
     refused(&format!("{good}— other.example AAAA\n"), NoteError::Signature(1));
     assert_eq!(Note::parse(b"\xff\xfe\n\n"), Err(NoteError::Characters));
-    assert_eq!(Note::parse(&vec![b'a'; 64 * 1024 + 1]), Err(NoteError::TooLong));
+    assert_eq!(Note::parse(&vec![b'a'; 128 * 1024 + 1]), Err(NoteError::TooLong));
     let line = |n: usize| format!("— w{n}.example AAAAAAAA\n");
     let many: String = (0..=MAX_SIGNATURES).map(line).collect();
     refused(&format!("text\n\n{many}"), NoteError::Signatures);
