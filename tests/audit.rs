@@ -159,6 +159,9 @@ async fn given_an_event_when_it_is_proved_then_the_proof_holds_offline_for_it_al
     assert!(ended(&by_id, 0).contains(&format!("index {position}\n")));
 
     let check = ["check", "proof", "--policy", "policy"];
+    let shown = desk.shiplog(&[&check[..], &["--json"]].concat()).await;
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!((&shown["ok"], shown["position"].to_string()), (&Value::Bool(true), position.clone()));
     let shown = ended(&desk.shiplog(&check).await, 0);
     assert!(shown.contains("release.opened") && shown.contains("#alice"), "{shown}");
     let data = event.data.get();
@@ -185,7 +188,14 @@ async fn given_a_verified_log_when_a_release_is_replayed_then_it_is_what_the_ser
     desk.exported("log").await;
     let id = desk.opened.id.as_str();
     let replay = ["replay", "log", "--policy", "policy", "--release", id];
-    let diff = ["--diff", &desk.url, "--token-file", "token"];
+    let output = desk.shiplog(&replay).await;
+    ended(&output, 0);
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        shown.starts_with(&format!("{id} open at revision ")) && shown.contains("\n  1.1  pending "),
+        "{shown}"
+    );
+    let diff = ["--json", "--diff", &desk.url, "--token-file", "token"];
     let output = desk.shiplog(&[&replay[..], &diff].concat()).await;
     assert!(ended(&output, 0).contains("answers the same"));
     let replayed: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -222,7 +232,8 @@ async fn given_a_release_that_ended_when_it_is_exported_alone_then_it_verifies_a
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(result["sealed"]["stream"], format!("release-default.{id}"));
     // The same events give the checklist, without the rest of the log.
-    let replayed = desk.shiplog(&["replay", "release", "--policy", "policy", "--release", id]).await;
+    let replayed =
+        desk.shiplog(&["replay", "release", "--policy", "policy", "--release", id, "--json"]).await;
     ended(&replayed, 0);
     let served = desk.manager.get(&desk.opened.under("checklist")).await.ok().json();
     assert_eq!(serde_json::from_slice::<Value>(&replayed.stdout).unwrap(), served);

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use eventlog::note::Verifier;
 use eventlog::proof::{Proved, verify};
+use serde_json::{Value, json};
 
 use crate::Outcome;
 use crate::audit::{self, Verdict};
@@ -21,6 +23,9 @@ pub struct Check {
     /// The event's data, byte for byte, to be compared with what its header binds.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Check {
@@ -28,8 +33,21 @@ impl Check {
         let policy = audit::policy(&self.policy)?;
         let bytes = audit::read(&self.proof)?;
         let data = self.data.as_deref().map(audit::read).transpose()?;
-        let Proved { proof, header, vouched } =
-            verify(&bytes, Some(&policy), data.as_deref()).map_err(Verdict::of)?;
+        let proved = match verify(&bytes, Some(&policy), data.as_deref()) {
+            Ok(proved) => proved,
+            Err(rejected) => {
+                if self.json {
+                    let (exit, finding) = (rejected.exit_code(), rejected.to_string());
+                    println!("{}", json!({"ok": false, "exit": exit, "finding": finding}));
+                }
+                return Err(Verdict::of(rejected));
+            }
+        };
+        if self.json {
+            println!("{}", as_json(&proved));
+            return Ok(());
+        }
+        let Proved { proof, header, vouched } = proved;
         println!("ok");
         println!(
             "position   {} of {} events of {}",
@@ -48,4 +66,21 @@ impl Check {
         signed_by.for_each(|key| println!("signed by  {key}"));
         Ok(())
     }
+}
+
+/// What a proof shows, for programs.
+pub fn as_json(proved: &Proved) -> Value {
+    let Proved { proof, header, vouched } = proved;
+    let texts = |keys: &[Verifier]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
+    json!({
+        "ok": true,
+        "exit": 0,
+        "origin": proof.checkpoint.origin,
+        "size": proof.checkpoint.size,
+        "root": proof.checkpoint.root.to_string(),
+        "position": proof.index,
+        "header": header,
+        "keys": vouched.as_ref().map(|vouched| texts(&vouched.keys)),
+        "witnesses": vouched.as_ref().map(|vouched| texts(&vouched.witnesses)),
+    })
 }

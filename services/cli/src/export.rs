@@ -17,6 +17,7 @@ use release::Aggregate;
 use release::installation::{Installation, KeyCompromise, SigningKey};
 use release::value::{ReleaseId, VerifierKey};
 use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::RawValue;
 use server::{names, streams};
 use tempfile::NamedTempFile;
@@ -46,6 +47,9 @@ pub struct Export {
     /// The file to write; one that is there is not replaced.
     #[arg(short, long, value_name = "BUNDLE")]
     out: PathBuf,
+    /// Print what was written as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 type ToFile = Writer<BufWriter<NamedTempFile>, File>;
@@ -85,7 +89,14 @@ impl Export {
         let file = file.into_inner().map_err(|error| error.into_error())?;
         file.as_file().sync_all()?;
         file.persist_noclobber(&self.out)?;
-        eprintln!("{size} events in {}, {} a second", self.out.display(), progress.per_second());
+        if self.json {
+            println!(
+                "{}",
+                json!({"size": size, "out": self.out, "events_per_second": progress.per_second()})
+            );
+        } else {
+            eprintln!("{size} events in {}, {} a second", self.out.display(), progress.per_second());
+        }
         Ok(())
     }
 
@@ -100,7 +111,11 @@ impl Export {
         file.write_all(&bytes)?;
         file.as_file().sync_all()?;
         file.persist_noclobber(&self.out)?;
-        eprintln!("{stream} up to revision {revision} in {}", self.out.display());
+        if self.json {
+            println!("{}", json!({"stream": stream.as_str(), "revision": revision, "out": self.out}));
+        } else {
+            eprintln!("{stream} up to revision {revision} in {}", self.out.display());
+        }
         Ok(())
     }
 

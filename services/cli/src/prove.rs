@@ -9,6 +9,7 @@ use eventlog::proof::{Proved, verify};
 
 use crate::Outcome;
 use crate::audit::{self, Caller, Service, Verdict};
+use crate::check::as_json;
 
 /// Fetch the proof of one event, check it, and print it for `shiplog check`.
 ///
@@ -22,6 +23,9 @@ pub struct Prove {
     /// Whose signatures count; without it, who signed is not checked here.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Print what the proof shows as JSON, with the proof as its member `proof`.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Prove {
@@ -34,7 +38,8 @@ impl Prove {
         let path = format!("/v1/events/{}/proof", self.event);
         let service = Service::new(&self.caller)?;
         let bytes = service.send(&path, |request| request.header("prefer", "wait=30")).await?;
-        let Proved { proof, header, .. } = verify(&bytes, policy.as_ref(), None).map_err(Verdict::of)?;
+        let proved = verify(&bytes, policy.as_ref(), None).map_err(Verdict::of)?;
+        let Proved { proof, header, .. } = &proved;
         if self.event != proof.index.to_string() && self.event != header.id.to_string() {
             let other = format!("the proof is of another event: {}", header.id);
             return Err(Verdict::failure(exit::TAMPERED, other));
@@ -42,7 +47,13 @@ impl Prove {
         if policy.is_none() {
             eprintln!("the proof holds; give a policy to check who signed it");
         }
-        std::io::stdout().write_all(&bytes)?;
+        if self.json {
+            let mut shown = as_json(&proved);
+            shown["proof"] = String::from_utf8_lossy(&bytes).into();
+            println!("{shown}");
+        } else {
+            std::io::stdout().write_all(&bytes)?;
+        }
         Ok(())
     }
 }

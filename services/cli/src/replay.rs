@@ -7,9 +7,10 @@ use clap::Args;
 use eventlog::bundle::exit;
 use eventlog::{Header, Recorded, StreamId};
 use jiff::Timestamp;
-use release::checklist::checklist;
-use release::event::{EventData, ProcedureEvent};
+use release::checklist::{Checklist, checklist};
+use release::event::{Assurance, EventData, ProcedureEvent};
 use release::procedure::ProcedureRef;
+use release::release::ItemStatus;
 use release::value::ReleaseId;
 use release::{Aggregate, Fact, Procedure, Procedures, Release, ReleaseEvent};
 use serde_json::Value;
@@ -49,6 +50,9 @@ pub struct Replay {
     /// File with the token of somebody who may read the release.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Print the checklist as JSON, as the API answers it.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Most differences that are told.
@@ -72,7 +76,17 @@ impl Replay {
         let procedure = pinned(&self.tenant, &opened.procedure, &procedures)?;
         let view = checklist(&state, &procedure).ok_or_else(|| format!("{id} was not opened"))?;
         let replayed = serde_json::to_value(&view)?;
-        println!("{}", serde_json::to_string(&view)?);
+        if self.json {
+            println!("{}", serde_json::to_string(&view)?);
+        } else {
+            println!(
+                "{id} {} at revision {last}: {} of {} items closed",
+                state.life.as_str(),
+                view.closed,
+                view.total
+            );
+            print(&view);
+        }
         match (self.diff, self.token_file) {
             (Some(url), Some(token_file)) => {
                 let service = Service::new(&Caller { url, token_file })?;
@@ -120,6 +134,21 @@ impl Replay {
             facts.push(fact);
         }
         Ok(facts)
+    }
+}
+
+/// One line an item.
+fn print(view: &Checklist) {
+    for step in &view.steps {
+        println!("\n{}. {} ({} of {})", step.number, step.name, step.closed, step.total);
+        for item in &step.items {
+            let status = match &item.status {
+                ItemStatus::Satisfied { assurance: Assurance::Verified, .. } => "verified",
+                ItemStatus::Satisfied { assurance: Assurance::Attested, .. } => "attested",
+                other => other.as_str(),
+            };
+            println!("{:>5}  {status:<14} {}", item.number.to_string(), item.name);
+        }
     }
 }
 
