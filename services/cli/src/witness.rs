@@ -27,7 +27,8 @@ pub struct Witness {
     /// Address and port to listen on; port 0 takes a free one.
     #[arg(long, env = "SHIPLOG_WITNESS_LISTEN", default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
-    /// Public key of a log that it cosigns, as the service's /tlog/keys shows it first; may be given several times.
+    /// Public key of a log that it cosigns, as the `log` lines of the service's /tlog/keys have it; may be given several
+    /// times.
     #[arg(
         long = "log",
         value_name = "VKEY",
