@@ -29,7 +29,7 @@ async fn given_a_sealed_release_when_its_bundle_is_read_then_it_holds_its_events
     world.alice().post(&opened.under("comments"), bodies::comment("later")).await.created();
 
     let answer = world.viewer().get(&opened.under("bundle")).header("prefer", "wait=20").await.ok();
-    assert_eq!(answer.header("content-type"), Some("application/x-tar"));
+    assert_eq!(answer.header("content-type"), Some("application/octet-stream"));
     assert_eq!(answer.header("content-disposition").unwrap(), "attachment; filename=\"checkout-2.4.0.tar\"");
     let mut told = Vec::new();
     let verified = verify(Cursor::new(&answer.body), &policy(&world).await, None, |event| {

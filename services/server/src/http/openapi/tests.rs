@@ -104,7 +104,6 @@ fn everything_is_bounded() {
         let page = pointer.contains("/text~1html/")
             || pointer.contains("/text~1plain/")
             || pointer.contains("/application~1octet-stream/")
-            || pointer.contains("/application~1x-tar/")
             || pointer.contains("/application~1openmetrics-text/")
             || pointer.ends_with("/propertyNames");
         if kinds.contains(&"string") && !(closed || formatted || page || has("maxLength")) {

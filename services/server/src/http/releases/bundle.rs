@@ -32,7 +32,7 @@ use crate::http::tlog::tree;
     tag = "Releases",
     params(("Prefer" = Option<String>, Header, description = "`wait=N`: seconds to wait for a checkpoint that covers the seal, at most 30.",
         example = "wait=5", max_length = 100)),
-    responses((status = 200, description = "The bundle", body = String, content_type = "application/x-tar")),
+    responses((status = 200, description = "The bundle", body = String, content_type = "application/octet-stream")),
 )]
 pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody>, request: HttpRequest) -> Answer {
     let answer = bundle(app, &call.caller, &call.path, &request).await;
@@ -52,7 +52,7 @@ async fn bundle(app: Data<App>, caller: &Caller, id: &ReleaseId, request: &HttpR
     let keys: Vec<_> = tree(&app)?.keys().borrow().iter().map(|log| log.key.clone()).collect();
     let begin = writer.begin(&stream, &keys).map_err(|error| Problem::internal(&error))?;
     Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "application/x-tar"))
+        .insert_header((header::CONTENT_TYPE, "application/octet-stream"))
         .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{id}.tar\"")))
         .insert_header((header::CACHE_CONTROL, "private, no-cache"))
         .insert_header(("Shiplog-Position", position.to_string()))
