@@ -158,6 +158,12 @@ async fn given_an_event_when_it_is_proved_then_the_proof_holds_offline_for_it_al
     let by_id = desk.asked("prove", &[&event.header().id.to_string()]).await;
     assert!(ended(&by_id, 0).contains(&format!("index {position}\n")));
 
+    let shown = desk.asked("prove", &[&position, "--json"]).await;
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!((&shown["header"]["type"], &shown["keys"]), (&"release.opened".into(), &Value::Null));
+    let carried = shown["proof"].as_str().unwrap();
+    assert!(carried.contains(&format!("index {position}\n")), "{carried}");
+
     let check = ["check", "proof", "--policy", "policy"];
     let shown = desk.shiplog(&[&check[..], &["--json"]].concat()).await;
     let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
@@ -173,7 +179,10 @@ async fn given_an_event_when_it_is_proved_then_the_proof_holds_offline_for_it_al
     let proof = String::from_utf8(printed.stdout).unwrap();
     let moved = proof.replacen(&format!("index {position}\n"), "index 0\n", 1);
     std::fs::write(desk.file("moved"), moved).unwrap();
-    ended(&desk.shiplog(&["check", "moved", "--policy", "policy"]).await, 2);
+    let refused = desk.shiplog(&["check", "moved", "--policy", "policy", "--json"]).await;
+    ended(&refused, 2);
+    let refused: Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!((&refused["ok"], &refused["exit"]), (&false.into(), &2.into()));
     std::fs::write(desk.file("cut"), &proof[..proof.len() / 2]).unwrap();
     ended(&desk.shiplog(&["check", "cut", "--policy", "policy"]).await, 5);
     let stranger = "log.example/other+9a0d5f5b+AQCtsRf3Ie4ATYxZUdXxpKwVNRDmVzkBoL/cMZPr0E8Dig==";
