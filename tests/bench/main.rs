@@ -4,9 +4,10 @@
 //! `cargo bench -p tests -- [seconds per round] [only=POST]`
 
 mod bare;
+mod cpu;
 mod load;
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use load::{Load, Measured};
@@ -24,6 +25,8 @@ const ISSUER: &str = "https://bench.shiplog.example";
 const AUDIENCE: &str = "shiplog";
 const RELEASES: usize = 200;
 const ROUNDS: usize = 3;
+/// The thread that makes the tree of the log.
+const TREE: &str = "sequencer";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seconds = std::env::args().skip(1).find_map(|text| text.parse().ok()).unwrap_or(3);
@@ -46,7 +49,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let echo = |_: usize| load::post(bare, "/echo", None, &"x".repeat(500));
             let what = format!("POST evidence / POST echo 500 B, {connections}");
             if wanted(&what) {
-                compare(&what, connections, round, evidence, service.addr, echo, bare).await?;
+                let before = cpu::of(TREE)?;
+                let ours = compare(&what, connections, round, evidence, service.addr, echo, bare).await?;
+                println!("{}", ours.cost_of_the_tree(cpu::of(TREE)? - before));
             }
         }
         for connections in [64, 256] {
@@ -70,10 +75,13 @@ async fn compare(
     our_addr: std::net::SocketAddr,
     theirs: impl Fn(usize) -> Vec<u8>,
     their_addr: std::net::SocketAddr,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<Commands, Box<dyn std::error::Error>> {
     let mut best: (Option<Measured>, Option<Measured>) = (None, None);
+    let mut commands = Commands::default();
     for _ in 0..ROUNDS {
         let measured = Load::new(our_addr, connections, &ours).run(round).await?;
+        commands.count += measured.per_second * round.as_secs_f64();
+        commands.time += round;
         best.0 = Some(measured.better_of(best.0));
         let measured = Load::new(their_addr, connections, &theirs).run(round).await?;
         best.1 = Some(measured.better_of(best.1));
@@ -82,7 +90,24 @@ async fn compare(
         let ratio = ours.per_second / theirs.per_second;
         println!("{what:<44}{ours:>28}{theirs:>28}{ratio:>8.2}");
     }
-    Ok(())
+    Ok(commands)
+}
+
+/// All rounds of one row.
+#[derive(Default)]
+struct Commands {
+    count: f64,
+    time: Duration,
+}
+
+impl Commands {
+    /// The commands leave no processor idle, so what the tree uses is what they lack.
+    fn cost_of_the_tree(&self, used: Duration) -> String {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let share = 100.0 * used.as_secs_f64() / (self.time.as_secs_f64() * cores as f64);
+        let each = used.as_secs_f64() * 1e6 / self.count;
+        format!("    of it the tree: {each:.2} us of CPU a command, {share:.1} % of {cores} cores")
+    }
 }
 
 fn config(dir: &std::path::Path) -> Result<Config, Box<dyn std::error::Error>> {
