@@ -1,7 +1,7 @@
 //! The project's own benchmark: commands and queries over HTTP against bare actix-web, in turn, in one
 //! run on this machine. Trust the ratios, not the figures.
 //!
-//! `cargo bench -p tests -- [seconds per round] [only=POST]`
+//! `cargo bench -p tests -- [seconds per round] [only=POST] [releases=200]`
 
 mod bare;
 mod cpu;
@@ -32,6 +32,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seconds = std::env::args().skip(1).find_map(|text| text.parse().ok()).unwrap_or(3);
     let only = std::env::args().skip(1).find_map(|text| text.strip_prefix("only=").map(str::to_owned));
     let wanted = |what: &str| only.as_deref().is_none_or(|only| what.contains(only));
+    let releases = std::env::args().skip(1).find_map(|text| text.strip_prefix("releases=")?.parse().ok());
+    let releases = releases.unwrap_or(RELEASES);
     let round = Duration::from_secs(seconds);
     let dir = tempfile::tempdir()?;
     let issuer = LocalIssuer::load_or_generate(&dir.path().join("issuer"), ISSUER)?;
@@ -40,12 +42,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let service = server::start(config(dir.path())?).await?;
         let bare = bare::start()?;
         let token = token(&issuer, &["release_manager", "engineer", "admin"])?;
-        open_releases(service.addr, &token).await?;
+        open_releases(service.addr, &token, releases).await?;
 
         println!("{ROUNDS} rounds of {seconds} s each, in turn; the best of each; requests per second (p50 / p99 ms)\n");
         println!("{:<44}{:>28}{:>28}{:>8}", "", "shiplog", "bare actix-web", "ratio");
         for connections in [64, 256] {
-            let evidence = |n: usize| evidence_request(service.addr, &token, n);
+            let evidence = |n: usize| evidence_request(service.addr, &token, n % releases);
             let echo = |_: usize| load::post(bare, "/echo", None, &"x".repeat(500));
             let what = format!("POST evidence / POST echo 500 B, {connections}");
             if wanted(&what) {
@@ -55,7 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         for connections in [64, 256] {
-            let checklist = |n: usize| load::get(service.addr, &format!("/v1/releases/{}/checklist", release(n)), Some(&token));
+            let checklist = |n: usize| load::get(service.addr, &format!("/v1/releases/{}/checklist", release(n % releases)), Some(&token));
             let plain = |_: usize| load::get(bare, "/json", None);
             let what = format!("GET checklist / GET 2 KB JSON, {connections}");
             if wanted(&what) {
@@ -134,17 +136,21 @@ fn token(issuer: &LocalIssuer, roles: &[&str]) -> Result<String, Box<dyn std::er
 }
 
 fn release(n: usize) -> String {
-    format!("bench-1.0.{}", n % RELEASES)
+    format!("bench-1.0.{n}")
 }
 
-async fn open_releases(addr: std::net::SocketAddr, token: &str) -> Result<(), Box<dyn std::error::Error>> {
+async fn open_releases(
+    addr: std::net::SocketAddr,
+    token: &str,
+    releases: usize,
+) -> Result<(), Box<dyn std::error::Error>> {
     let client = reqwest::Client::new();
     let post = |path: &str, key: String, body: serde_json::Value| {
         let url = format!("http://{addr}{path}");
         client.post(url).bearer_auth(token).header("Idempotency-Key", key).json(&body).send()
     };
     post("/v1/products", "product".into(), json!({"name": "bench"})).await?.error_for_status()?;
-    for n in 0..RELEASES {
+    for n in 0..releases {
         let body = json!({"product": "bench", "version": format!("1.0.{n}"), "reason": "benchmark"});
         post("/v1/releases", format!("open-{n}"), body).await?.error_for_status()?;
     }
