@@ -6,6 +6,7 @@ mod candidates;
 mod duties;
 mod exception_kinds;
 mod exceptions;
+mod limits;
 mod low_traffic;
 mod monitored;
 mod not_applicable;
