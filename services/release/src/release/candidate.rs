@@ -138,9 +138,9 @@ pub fn same_artifacts(one: &[Artifact], other: &[Artifact]) -> bool {
 }
 
 impl Release {
-    /// The current candidate and, newest first, those before it that are the same to the target; none that is
-    /// behind one that was not.
-    pub fn same_candidates<'a>(
+    /// The candidates before the current one that are the same to the target, newest first; none that is behind
+    /// one that was not.
+    pub fn same_before<'a>(
         &'a self,
         target: &'a Name,
         settings: &'a ProductSettings,
@@ -151,7 +151,7 @@ impl Release {
         };
         let newest_first = self.candidates.iter().rev();
         let earlier = newest_first.skip_while(move |c| Some(c.number) != current.map(|c| c.number)).skip(1);
-        current.into_iter().chain(earlier.take_while(same))
+        earlier.take_while(same)
     }
 
     /// Some of what was recorded for the item names one of several targets, so that it holds target by target.

@@ -133,8 +133,8 @@ impl<'a> Reading<'a> {
 
     /// The candidate and those before it that are the same to the target, newest first.
     fn same_candidates(&self) -> impl Iterator<Item = &'a Candidate> {
-        let earlier = self.target.map(|target| self.release.same_candidates(target, self.settings));
-        self.candidate().into_iter().chain(earlier.into_iter().flatten().skip(1))
+        let earlier = self.target.map(|target| self.release.same_before(target, self.settings));
+        self.candidate().into_iter().chain(earlier.into_iter().flatten())
     }
 
     /// The candidate at the commit, among those that are the same to the target; else the current one.
@@ -207,10 +207,8 @@ impl<'a> Reading<'a> {
     /// It names one target, was seen of a candidate that is the same to that as the current one, and nothing
     /// seen of the whole came after it.
     pub fn is_about_unchanged_target(&self, evidence: &Evidence) -> bool {
-        let of_build = matches!(
-            self.item.on_new_candidate,
-            CandidateEffect::Stale | CandidateEffect::Reevaluate | CandidateEffect::Conditional { .. }
-        );
+        let of_build =
+            matches!(self.item.on_new_candidate, CandidateEffect::Stale | CandidateEffect::Reevaluate);
         let Some(target) = evidence.recorded.about_one_target().filter(|_| of_build) else { return false };
         let commit = commit_of(&evidence.recorded.facts);
         let is_of = |candidate: &Candidate| {
@@ -220,7 +218,7 @@ impl<'a> Reading<'a> {
             };
             of_subject || commit == Some(&candidate.commit_sha)
         };
-        self.release.same_candidates(target, self.settings).any(is_of) && !self.is_outdated_by_whole(evidence)
+        self.release.same_before(target, self.settings).any(is_of) && !self.is_outdated_by_whole(evidence)
     }
 
     /// What was seen of the whole since counts no more for the candidate; what it outdated does not come back.

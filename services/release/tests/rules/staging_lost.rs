@@ -1,10 +1,10 @@
 //! An emergency took staging: what was seen there before is not seen of what runs there next.
 
 use release::RefusalCode as No;
-use release::command::{AmendRelease, AttestItem, LoseEnvironment};
-use release::event::ChangeClass;
+use release::command::{AmendRelease, AttestItem, FinishDeployment, LoseEnvironment};
+use release::event::{ChangeClass, DeploymentOutcome};
 use release::spec::judged::{around, honest, record, through};
-use release::spec::release::{item, list, name, prose, tag};
+use release::spec::release::{deploy, item, list, name, prose, tag};
 use release::spec::{Spec, bob, carol, nothing, robot, system};
 use release::value::ReleaseId;
 use release::{Command, Release};
@@ -100,6 +100,21 @@ fn given_staging_that_was_lost_nobody_signs_on_what_was_seen_before() {
     assert!(
         story.when(carol(), cite(vec![seen]), &around()).accepted().state.status(item("3.3")).is_closed()
     );
+}
+
+#[test]
+fn given_a_deployment_to_staging_before_it_was_lost_another_one_is_needed() {
+    let deployed = |story: Story| {
+        let story = story.when(robot(), deploy("staging", None), &around()).accepted();
+        let body = FinishDeployment { outcome: DeploymentOutcome::Succeeded, note: None };
+        let deployment = story.deployment();
+        story.when(robot(), Command::FinishDeployment { deployment, body }, &around()).accepted()
+    };
+    let story = deployed(through(1));
+    assert_eq!(closed(&story), ["2.1"]);
+    let story = amended(lost(story));
+    assert_eq!(closed(&story), Vec::<&str>::new());
+    assert_eq!(closed(&deployed(story)), ["2.1"]);
 }
 
 #[test]

@@ -193,6 +193,43 @@ const REPLACES_PAY: [&str; 19] = [
     "3.7 RE",
 ];
 
+#[test]
+fn given_flags_of_each_service_those_of_the_others_are_judged_at_once() {
+    let story = made_true(through(3), "4.7", &SERVICES);
+    let story = act(story, bob(), Command::TagCandidate(of_builds(2, ['1', '1', '2'])));
+    assert_eq!(because_of(&story, "4.7"), absent(&["pay"]));
+    assert!(closed(&shown_by(story, "pay", "4.7"), "4.7"));
+}
+
+#[test]
+fn given_commits_of_each_service_a_new_candidate_is_another_commit_to_all() {
+    let story = act(opened(), bob(), Command::TagCandidate(of_builds(1, ['1', '1', '1']))).minutes_later(1);
+    let commits = ["1.2", "1.5"];
+    let shown = |story: Story, number: &&str| {
+        SERVICES.iter().fold(story, |story, service| shown_by(story, service, number))
+    };
+    let story = commits.iter().fold(story, shown);
+    assert!(commits.iter().all(|number| closed(&story, number)));
+    let story = act(story, bob(), Command::TagCandidate(of_builds(2, ['1', '1', '2'])));
+    for number in commits {
+        assert_eq!(because_of(&story, number), absent(&SERVICES), "{number}");
+    }
+}
+
+#[test]
+fn given_a_run_that_was_reported_before_its_commit_was_tagged_it_counts_as_long_as_that_build_does() {
+    let runs = |story: Story, sha: char, patch: Value| {
+        let facts = patched(honest("1.6", &story).remove(0), &json!({"head_sha": commit(sha)}));
+        seen(story, "pay", "1.6", patched(facts, &patch))
+    };
+    let story = through(1);
+    let story = runs(story, '2', json!({"artifacts": [built("pay", '2')]})).minutes_later(1);
+    let story = act(story, bob(), Command::TagCandidate(of_builds(2, ['1', '1', '2']))).minutes_later(1);
+    assert!(closed(&story, "1.6"));
+    let story = act(story, bob(), Command::TagCandidate(of_builds(3, ['1', '3', '2'])));
+    assert_eq!(because_of(&story, "1.6"), absent(&["mail"]));
+}
+
 /// The items that are about what runs.
 const ABOUT_THE_BUILD: [&str; 8] = ["1.6", "2.1", "2.2", "2.5", "3.1", "3.2", "3.3", "3.6"];
 
@@ -375,6 +412,12 @@ fn given_a_later_report_on_the_whole_what_one_service_showed_before_does_not_com
     let evidence = *story.state.items[&item("2.1")].evidence.last().unwrap();
     let next = act(story.clone(), bob(), Command::TagCandidate(of_builds(2, ['1', '1', '2'])));
     assert_eq!(because_of(&next, "2.1"), absent(&SERVICES));
+    // What is said of it in another way outdates nothing.
+    let other = made_true(made_true(through(2), "3.1", &SERVICES), "3.2", &SERVICES);
+    let run = honest("1.6", &other).remove(0);
+    let other = act(other, robot(), judged::record("3.1", run)).minutes_later(1);
+    let other = act(other, bob(), Command::TagCandidate(of_builds(2, ['1', '1', '2'])));
+    assert_eq!(because_of(&other, "3.1"), absent(&["pay"]));
     // It was reported by mistake.
     let body = release::command::RetractEvidence { reason: release::spec::release::prose("another cluster") };
     let story = act(story, robot(), Command::RetractEvidence { evidence, body });
@@ -431,6 +474,15 @@ fn given_reports_by_service_on_what_holds_for_all_each_service_has_to_have_one()
     assert_eq!(because_of(&story, "3.2"), [("pay".to_owned(), Cause::Value)]);
     let story = shown_by(story.minutes_later(1), "pay", "3.2");
     assert!(failing(&story, "3.2").is_empty());
+    // What was retracted, or is about something that is no target, is told of no service.
+    let ghost = seen(through(2), "ghost", "3.2", honest("3.2", &story).remove(0));
+    assert_eq!(because_of(&ghost, "3.2"), [("default".to_owned(), Cause::Absent)]);
+    let cart = shown_by(through(2), "cart", "3.2");
+    assert_eq!(because_of(&cart, "3.2"), absent(&["mail", "pay"]));
+    let evidence = *cart.state.items[&item("3.2")].evidence.last().unwrap();
+    let body = release::command::RetractEvidence { reason: release::spec::release::prose("another suite") };
+    let none = act(cart, robot(), Command::RetractEvidence { evidence, body });
+    assert_eq!(because_of(&none, "3.2"), [("default".to_owned(), Cause::Absent)]);
     // One report on all of them says as much of each.
     let facts = honest("3.6", &story).remove(0);
     let story = act(story, robot(), judged::record("3.6", facts));
@@ -474,6 +526,16 @@ fn given_a_fact_of_one_service_it_is_as_fresh_as_its_own_last_probe() {
     let story = ["mail", "pay"].iter().fold(story, again);
     let evaluate = Command::EvaluateGate { gate: 3 };
     assert_eq!(fresh(&act(story, alice(), evaluate)), each(&|_| true));
+}
+
+#[test]
+fn given_one_case_tried_on_the_whole_the_other_cases_of_an_unchanged_service_stay_tried() {
+    let story = act(through(3), bob(), Command::TagCandidate(of_builds(2, ['1', '1', '2']))).minutes_later(1);
+    let story = step(step(story, 1, &["pay"]), 2, &["pay"]);
+    let mut facts = honest("3.3", &story).remove(0);
+    facts["cases"].as_array_mut().unwrap().truncate(1);
+    let story = act(story, robot(), judged::record("3.3", facts));
+    assert_eq!(because_of(&story, "3.3"), absent(&["pay"]));
 }
 
 #[test]
