@@ -538,12 +538,32 @@ pub struct ManualFallback {
     pub observed: Prose,
 }
 
+impl EvidenceRecorded {
+    /// The target that it names, unless it speaks of a commit, which is that of all of them.
+    pub fn about_one_target(&self) -> Option<&Name> {
+        let of_commit = matches!(self.facts, Facts::Commit(_) | Facts::SemverTag(_));
+        self.target.as_ref().filter(|_| !of_commit)
+    }
+}
+
 /// What a new candidate did to one item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Effect {
     pub item: ItemNumber,
     pub effect: EffectKind,
+    /// The targets that have to show it again, where what was seen of the others still counts; absent when it
+    /// concerns the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 20))]
+    pub targets: Option<Vec<Name>>,
+}
+
+impl Effect {
+    /// On the whole.
+    pub fn on(item: ItemNumber, effect: EffectKind) -> Self {
+        Self { item, effect, targets: None }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
