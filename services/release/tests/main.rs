@@ -33,6 +33,7 @@ mod release_item;
 mod release_life;
 mod release_observation;
 mod release_people;
+mod release_report;
 mod release_rollback;
 mod release_waiver;
 mod replay;
