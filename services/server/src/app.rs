@@ -28,11 +28,13 @@ use crate::reactor::Progress;
 use crate::streams::Streams;
 use crate::telemetry::Causes;
 use crate::tlog::Standing;
+use crate::vault::Vault;
 use crate::views::Views;
 
 pub struct App {
     pub config: Config,
     pub store: Arc<dyn EventStore>,
+    pub vault: Arc<dyn Vault>,
     pub clock: Clock,
     pub verifier: Verifier,
     pub catalogue: Catalogue,
@@ -66,6 +68,7 @@ impl App {
     pub fn new(
         config: Config,
         store: Arc<dyn EventStore>,
+        vault: Arc<dyn Vault>,
         clock: Clock,
         verifier: Verifier,
         catalogue: Catalogue,
@@ -97,6 +100,7 @@ impl App {
             }),
             config,
             store,
+            vault,
             clock,
             verifier,
             catalogue,

@@ -27,6 +27,7 @@ pub mod telemetry;
 #[cfg(test)]
 mod testing;
 pub mod tlog;
+pub mod vault;
 pub mod views;
 pub mod witness;
 pub mod yaml;

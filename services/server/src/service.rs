@@ -24,6 +24,7 @@ use crate::metrics::{Appends, Metrics};
 use crate::names;
 use crate::procedures::Catalogue;
 use crate::tlog::{self, TlogError};
+use crate::vault::{self, Directory};
 use crate::{reactor, views};
 
 /// How often signing keys are looked at; each source decides itself whether it is due.
@@ -45,6 +46,8 @@ pub enum StartError {
     Read(String),
     #[error(transparent)]
     Tlog(#[from] TlogError),
+    #[error("the vault could not be opened: {0}")]
+    Vault(std::io::Error),
     #[error("{0}")]
     Simulation(&'static str),
     #[error("listening on {addr}: {source}")]
@@ -93,7 +96,10 @@ pub async fn start(config: Config) -> Result<Service, StartError> {
     let store: Arc<dyn EventStore> = Arc::new(store);
     // Before anything is written: a log that was cut or changed is not continued.
     let tlog = tlog::open(&config, Arc::clone(&store)).await?;
-    let app = Arc::new(App::new(config, store, clock, verifier, Catalogue::new()?, metrics));
+    let (dir, quota) = (config.data.join(vault::DIRECTORY), config.vault.quota());
+    let vault = tokio::task::spawn_blocking(move || Directory::open(&dir, quota)).await?;
+    let vault = Arc::new(vault.map_err(StartError::Vault)?);
+    let app = Arc::new(App::new(config, store, vault, clock, verifier, Catalogue::new()?, metrics));
     keep_simulations_apart(&app).await?;
     serve(app, tlog).await
 }
