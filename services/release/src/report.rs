@@ -17,6 +17,7 @@ macro_rules! shapes {
     )*};
 }
 
+pub mod controls;
 pub mod release;
 
 use serde::Serialize;

@@ -37,6 +37,7 @@ mod release_report;
 mod release_rollback;
 mod release_waiver;
 mod replay;
+mod report_controls;
 mod rules;
 mod statistics;
 mod telemetry;

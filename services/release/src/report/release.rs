@@ -22,6 +22,7 @@ use crate::Role;
 use crate::event::{ChangeClass, Fact, ReleaseEvent, SettingsRef};
 use crate::procedure::{Policy, Procedure, ProcedureRef};
 use crate::release::{Exception, Release};
+use crate::report::controls::{ControlMappingRef, ControlRow, PinnedMapping, Subject, matrix};
 use crate::value::{ActorId, ItemNumber, Link, Name, Prose, ReleaseId, Sha256Hex, Version};
 use crate::verdict::Row;
 
@@ -67,6 +68,10 @@ pub struct Material<'a> {
     pub stream: &'a str,
     /// The version that the release pinned.
     pub procedure: &'a Procedure,
+    /// Which controls are looked at.
+    pub controls: &'a PinnedMapping,
+    /// How long records are kept, which no event of a release says.
+    pub retention_months: u32,
     /// From the first event of the release on, in the order of the log; a command's events are all there or none.
     pub entries: &'a [Entry],
     /// Of the last entry.
@@ -102,6 +107,9 @@ shapes! {
         changes: ChangesIncluded,
         deployments: DeploymentFacts,
         departures: Departures,
+        /// What the release shows for each control of the mapping.
+        #[cfg_attr(feature = "openapi", schema(max_items = 500))]
+        controls: Vec<ControlRow>,
         #[cfg_attr(feature = "openapi", schema(max_items = 10_000))]
         timeline: Vec<TimelineRow>,
         integrity: Integrity,
@@ -114,12 +122,15 @@ shapes! {
         schema: u32,
     };
 
-    /// What was asked.
+    /// What was asked: everything outside of the release's own events that the report depends on.
     ReleaseQuery {
         #[cfg_attr(feature = "openapi", schema(max_length = 63))]
         tenant: String,
         #[cfg_attr(feature = "openapi", schema(value_type = ReleaseId))]
         release: String,
+        control_mapping: ControlMappingRef,
+        /// How long records are kept.
+        retention_months: u32,
     };
 
     /// What was released, as it was opened and amended since.
@@ -237,7 +248,12 @@ pub fn report(material: &Material<'_>) -> Option<ReleaseReport> {
     let id = ReleaseId::of(&opened.product, &opened.version).to_string();
     Some(ReleaseReport {
         report: ReportKind { kind: "release", schema: SCHEMA },
-        query: ReleaseQuery { tenant: material.tenant.to_owned(), release: id },
+        query: ReleaseQuery {
+            tenant: material.tenant.to_owned(),
+            release: id,
+            control_mapping: material.controls.reference.clone(),
+            retention_months: material.retention_months,
+        },
         position: material.position,
         as_of: last.recorded_at,
         summary,
@@ -250,9 +266,22 @@ pub fn report(material: &Material<'_>) -> Option<ReleaseReport> {
         changes: changes::of(&story),
         deployments,
         departures: departures::of(&story),
+        controls: controls(&story),
         timeline,
         integrity: integrity::of(&story),
     })
+}
+
+fn controls(story: &Story<'_>) -> Vec<ControlRow> {
+    let material = story.material;
+    let facts: Vec<_> = material.entries.iter().map(|entry| &entry.fact).collect();
+    let subject = Subject {
+        release: story.release,
+        procedure: material.procedure,
+        facts: &facts,
+        retention_months: material.retention_months,
+    };
+    matrix(&material.controls.mapping, &subject)
 }
 
 fn exceptions(story: &Story<'_>) -> Vec<ReportedException> {

@@ -6,6 +6,7 @@ use crate::actor::ActorKind;
 use crate::event::{EventData as _, Fact, ReleaseEvent};
 use crate::procedure::Procedure;
 use crate::release::Release;
+use crate::report::controls::{COMMON_FRAMEWORKS_V1, PinnedMapping};
 use crate::report::release::{Authentication, Entry, Material, Provenance, ReleaseReport, report};
 use crate::wire;
 
@@ -16,6 +17,8 @@ pub fn reported(story: &Spec<Release>, procedure: &Procedure) -> Option<ReleaseR
         tenant: "default",
         stream: "release-default.checkout-2.4.0",
         procedure,
+        controls: &PinnedMapping::parse(COMMON_FRAMEWORKS_V1).ok()?,
+        retention_months: 84,
         entries: &entries,
         position: story.facts.last()?.revision,
         root: wire::sha256_hex(b"root"),
