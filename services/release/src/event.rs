@@ -105,6 +105,7 @@ mod installation;
 mod observation;
 mod procedure;
 mod product;
+mod report;
 mod rollback;
 
 pub use access::*;
@@ -117,6 +118,7 @@ pub use installation::*;
 pub use observation::*;
 pub use procedure::*;
 pub use product::*;
+pub use report::*;
 pub use rollback::*;
 
 events! {
@@ -276,6 +278,13 @@ events! {
     AccessEvent {
         AccessDenied = "access.denied" / 1;
         AccessDenialsDropped = "access.denials_dropped" / 1;
+    }
+}
+
+events! {
+    /// What happened to a report.
+    ReportEvent {
+        ReportGenerated = "report.generated" / 1;
     }
 }
 

@@ -18,6 +18,7 @@ macro_rules! shapes {
 }
 
 pub mod controls;
+pub mod generated;
 pub mod release;
 
 use serde::Serialize;

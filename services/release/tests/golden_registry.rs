@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use release::event::{
     CalendarEvent, DirectoryEvent, EnvironmentEvent, EventData, InstallationEvent, ProcedureEvent,
-    ProductEvent,
+    ProductEvent, ReportEvent,
 };
 use release::wire;
 use serde::Deserialize;
@@ -52,6 +52,11 @@ fn salt(data: &[u8]) -> [u8; 16] {
     let salted: Salted<'_> = serde_json::from_slice(data).expect("data with a salt");
     let value = u128::from_str_radix(salted.salt, 16).expect("32 hexadecimal digits");
     value.to_be_bytes()
+}
+
+#[test]
+fn given_a_stored_report_event_it_reads_as_it_was_written() {
+    check::<ReportEvent>();
 }
 
 #[test]

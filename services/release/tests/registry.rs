@@ -6,6 +6,7 @@ mod environment;
 mod installation;
 mod procedures;
 mod product;
+mod report;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
