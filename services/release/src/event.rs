@@ -97,6 +97,7 @@ macro_rules! words {
 
 mod access;
 mod approval;
+mod attachment;
 mod calendar;
 mod deployment;
 mod directory;
@@ -106,10 +107,12 @@ mod observation;
 mod procedure;
 mod product;
 mod report;
+mod retention;
 mod rollback;
 
 pub use access::*;
 pub use approval::*;
+pub use attachment::*;
 pub use calendar::*;
 pub use deployment::*;
 pub use directory::*;
@@ -119,6 +122,7 @@ pub use observation::*;
 pub use procedure::*;
 pub use product::*;
 pub use report::*;
+pub use retention::*;
 pub use rollback::*;
 
 events! {
@@ -142,6 +146,10 @@ events! {
         EvidenceRecorded = "evidence.recorded" / 1;
         EvidenceRetracted = "evidence.retracted" / 1;
         EvidenceExpired = "evidence.expired" / 1;
+        AttachmentStored = "attachment.stored" / 1;
+        AttachmentLost = "attachment.lost" / 1;
+        AttachmentRestored = "attachment.restored" / 1;
+        AttachmentRemoved = "attachment.removed" / 1;
         ItemAttested = "item.attested" / 1;
         ItemReaffirmed = "item.reaffirmed" / 1;
         ItemRetracted = "item.retracted" / 1;
@@ -270,6 +278,15 @@ events! {
     DirectoryEvent {
         IdentityLinked = "identity.linked" / 1;
         IdentityUnlinked = "identity.unlinked" / 1;
+    }
+}
+
+events! {
+    /// What happened to the periods of retention, and to legal holds.
+    RetentionEvent {
+        RetentionSet = "retention.set" / 1;
+        LegalHoldPlaced = "legal_hold.placed" / 1;
+        LegalHoldLifted = "legal_hold.lifted" / 1;
     }
 }
 

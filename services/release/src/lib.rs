@@ -27,6 +27,7 @@ pub mod product;
 pub mod refusal;
 pub mod release;
 pub mod report;
+pub mod retention;
 pub mod rule;
 pub mod shared;
 #[cfg(feature = "testing")]
@@ -49,3 +50,4 @@ pub use procedures::Procedures;
 pub use product::Product;
 pub use refusal::{Refusal, RefusalClass, RefusalCode};
 pub use release::Release;
+pub use retention::Retention;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use release::event::{
     CalendarEvent, DirectoryEvent, EnvironmentEvent, EventData, InstallationEvent, ProcedureEvent,
-    ProductEvent, ReportEvent,
+    ProductEvent, ReportEvent, RetentionEvent,
 };
 use release::wire;
 use serde::Deserialize;
@@ -87,4 +87,9 @@ fn given_a_stored_directory_event_it_reads_as_it_was_written() {
 #[test]
 fn given_a_stored_installation_event_it_reads_as_it_was_written() {
     check::<InstallationEvent>();
+}
+
+#[test]
+fn given_a_stored_retention_event_it_reads_as_it_was_written() {
+    check::<RetentionEvent>();
 }

@@ -19,6 +19,7 @@ mod registry;
 mod release_amend;
 mod release_approval;
 mod release_as_at;
+mod release_attachment;
 mod release_canary;
 mod release_candidate;
 mod release_checklist;

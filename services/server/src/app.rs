@@ -14,7 +14,8 @@ use release::environment::Environment;
 use release::installation::Installation;
 use release::procedures::Procedures;
 use release::product::Product;
-use tokio::sync::watch;
+use release::retention::Retention;
+use tokio::sync::{RwLock, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Denials;
@@ -35,6 +36,8 @@ pub struct App {
     pub config: Config,
     pub store: Arc<dyn EventStore>,
     pub vault: Arc<dyn Vault>,
+    /// Read while content is kept and recorded, written while content is given up.
+    pub attaching: RwLock<()>,
     pub clock: Clock,
     pub verifier: Verifier,
     pub catalogue: Catalogue,
@@ -44,6 +47,7 @@ pub struct App {
     pub calendars: Streams<Calendar>,
     pub procedures: Streams<Procedures>,
     pub directories: Streams<Directory>,
+    pub retentions: Streams<Retention>,
     pub installation: Streams<Installation>,
     pub access: Streams<Access>,
     pub denials: Denials,
@@ -82,6 +86,7 @@ impl App {
             calendars: Streams::new(Arc::clone(&store), SMALL_CACHE),
             procedures: Streams::new(Arc::clone(&store), SMALL_CACHE),
             directories: Streams::new(Arc::clone(&store), SMALL_CACHE),
+            retentions: Streams::new(Arc::clone(&store), SMALL_CACHE),
             installation: Streams::new(Arc::clone(&store), SMALL_CACHE),
             access: Streams::new(Arc::clone(&store), SMALL_CACHE),
             denials: Denials::default(),
@@ -101,6 +106,7 @@ impl App {
             config,
             store,
             vault,
+            attaching: RwLock::default(),
             clock,
             verifier,
             catalogue,

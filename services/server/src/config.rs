@@ -118,6 +118,9 @@ impl Config {
         if !(1..=4096).contains(&self.vault.attachment_mib) {
             return refuse("vault.attachment_mib", "1 to 4096");
         }
+        if !(1..=8760).contains(&self.vault.check_hours) {
+            return refuse("vault.check_hours", "1 to 8760");
+        }
         if self.vault.quota_mib > 1 << 30 {
             return refuse("vault.quota_mib", "at most 1073741824");
         }
@@ -170,6 +173,7 @@ mod tests {
             ("[limits]\nwrite = { per_second = 1e-9, burst = 1 }", "limits.write"),
             ("[limits]\nremembered = 0", "limits.remembered"),
             ("[vault]\nattachment_mib = 0", "vault.attachment_mib"),
+            ("[vault]\ncheck_hours = 0", "vault.check_hours"),
             ("[vault]\nquota_mib = 1073741825", "vault.quota_mib"),
             ("[telemetry]\nsample_ratio = 1.5", "telemetry.sample_ratio"),
             ("[tlog]\norigin = \"two words\"", "tlog.origin"),

@@ -31,6 +31,10 @@ pub fn calendar(tenant: &str) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("calendar-{tenant}"))
 }
 
+pub fn retention(tenant: &str) -> Result<StreamId, InvalidStreamId> {
+    StreamId::new(&format!("retention-{tenant}"))
+}
+
 pub fn directory(tenant: &str) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("directory-{tenant}"))
 }

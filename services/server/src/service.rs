@@ -75,6 +75,7 @@ pub struct Service {
     denials: tokio::task::JoinHandle<()>,
     rotations: tokio::task::JoinHandle<()>,
     views: tokio::task::JoinHandle<()>,
+    scrub: tokio::task::JoinHandle<()>,
     sequencer: tokio::task::JoinHandle<()>,
     /// Stops the sequencer, after everything that writes.
     sealed: tokio_util::sync::CancellationToken,
@@ -171,6 +172,7 @@ async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError
     let handle = server.handle();
     tokio::spawn(keep_keys_fresh(Arc::clone(&app), background.clone()));
     let reactor = tokio::spawn(reactor::run(Arc::clone(&app), background.clone()));
+    let scrub = tokio::spawn(vault::scrub::run(Arc::clone(&app), background.clone()));
     let denials = tokio::spawn(access::record(Arc::clone(&app), background.clone()));
     let finished = tokio::spawn(server);
     tracing::info!(%addr, "Shiplog serves on http://{addr}");
@@ -183,6 +185,7 @@ async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError
         denials,
         rotations,
         views,
+        scrub,
         sequencer,
         sealed,
         broken,
@@ -212,6 +215,7 @@ impl Service {
             ("recorder of denials", self.denials),
             ("recorder of rotations", self.rotations),
             ("views", self.views),
+            ("check of the vault", self.scrub),
         ];
         for (task, handle) in tasks {
             if handle.await.is_err() {

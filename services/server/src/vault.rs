@@ -2,6 +2,7 @@
 //! it in; here is what was hashed.
 
 pub mod directory;
+pub mod scrub;
 
 use std::io;
 use std::pin::pin;
@@ -25,15 +26,22 @@ pub struct VaultConfig {
     pub attachment_mib: u64,
     /// How much is kept altogether, in MiB.
     pub quota_mib: u64,
+    /// How often all of it is read again and compared.
+    pub check_hours: u64,
 }
 
 impl Default for VaultConfig {
     fn default() -> Self {
-        Self { attachment_mib: 32, quota_mib: 10_240 }
+        Self { attachment_mib: 32, quota_mib: 10_240, check_hours: 24 }
     }
 }
 
 impl VaultConfig {
+    /// Of one attachment, in bytes.
+    pub fn limit(&self) -> u64 {
+        self.attachment_mib.saturating_mul(1024 * 1024)
+    }
+
     /// In bytes.
     pub fn quota(&self) -> u64 {
         self.quota_mib.saturating_mul(1024 * 1024)
@@ -59,6 +67,9 @@ pub trait Vault: Send + Sync {
 
 pub trait Unfinished: Send {
     fn write(&mut self, piece: Bytes) -> BoxFuture<'_, io::Result<()>>;
+
+    /// What it would be kept as. Nothing is left of it.
+    fn measure(self: Box<Self>) -> BoxFuture<'static, io::Result<Stored>>;
 
     /// When it returns, the content outlives a crash.
     fn keep(self: Box<Self>) -> BoxFuture<'static, Result<Stored, KeepError>>;
@@ -106,6 +117,15 @@ impl dyn Vault {
         content: impl Stream<Item = Result<Bytes, E>>,
         limit: u64,
     ) -> Result<Stored, PutError<E>> {
+        Ok(self.receive(content, limit).await?.keep().await?)
+    }
+
+    /// The same, for whoever decides later whether to keep it.
+    pub async fn receive<E>(
+        &self,
+        content: impl Stream<Item = Result<Bytes, E>>,
+        limit: u64,
+    ) -> Result<Box<dyn Unfinished>, PutError<E>> {
         let mut content = pin!(content);
         let mut unfinished = self.begin().await?;
         let mut size = 0_u64;
@@ -117,7 +137,7 @@ impl dyn Vault {
             }
             unfinished.write(piece).await?;
         }
-        Ok(unfinished.keep().await?)
+        Ok(unfinished)
     }
 }
 

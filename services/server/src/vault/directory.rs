@@ -160,6 +160,18 @@ impl Unfinished for Gathering {
         .boxed()
     }
 
+    fn measure(mut self: Box<Self>) -> BoxFuture<'static, io::Result<Stored>> {
+        async move {
+            let (mut writing, pieces) = (self.taken()?, std::mem::take(&mut self.pieces));
+            blocking(move || {
+                writing.write(&pieces)?;
+                stored(writing.hash, writing.size)
+            })
+            .await
+        }
+        .boxed()
+    }
+
     fn keep(mut self: Box<Self>) -> BoxFuture<'static, Result<Stored, KeepError>> {
         async move {
             let (mut writing, pieces) = (self.taken()?, std::mem::take(&mut self.pieces));
@@ -199,13 +211,18 @@ impl Writing {
 
     fn keep(self) -> Result<Stored, KeepError> {
         self.file.as_file().sync_all()?;
-        let sha256 = Sha256Hex::new(&wire::hex(&self.hash.finalize())).map_err(io::Error::other)?;
-        let path = self.room.path(&sha256);
+        let stored = stored(self.hash, self.size)?;
+        let path = self.room.path(&stored.sha256);
         self.room.name(self.file, &path, self.size)?;
         // Whoever else keeps the same at this moment waits for it too, so nobody is told too early.
         path.parent().map_or(Ok(()), sync)?;
-        Ok(Stored { sha256, size: self.size })
+        Ok(stored)
     }
+}
+
+fn stored(hash: Sha256, size: u64) -> io::Result<Stored> {
+    let sha256 = Sha256Hex::new(&wire::hex(&hash.finalize())).map_err(io::Error::other)?;
+    Ok(Stored { sha256, size })
 }
 
 struct Reading {
