@@ -14,6 +14,7 @@ use release::environment::Environment;
 use release::installation::Installation;
 use release::procedures::Procedures;
 use release::product::Product;
+use release::report::generated::GeneratedReport;
 use release::retention::Retention;
 use tokio::sync::{RwLock, watch};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +48,7 @@ pub struct App {
     pub calendars: Streams<Calendar>,
     pub procedures: Streams<Procedures>,
     pub directories: Streams<Directory>,
+    pub reports: Streams<GeneratedReport>,
     pub retentions: Streams<Retention>,
     pub installation: Streams<Installation>,
     pub access: Streams<Access>,
@@ -86,6 +88,7 @@ impl App {
             calendars: Streams::new(Arc::clone(&store), SMALL_CACHE),
             procedures: Streams::new(Arc::clone(&store), SMALL_CACHE),
             directories: Streams::new(Arc::clone(&store), SMALL_CACHE),
+            reports: Streams::new(Arc::clone(&store), SMALL_CACHE),
             retentions: Streams::new(Arc::clone(&store), SMALL_CACHE),
             installation: Streams::new(Arc::clone(&store), SMALL_CACHE),
             access: Streams::new(Arc::clone(&store), SMALL_CACHE),

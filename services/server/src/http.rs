@@ -36,6 +36,7 @@ pub mod procedures;
 pub mod products;
 mod receipt;
 pub mod releases;
+pub mod reports;
 pub mod retention;
 pub mod roll_call;
 pub mod rollback_proposals;
@@ -71,6 +72,7 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{release}/evidence")).post(evidence::record::handler).get(evidence::list::handler));
     add(at(&format!("{release}/bundle")).get(releases::bundle::handler));
     add(at(&format!("{release}/diff")).get(releases::diff::handler));
+    add(at(&format!("{release}/report")).get(releases::report::handler));
     add(at(&format!("{release}/checklist")).get(releases::checklist::handler));
     add(at(release).get(releases::get::handler));
 
@@ -190,6 +192,9 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at("/v1/exceptions/{exception}").get(exceptions::get::handler));
     add(at("/v1/exceptions/{exception}/assign").post(exceptions::assign::handler));
     add(at("/v1/exceptions/{exception}/dispose").post(exceptions::dispose::handler));
+    add(at("/v1/reports").post(reports::generate::handler).get(reports::list::handler));
+    add(at("/v1/reports/{report}").get(reports::get::handler));
+    add(at("/v1/reports/{report}/envelope").get(reports::envelope::handler));
     add(at("/v1/observations").post(observations::record::handler).get(observations::list::handler));
     add(at("/v1/observations/{observation}").get(observations::get::handler));
     add(at("/v1/events").get(events::list::handler));

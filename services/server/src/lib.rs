@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod names;
 pub mod procedures;
 pub mod reactor;
+pub mod report;
 pub mod reserve;
 pub mod seal;
 pub mod service;

@@ -39,6 +39,10 @@ pub fn directory(tenant: &str) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("directory-{tenant}"))
 }
 
+pub fn report(tenant: &str, report: uuid::Uuid) -> Result<StreamId, InvalidStreamId> {
+    StreamId::new(&format!("report-{tenant}.{report}"))
+}
+
 pub fn installation() -> Result<StreamId, InvalidStreamId> {
     StreamId::new("installation")
 }

@@ -25,7 +25,7 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, watch};
 
 pub use attachments::{KeptAttachment, is_kept, kept_attachments};
-pub use catalog::{environments, people, procedures, products, role_first_used};
+pub use catalog::{environments, people, procedures, products, reports, role_first_used};
 pub use event_ids::position_of;
 pub use exceptions::{ExceptionFilter, ExceptionRow, ExceptionState, exceptions};
 pub use observations::{EVENT_TYPE as OBSERVATION, ObservationFilter, observations, observed_with_key};

@@ -11,6 +11,9 @@ use crate::guard::{one, role};
 use crate::refusal::Refusal;
 use crate::value::{ActorId, Line, ReleaseId, Sha256Hex};
 
+/// Who signs a report off, or hands it to somebody who does.
+pub const GENERATORS: [Role; 2] = [Role::Auditor, Role::ReleaseManager];
+
 /// Everything that can be asked of a report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
@@ -113,7 +116,7 @@ impl Aggregate for GeneratedReport {
     ) -> Result<Vec<Decided<ReportEvent>>, Refusal> {
         match command {
             ReportCommand::Generate(_) => {
-                may_generate(ctx)?;
+                role(ctx, &GENERATORS)?;
                 match ctx.around {
                     Some(made) if self.generated.is_none() => one(generated(made)),
                     _ => Ok(Vec::new()),
@@ -121,11 +124,6 @@ impl Aggregate for GeneratedReport {
             }
         }
     }
-}
-
-/// Whoever signs a report off, or hands it to somebody who does.
-fn may_generate<A>(ctx: &Context<'_, A>) -> Result<(), Refusal> {
-    role(ctx, &[Role::Auditor, Role::ReleaseManager])
 }
 
 fn generated(made: &ReportMade) -> ReportGenerated {

@@ -14,8 +14,8 @@ use super::route::is_unlimited;
 use super::{
     approvals, attachments, authorizations, baselines, board, calendar, candidates, comments, deployments,
     environments, events, evidence, exceptions, freezes, gates, inbox, items, leases, legal_holds,
-    low_traffic, observations, operations, people, procedures, products, releases, retention, roll_call,
-    rollback_proposals, rollback_triggers, rollbacks, signing_keys, timers, tlog, waivers, window,
+    low_traffic, observations, operations, people, procedures, products, releases, reports, retention,
+    roll_call, rollback_proposals, rollback_triggers, rollbacks, signing_keys, timers, tlog, waivers, window,
 };
 
 #[derive(OpenApi)]
@@ -28,6 +28,11 @@ use super::{
         releases::get::handler,
         releases::checklist::handler,
         releases::bundle::handler,
+        releases::report::handler,
+        reports::generate::handler,
+        reports::list::handler,
+        reports::get::handler,
+        reports::envelope::handler,
         releases::diff::handler,
         releases::events::handler,
         releases::amend::handler,
@@ -264,6 +269,10 @@ fn tags() -> Value {
         tag(
             "Exceptions",
             "What went another way than the procedure says: who takes charge, and what became of it."
+        ),
+        tag(
+            "Reports",
+            "What auditors read and sign off: the same bytes for ever for one query at one position."
         ),
         tag("Observations", "What was seen from outside, in order or not; never refused for what it says."),
         tag("Comments", "Notes on releases and items."),
