@@ -5,19 +5,19 @@
 
 use jiff::SignedDuration;
 use release::command::{
-    AmendRelease, ApproveAfterStart, AuthorizeProduction, BreakGlass, CompleteRollback, FinishDeployment,
-    GrantApproval, GrantWaiver, ObserveRollback, RequestApproval, RequestWaiver, RollbackObservation,
-    StartRollback, TriggerRollback, VerifyRollback,
+    AmendRelease, ApproveAfterStart, AuthorizeProduction, BreakGlass, CompleteRollback, GrantApproval,
+    GrantWaiver, ObserveRollback, RequestApproval, RequestWaiver, RollbackObservation, StartRollback,
+    TriggerRollback, VerifyRollback,
 };
-use release::event::{ChangeClass, DeploymentOutcome, Meaning};
+use release::event::{ChangeClass, Meaning};
 use release::report::canonical;
 use release::report::release::ReleaseReport;
-use release::spec::judged::{around, procedure, tagged, through};
+use release::spec::judged::{around, honest, procedure, tagged, through};
 use release::spec::release::{self as attested, deploy, item, line, list, prose};
 use release::spec::report::reported;
 use release::spec::{Spec, alice, dave, erin, grace, monday, robot, rupert};
 use release::{Actor, Command, Release};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::rules::walk::sampled;
 
@@ -135,18 +135,21 @@ fn emergency() -> Story {
     let alone = AuthorizeProduction { basis: None, preempt_reason: None, break_glass: Some(glass) };
     let story = act(story, erin(), Command::AuthorizeProduction(alone));
     let start = deploy("production", Some(story.authorization()));
-    let story = act(story, robot(), start).minutes_later(5);
-    let deployment = story.deployment();
-    let body = FinishDeployment { outcome: DeploymentOutcome::Succeeded, note: None };
-    let story = act(story, robot(), Command::FinishDeployment { deployment, body }).minutes_later(1);
+    let story = act(story, robot(), start);
+    let told = honest("5.1", &story).remove(0);
+    let story = story.reported("5.1", told).minutes_later(5);
     let story = (1..=3).fold(story, |story, step| story.step_reported(step));
     let body = ApproveAfterStart { comment: Some(prose("Reviewed the diff and the incident")) };
     let authorization = story.authorization();
     let story = act(story, grace(), Command::ApproveAfterStart { authorization, body });
-    ["4.1", "4.2", "4.3", "4.5", "4.6", "4.7"].into_iter().fold(story, |story, number| {
+    let story = ["4.1", "4.2", "4.3", "4.5", "4.6", "4.7"].into_iter().fold(story, |story, number| {
         let story = if number == "4.1" { story.before_item(number) } else { story };
         story.made_true(number).minutes_later(1)
-    })
+    });
+    let story = story.signed("5.1").made_true("5.2").minutes_later(15).made_true("5.3");
+    let story = (5..=7).fold(story, |story, step| story.step_reported(step));
+    let story = act(story, alice(), Command::Complete);
+    act(story, alice(), Command::Close)
 }
 
 fn report_of(story: &Story) -> ReleaseReport {
@@ -185,4 +188,85 @@ fn given_a_rollback_its_report_is_these_bytes() {
 #[test]
 fn given_an_emergency_its_report_is_these_bytes() {
     is_golden("emergency", &emergency());
+}
+
+fn value(story: &Story) -> Value {
+    serde_json::to_value(report_of(story)).unwrap()
+}
+
+#[test]
+fn given_the_same_events_the_bytes_are_the_same_and_name_no_time_but_theirs() {
+    let story = clean();
+    let bytes = canonical(&report_of(&story)).unwrap();
+    assert_eq!(bytes, canonical(&report_of(&story)).unwrap());
+    // RFC 8785 has one way to write it: whoever reads and writes it again by that has the same bytes.
+    let again: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(canonical(&again).unwrap(), bytes);
+    assert_eq!(again["as_of"], json!(story.facts.last().unwrap().recorded_at));
+}
+
+#[test]
+fn given_a_clean_release_its_first_page_says_so() {
+    let report = value(&clean());
+    let summary = &report["summary"];
+    assert_eq!(summary["standing"], "clean", "{}", report["exceptions"]);
+    for answer in [
+        "approved_before_start",
+        "approvers_independent",
+        "digests_equal",
+        "migrations_equal",
+        "started_in_window",
+    ] {
+        assert_eq!(summary[answer], true, "{answer}");
+    }
+    assert_eq!((&summary["items"]["total"], &summary["items"]["closed"]), (&json!(49), &json!(49)));
+    let grant = &report["approvals"]["requests"][0]["grants"][0];
+    assert_eq!((&grant["before_start"], &grant["lead_s"]), (&json!(true), &json!(2_460)));
+    let of: Vec<_> =
+        grant["independence"]["checks"].as_array().unwrap().iter().map(|check| &check["of"]).collect();
+    assert_eq!(of, ["requester", "tagger", "commit_authors", "deployer"]);
+}
+
+#[test]
+fn given_an_approval_after_the_start_the_report_says_by_their_places_in_the_log() {
+    let report = value(&emergency());
+    assert_eq!(report["summary"]["standing"], "with_exceptions");
+    assert_eq!(report["summary"]["approved_before_start"], false);
+    let glass = &report["approvals"]["authorizations"][0]["break_glass"];
+    assert_eq!(glass["approved_after_start"]["in_time"], true);
+    assert_eq!(report["departures"]["break_glass"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn given_a_release_that_nobody_sealed_the_report_says_how_far_it_came() {
+    let report = value(&through(2));
+    assert_eq!(
+        (&report["summary"]["standing"], &report["integrity"]["seal"]),
+        (&json!("in_progress"), &Value::Null)
+    );
+    // What did not happen is null, and never a good answer.
+    for answer in ["approved_before_start", "approvers_independent", "digests_equal", "canary"] {
+        assert_eq!(report["summary"][answer], Value::Null, "{answer}");
+    }
+    assert_eq!(report["items"].as_array().unwrap().len(), 49);
+}
+
+#[test]
+fn given_any_release_every_event_of_it_is_in_the_appendix_and_every_decision_in_the_timeline() {
+    for story in [through(1), waivers(), rolled_back(), emergency()] {
+        let report = report_of(&story);
+        assert_eq!(report.integrity.events.len(), story.facts.len());
+        for row in &report.timeline {
+            let fact = &story.facts[usize::try_from(row.revision).unwrap()];
+            assert_eq!((row.event, &row.by.id), (fact.id, &fact.by.id));
+        }
+        let closed = report.items.iter().filter(|item| item.closed).count();
+        let told = report
+            .timeline
+            .iter()
+            .flat_map(|row| &row.changes)
+            .filter(|change| change.what.starts_with("item/"));
+        assert!(told.count() >= closed);
+        assert_eq!(report.summary.sealed, report.integrity.seal.is_some());
+    }
 }

@@ -105,7 +105,7 @@ shapes! {
         #[cfg_attr(feature = "openapi", schema(max_items = 10_000))]
         candidates: Vec<ReportedCandidate>,
         changes: ChangesIncluded,
-        deployments: DeploymentFacts,
+        deployments: ReportedDeployments,
         departures: Departures,
         /// What the release shows for each control of the mapping.
         #[cfg_attr(feature = "openapi", schema(max_items = 500))]

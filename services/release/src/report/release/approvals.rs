@@ -72,7 +72,8 @@ shapes! {
         role_first_used_at: Timestamp,
         /// Whether it lies before the start of the deployment in the log; null while nothing was started.
         before_start: bool,
-        /// How many seconds before the start.
+        /// How many seconds before the start; less than 0 where it lies behind it.
+        #[cfg_attr(feature = "openapi", schema(minimum = -9007199254740991_i64))]
         lead_s: i64,
     };
 

@@ -24,7 +24,7 @@ use crate::value::{ActorId, ItemNumber, Line, Link, Name, Prose, Sha256Hex, Vers
 pub use monitoring::*;
 
 shapes! {
-    DeploymentFacts {
+    ReportedDeployments {
         #[cfg_attr(feature = "openapi", schema(max_items = 9000))]
         deployments: Vec<ReportedDeployment>,
         /// What other tools reported of deployments, as evidence.
@@ -237,11 +237,11 @@ shapes! {
     ReportedStep { step: RollbackStep, at: Timestamp, };
 }
 
-pub(super) fn of(story: &Story<'_>) -> DeploymentFacts {
+pub(super) fn of(story: &Story<'_>) -> ReportedDeployments {
     let release = story.release;
     let reported = reported(story);
     let migrations = migrations(story);
-    DeploymentFacts {
+    ReportedDeployments {
         deployments: release.deployments.iter().map(|one| deployment(story, one, &reported)).collect(),
         observed: observed(story),
         timers: release.timers.iter().map(timer).collect(),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Approvals, DeploymentFacts, ReportedItem};
+use super::{Approvals, ReportedDeployments, ReportedItem};
 use crate::event::{Assurance, CanaryVerdict, Outcome};
 use crate::release::{Exception, ExceptionKind, Release, Severity, WaiverStatus};
 
@@ -65,11 +65,22 @@ pub enum ReportStanding {
     WithExceptions,
 }
 
+impl ReportStanding {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "in progress",
+            Self::Clean => "clean",
+            Self::WithWaivers => "with waivers",
+            Self::WithExceptions => "with exceptions",
+        }
+    }
+}
+
 pub(super) fn of(
     release: &Release,
     items: &[ReportedItem],
     approvals: &Approvals,
-    deployments: &DeploymentFacts,
+    deployments: &ReportedDeployments,
 ) -> ReportSummary {
     let production: Vec<_> = deployments.deployments.iter().filter(|one| one.production).collect();
     let waivers = release.waivers.values().filter(|waiver| !waiver.grants.is_empty());
