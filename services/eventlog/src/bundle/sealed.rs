@@ -207,7 +207,7 @@ fn read<R: Read>(
     let Reading { last, broken, .. } = reading;
     let (last, header) = last.ok_or_else(|| malformed("there is no event"))?;
     let then = proof.root_then(&leaf(&header));
-    let root = then.clone().unwrap_or_else(|_| Hash::of_nothing());
+    let root = then.unwrap_or_else(|_| Hash::of_nothing());
     let unproved = || match then {
         _ if header != extra => Some(Broken::Another { revision }),
         Ok(_) => None,

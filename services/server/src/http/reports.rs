@@ -116,8 +116,8 @@ pub fn newest_controls() -> Result<PinnedMapping, Problem> {
 
 /// The version that a report names.
 fn controls(reference: &ControlMappingRef) -> Result<PinnedMapping, Problem> {
-    let known = BUILT_IN.iter().filter_map(|(_, bytes)| PinnedMapping::parse(bytes).ok());
-    let known = known.filter(|known| known.reference == *reference).last();
+    let mut known = BUILT_IN.iter().filter_map(|(_, bytes)| PinnedMapping::parse(bytes).ok());
+    let known = known.find(|known| known.reference == *reference);
     known.ok_or_else(|| {
         let detail = format!("control mapping {} version {} is not known", reference.name, reference.version);
         Problem::new(Code::Internal, detail)
