@@ -26,6 +26,8 @@ pub mod procedures;
 pub mod product;
 pub mod refusal;
 pub mod release;
+pub mod report;
+pub mod retention;
 pub mod rule;
 pub mod shared;
 #[cfg(feature = "testing")]
@@ -48,3 +50,4 @@ pub use procedures::Procedures;
 pub use product::Product;
 pub use refusal::{Refusal, RefusalClass, RefusalCode};
 pub use release::Release;
+pub use retention::Retention;

@@ -11,7 +11,7 @@ mod low_traffic;
 mod monitored;
 mod not_applicable;
 mod policy;
-mod samples;
+pub mod samples;
 mod staging_lost;
 mod step1;
 mod step2;
@@ -22,7 +22,7 @@ mod step6;
 mod step7;
 mod train;
 mod variants;
-mod walk;
+pub mod walk;
 mod why;
 
 use release::spec::Spec;

@@ -31,8 +31,16 @@ pub fn calendar(tenant: &str) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("calendar-{tenant}"))
 }
 
+pub fn retention(tenant: &str) -> Result<StreamId, InvalidStreamId> {
+    StreamId::new(&format!("retention-{tenant}"))
+}
+
 pub fn directory(tenant: &str) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("directory-{tenant}"))
+}
+
+pub fn report(tenant: &str, report: uuid::Uuid) -> Result<StreamId, InvalidStreamId> {
+    StreamId::new(&format!("report-{tenant}.{report}"))
 }
 
 pub fn installation() -> Result<StreamId, InvalidStreamId> {

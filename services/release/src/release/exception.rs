@@ -89,6 +89,8 @@ kinds! {
     CiFailedLater = "ci_failed_later" Medium,
     /// What stands behind a link is not what was promised by its hash.
     EvidenceContentChanged = "evidence_content_changed" Medium,
+    /// The vault no longer has what was attached, or has something else in its place.
+    AttachmentLost = "attachment_lost" High,
     CanaryShort = "canary_short" Medium,
     CanaryOutsideBand = "canary_outside_band" Medium,
     TelemetryGap = "telemetry_gap" Medium,
