@@ -26,6 +26,7 @@ pub mod procedures;
 pub mod product;
 pub mod refusal;
 pub mod release;
+pub mod report;
 pub mod rule;
 pub mod shared;
 #[cfg(feature = "testing")]

@@ -36,6 +36,7 @@ mod release_people;
 mod release_rollback;
 mod release_waiver;
 mod replay;
+mod report_metrics;
 mod rules;
 mod statistics;
 mod telemetry;

@@ -13,7 +13,7 @@ use utoipa::OpenApi;
 use super::route::is_unlimited;
 use super::{
     approvals, authorizations, baselines, board, calendar, candidates, comments, deployments, environments,
-    events, evidence, exceptions, freezes, gates, inbox, items, leases, low_traffic, observations,
+    events, evidence, exceptions, freezes, gates, inbox, items, leases, low_traffic, metrics, observations,
     operations, people, procedures, products, releases, roll_call, rollback_proposals, rollback_triggers,
     rollbacks, signing_keys, timers, tlog, waivers, window,
 };
@@ -167,6 +167,8 @@ use super::{
         people::list::handler,
         people::get::handler,
         people::unlink::handler,
+        metrics::delivery::handler,
+        metrics::flow::handler,
         operations::whoami::handler,
         operations::live::handler,
         operations::ready::handler,
@@ -263,6 +265,7 @@ fn tags() -> Value {
         tag("Environments", "What runs where, and which release holds an environment."),
         tag("Calendar", "Freezes of products and environments."),
         tag("People", "Which accounts and author keys belong to one person."),
+        tag("Metrics", "Delivery and flow over a period, counted from the log."),
         tag("Operations", "The process, its version, its API description."),
     ])
 }
