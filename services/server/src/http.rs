@@ -26,6 +26,7 @@ pub mod leases;
 pub mod legal_holds;
 pub mod lists;
 pub mod low_traffic;
+pub mod metrics;
 pub mod observations;
 pub mod openapi;
 pub mod operations;
@@ -186,6 +187,8 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{rollback}/fail")).post(rollbacks::fail::handler));
     add(at(&format!("{rollback}/complete")).post(rollbacks::complete::handler));
 
+    add(at("/v1/metrics/delivery").get(metrics::delivery::handler));
+    add(at("/v1/metrics/flow").get(metrics::flow::handler));
     add(at("/v1/board").get(board::handler));
     add(at("/v1/inbox").get(inbox::handler));
     add(at("/v1/exceptions").get(exceptions::list::handler));

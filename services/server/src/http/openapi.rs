@@ -14,8 +14,9 @@ use super::route::is_unlimited;
 use super::{
     approvals, attachments, authorizations, baselines, board, calendar, candidates, comments, deployments,
     environments, events, evidence, exceptions, freezes, gates, inbox, items, leases, legal_holds,
-    low_traffic, observations, operations, people, procedures, products, releases, reports, retention,
-    roll_call, rollback_proposals, rollback_triggers, rollbacks, signing_keys, timers, tlog, waivers, window,
+    low_traffic, metrics, observations, operations, people, procedures, products, releases, reports,
+    retention, roll_call, rollback_proposals, rollback_triggers, rollbacks, signing_keys, timers, tlog,
+    waivers, window,
 };
 
 #[derive(OpenApi)]
@@ -182,6 +183,8 @@ use super::{
         people::list::handler,
         people::get::handler,
         people::unlink::handler,
+        metrics::delivery::handler,
+        metrics::flow::handler,
         operations::whoami::handler,
         operations::live::handler,
         operations::ready::handler,
@@ -287,6 +290,7 @@ fn tags() -> Value {
         tag("Calendar", "Freezes of products and environments."),
         tag("Retention", "How long the content of attachments is kept, and what has to be kept longer."),
         tag("People", "Which accounts and author keys belong to one person."),
+        tag("Metrics", "Delivery and flow over a period, counted from the log."),
         tag("Operations", "The process, its version, its API description."),
     ])
 }
