@@ -16,7 +16,7 @@ use eventlog::tile::Files;
 use eventlog::{EventStore, ReadError};
 use reqwest::Url;
 use serde::Deserialize;
-use tokio::runtime::Handle;
+use tokio::runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -284,9 +284,11 @@ impl Checked {
     }
 }
 
-/// Tiles are files, and writing them holds up no request there.
+/// Tiles are files, and writing them holds up no request there. Its runtime is its own too, so that it does not
+/// miss the service's when that ends first.
 async fn on_its_own_thread(sequencer: Sequencer, stop: CancellationToken) -> Result<(), String> {
-    let runtime = Handle::current();
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|cause| format!("no runtime for it: {cause}"))?;
     let (end, ended) = oneshot::channel();
     let run = move || end.send(runtime.block_on(sequencer.run(stop.cancelled_owned())));
     let thread = std::thread::Builder::new().name("sequencer".to_owned());
