@@ -353,11 +353,7 @@ async fn given_a_report_when_it_is_made_again_from_a_bundle_or_elsewhere_then_it
     let id = desk.opened.id.clone();
     let early = desk.manager.get(&desk.opened.under("report")).await.ok();
     let admin = desk.client("root", "admin").await;
-    admin
-        .post("/v1/retention", json!({"months": 24, "reason": "As the board decided"}))
-        .key("r")
-        .await
-        .created();
+    admin.post("/v1/retention", json!({"months": 24, "reason": "As the board decided"})).key("r").await.ok();
     desk.manager.post(&desk.opened.under("abort"), json!({"reason": "no"})).await.ok();
     let auditor = desk.client("audrey", "auditor").await;
     let asked = json!({"kind": "release", "release": id});
