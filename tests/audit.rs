@@ -361,6 +361,8 @@ async fn given_a_report_when_it_is_made_again_from_a_bundle_or_elsewhere_then_it
     desk.comment("before").await;
     let id = desk.opened.id.clone();
     let early = desk.manager.get(&desk.opened.under("report")).await.ok();
+    let admin = desk.client("root", "admin").await;
+    admin.post("/v1/retention", json!({"months": 24, "reason": "As the board decided"})).key("r").await.ok();
     desk.manager.post(&desk.opened.under("abort"), json!({"reason": "no"})).await.ok();
     let auditor = desk.client("audrey", "auditor").await;
     let asked = json!({"kind": "release", "release": id});
@@ -370,8 +372,10 @@ async fn given_a_report_when_it_is_made_again_from_a_bundle_or_elsewhere_then_it
     ended(&desk.asked("export", &["--release", &id, "-o", "release"]).await, 0);
 
     let sha256 = made.json()["sha256"].as_str().unwrap().to_owned();
-    for bundle in ["log", "release"] {
+    // How long records are kept stands in the log, and in no release.
+    for (bundle, more) in [("log", &[][..]), ("release", &["--retention-months", "24"])] {
         let report = ["report", "--bundle", bundle, "--policy", "policy", "--release", &id];
+        let report = [&report[..], more].concat();
         let output = desk.shiplog(&[&report[..], &["--json", "--expect", &sha256]].concat()).await;
         ended(&output, 0);
         assert!(output.stdout == served.body, "{bundle} gives another report");
@@ -384,7 +388,10 @@ async fn given_a_report_when_it_is_made_again_from_a_bundle_or_elsewhere_then_it
         let other = desk.shiplog(&[&report[..], &["--expect", &wrong]].concat()).await;
         assert!(ended(&other, 2).contains(&sha256));
     }
-    // As it was before it ended, which only the whole log shows.
+    let unaware =
+        ["report", "--bundle", "release", "--policy", "policy", "--release", &id, "--expect", &sha256];
+    ended(&desk.shiplog(&unaware).await, 2);
+    // As it was before it ended, and before the board decided, which only the whole log shows.
     let position = early.position().to_string();
     let before = ["--policy", "policy", "--release", &id, "--at-position", &position, "--json"];
     let output = desk.shiplog(&[&["report", "--bundle", "log"], &before[..]].concat()).await;

@@ -388,6 +388,10 @@ fn shared_headers() -> Value {
                             "schema": {"type": "string", "maxLength": 200, "pattern": "^Bearer"}},
         "ETag": {"description": "The revision of the answer, `\"r<revision>\"`; absent before the first event.",
                  "schema": {"type": "string", "pattern": "^\"r[0-9]{1,16}\"$", "maxLength": 19}},
+        "DocumentETag": {"description": "The SHA-256 of the bytes in hexadecimal digits.",
+                         "schema": {"type": "string", "pattern": "^\"[0-9a-f]{64}\"$", "maxLength": 66}},
+        "ContentDigest": {"description": "The SHA-256 of the bytes, as RFC 9530 writes it.",
+                          "schema": {"type": "string", "pattern": "^sha-256=:[A-Za-z0-9+/]{43}=:$", "maxLength": 60}},
         "Location": {"description": "Where the new state is read.",
                      "schema": {"type": "string", "format": "uri-reference", "maxLength": 500}},
         "RateLimit": {"description": "What is left of the caller's share: how many requests now, and with 429 in \
@@ -434,7 +438,11 @@ const ACROSS_STREAMS: &[&str] = &[
     "/v1/releases/{release}/candidates/preview",
     "/v1/releases/{release}/gates/{step}",
     "/v1/releases/{release}/why",
+    "/v1/reports",
 ];
+
+/// Reads of documents that are known by the hash of their bytes.
+const DOCUMENTS: &[&str] = &["/v1/releases/{release}/report", "/v1/reports/{report}"];
 
 /// Reads that are of neither.
 const WITHOUT_REVISION: &[&str] = &[
@@ -456,7 +464,7 @@ fn share(path: &str, method: &str, operation: &mut Value) {
     let is_state =
         method == "get" && path.starts_with("/v1/") && !across && !WITHOUT_REVISION.contains(&path);
     if method == "post" {
-        let creates = path == "/v1/releases" || path == "/v1/products";
+        let creates = ["/v1/releases", "/v1/products", "/v1/reports"].contains(&path);
         let key = if creates { "RequiredIdempotencyKey" } else { "IdempotencyKey" };
         parameters.push(reference("parameters", key));
         parameters.push(reference("parameters", "IfMatch"));
@@ -497,7 +505,12 @@ fn share(path: &str, method: &str, operation: &mut Value) {
             headers.insert("Link".into(), reference("headers", "Link"));
         }
         if method == "post" || is_state {
-            headers.insert("ETag".into(), reference("headers", "ETag"));
+            let document = DOCUMENTS.contains(&path);
+            let tag = if document { "DocumentETag" } else { "ETag" };
+            headers.insert("ETag".into(), reference("headers", tag));
+            if document {
+                headers.insert("Content-Digest".into(), reference("headers", "ContentDigest"));
+            }
             if method == "post" {
                 headers.insert("Location".into(), reference("headers", "Location"));
                 headers.insert("Idempotent-Replayed".into(), reference("headers", "Replayed"));

@@ -65,7 +65,7 @@ shapes! {
 pub(super) fn of(story: &Story<'_>) -> Integrity {
     let material = story.material;
     let id = story.release.id().as_ref().map(ReleaseId::to_string).unwrap_or_default();
-    let (tenant, position) = (material.tenant, material.position);
+    let (tenant, position, months) = (material.tenant, material.position, material.retention_months);
     Integrity {
         stream: material.stream.to_owned(),
         tree_size: position + 1,
@@ -88,7 +88,7 @@ pub(super) fn of(story: &Story<'_>) -> Integrity {
         bundle: format!("/v1/releases/{id}/bundle"),
         verify: "shiplog verify BUNDLE --policy POLICY",
         regenerate: format!(
-            "shiplog report --bundle BUNDLE --policy POLICY --tenant {tenant} --release {id} --at-position {position} --expect SHA256"
+            "shiplog report --bundle BUNDLE --policy POLICY --tenant {tenant} --release {id} --at-position {position} --retention-months {months} --expect SHA256"
         ),
         redactions: Vec::new(),
         seal: story.release.sealed.as_ref().map(|Seal { count, root, revision }| ReportedSeal {

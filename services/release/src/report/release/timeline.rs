@@ -27,7 +27,7 @@ shapes! {
         #[cfg_attr(feature = "openapi", schema(max_length = 64))]
         operation: String,
         /// What it speaks of: `item/2.1`, `candidate/1`, `deployment/{id}`.
-        #[cfg_attr(feature = "openapi", schema(max_items = 1_100))]
+        #[cfg_attr(feature = "openapi", schema(max_items = 1_100, value_type = Vec<crate::value::Line>))]
         about: Vec<String>,
         #[cfg_attr(feature = "openapi", schema(max_items = 1_100))]
         changes: Vec<StateChange>,
@@ -65,7 +65,7 @@ shapes! {
         #[cfg_attr(feature = "openapi", schema(max_length = 200))]
         key: String,
         /// As the issuer names them, such as `mfa`; empty where it does not say.
-        #[cfg_attr(feature = "openapi", schema(max_items = 20))]
+        #[cfg_attr(feature = "openapi", schema(max_items = 20, value_type = Vec<crate::value::Line>))]
         methods: Vec<String>,
     } nullable { signed_in_at: Timestamp, };
 }
