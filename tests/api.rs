@@ -1,9 +1,11 @@
 //! The API, module by module as its URLs: first what all of them share, then each resource.
 
+mod attachments;
 mod conventions;
 mod environments;
 mod exceptions;
 mod freezes;
+mod metrics;
 mod observations;
 mod operations;
 mod people;

@@ -89,8 +89,9 @@ fn check_recorded(answer: &Answer) {
 
 fn check_content(answer: &Answer) {
     let content_type = answer.header("content-type").unwrap_or_default();
-    // Proofs and bundles are files in everybody's format.
-    let is_file = answer.path.ends_with("/proof") || answer.path.ends_with("/bundle");
+    // Proofs, bundles and what was attached are files in everybody's format; others ask for one.
+    let files = ["/proof", "/bundle", "/content"];
+    let is_file = files.iter().any(|file| answer.path.ends_with(file)) || answer.path.contains("format=");
     if answer.path.starts_with("/v1/") && !(is_file && answer.status.is_success()) {
         assert!(content_type.starts_with("application/") && content_type.ends_with("json"), "{answer}");
         answer.json();

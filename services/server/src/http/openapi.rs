@@ -428,6 +428,8 @@ const ACROSS_STREAMS: &[&str] = &[
     "/v1/events/{event}/proof",
     "/v1/exceptions",
     "/v1/inbox",
+    "/v1/metrics/delivery",
+    "/v1/metrics/flow",
     "/v1/observations",
     "/v1/observations/{observation}",
     "/v1/procedures",
