@@ -1,7 +1,7 @@
 //! One release of three services: a new candidate that replaces one of them leaves alone what was seen of the
 //! other two.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use jiff::SignedDuration;
 use release::RefusalCode as No;
@@ -35,21 +35,24 @@ fn services() -> Vec<Name> {
     SERVICES.map(name).to_vec()
 }
 
-fn around() -> Around {
-    let artifacts: Vec<_> =
-        SERVICES.iter().map(|service| json!({"name": service, "targets": [service]})).collect();
-    let mut settings: Value = serde_json::to_value(judged::settings()).unwrap();
-    settings["targets"] = json!(SERVICES);
-    settings["artifacts"] = json!(artifacts);
-    let mut around = judged::around();
-    around.settings = Arc::new(serde_json::from_value::<ProductSettings>(settings).unwrap());
-    around.procedure = Arc::new(variant("multi-service-train").unwrap().unwrap());
-    around.opening.as_mut().unwrap().targets = services();
-    around
+fn around() -> &'static Around {
+    static AROUND: LazyLock<Around> = LazyLock::new(|| {
+        let artifacts: Vec<_> =
+            SERVICES.iter().map(|service| json!({"name": service, "targets": [service]})).collect();
+        let mut settings: Value = serde_json::to_value(judged::settings()).unwrap();
+        settings["targets"] = json!(SERVICES);
+        settings["artifacts"] = json!(artifacts);
+        let mut around = judged::around();
+        around.settings = Arc::new(serde_json::from_value::<ProductSettings>(settings).unwrap());
+        around.procedure = Arc::new(variant("multi-service-train").unwrap().unwrap());
+        around.opening.as_mut().unwrap().targets = services();
+        around
+    });
+    &AROUND
 }
 
 fn act(story: Story, who: Actor, command: Command) -> Story {
-    story.when(who, command, &around()).accepted()
+    story.when(who, command, around()).accepted()
 }
 
 /// A candidate of these builds of cart, mail and pay.
@@ -122,13 +125,16 @@ fn opened() -> Story {
 
 /// Candidate 1 of the three, as far as the end of this step.
 fn through(last: u32) -> Story {
-    let story = act(opened(), bob(), Command::TagCandidate(of_builds(1, ['1', '1', '1']))).minutes_later(1);
-    (1..=last).fold(story, |story, number| step(story, number, &SERVICES))
+    static TOLD: [OnceLock<Story>; 4] = [const { OnceLock::new() }; 4];
+    let tell = || match last {
+        0 => act(opened(), bob(), Command::TagCandidate(of_builds(1, ['1', '1', '1']))).minutes_later(1),
+        _ => step(through(last - 1), last, &SERVICES),
+    };
+    TOLD[usize::try_from(last).unwrap()].get_or_init(tell).clone()
 }
 
 fn failing(story: &Story, number: &str) -> Vec<Row> {
-    let around = around();
-    let reading = story.reading(&around, number).unwrap();
+    let reading = story.reading(around(), number).unwrap();
     release::rule::facts(&reading).rows.into_iter().filter(|row| !row.ok).collect()
 }
 
@@ -147,10 +153,9 @@ fn absent(services: &[&str]) -> Vec<(String, Cause)> {
 
 #[track_caller]
 fn foreseen(story: &Story, new: &TagCandidate) -> Vec<PreviewRow> {
-    let around = around();
     let next = u64::try_from(story.facts.len()).unwrap();
     let event_id = |n: usize| id(next + u64::try_from(n).unwrap());
-    let ctx = Context { now: story.now, actor: &bob(), event_id: &event_id, around: &around };
+    let ctx = Context { now: story.now, actor: &bob(), event_id: &event_id, around: around() };
     preview(&story.state, new, &ctx).unwrap()
 }
 
@@ -451,10 +456,10 @@ fn given_a_feature_that_the_candidate_touches_it_is_tested_again_on_every_servic
 #[test]
 fn given_regions_that_run_the_same_build_a_new_candidate_is_new_to_each() {
     // Nothing is listed: an artifact is for all targets.
-    let mut regions = around();
-    let mut settings = ProductSettings::clone(&regions.settings);
+    let mut settings = ProductSettings::clone(&around().settings);
     settings.artifacts = list(vec![]);
-    regions.settings = Arc::new(settings);
+    let procedure = around().procedure.clone();
+    let regions = Around { settings: Arc::new(settings), procedure, ..judged::around() };
     let story = through(2);
     let next = u64::try_from(story.facts.len()).unwrap();
     let event_id = |n: usize| id(next + u64::try_from(n).unwrap());
@@ -496,7 +501,7 @@ fn given_one_service_without_migrations_the_item_still_applies_to_the_others() {
     let facts = patched(honest("2.3", &story).remove(0), &none);
     let story = seen(story, "pay", "2.3", facts);
     let body = release::command::MarkNotApplicable { justification: None, evidence: list(vec![]) };
-    let asked = story.when(robot(), Command::MarkNotApplicable { item: item("2.3"), body }, &around());
+    let asked = story.when(robot(), Command::MarkNotApplicable { item: item("2.3"), body }, around());
     let refused = asked.then_refused(No::RuleNotSatisfied);
     let because: Vec<_> = refused.refusal.rows.iter().map(|row| (row.target.as_str(), row.cause)).collect();
     assert_eq!(because, [("cart", Some(Cause::Value)), ("mail", Some(Cause::Absent))]);
@@ -558,7 +563,7 @@ fn given_evidence_of_an_unchanged_service_a_person_may_sign_on_it() {
     };
     let story = step(step(story, 1, &["pay"]), 2, &["pay"]);
     let (cart, pay) = (of(&story, "cart"), of(&story, "pay"));
-    let story = story.when(carol(), cite(pay), &around()).then_refused(No::EvidenceStale).story;
+    let story = story.when(carol(), cite(pay), around()).then_refused(No::EvidenceStale).story;
     let story = shown_by(story, "pay", "3.3");
     assert!(closed(&act(story, carol(), cite(cart)), "3.3"));
 }
