@@ -1,5 +1,6 @@
 //! The API, module by module as its URLs: first what all of them share, then each resource.
 
+mod control_mappings;
 mod conventions;
 mod environments;
 mod exceptions;

@@ -98,6 +98,7 @@ macro_rules! words {
 mod access;
 mod approval;
 mod calendar;
+mod control_mapping;
 mod deployment;
 mod directory;
 mod environment;
@@ -110,6 +111,7 @@ mod rollback;
 pub use access::*;
 pub use approval::*;
 pub use calendar::*;
+pub use control_mapping::*;
 pub use deployment::*;
 pub use directory::*;
 pub use environment::*;
@@ -260,6 +262,13 @@ events! {
         ProcedurePublished = "procedure.published" / 1;
         ProcedureActivated = "procedure.activated" / 1;
         ProcedureRetired = "procedure.retired" / 1;
+    }
+}
+
+events! {
+    /// What happened to the control mappings of a tenant.
+    ControlMappingEvent {
+        ControlMappingPublished = "control_mapping.published" / 1;
     }
 }
 

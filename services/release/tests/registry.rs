@@ -1,6 +1,7 @@
 //! The aggregates around releases: products, environments, the calendar, procedures, the directory.
 
 mod calendar;
+mod control_mappings;
 mod directory;
 mod environment;
 mod installation;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use release::Release;
 use release::access::Access;
 use release::calendar::Calendar;
+use release::control_mappings::ControlMappings;
 use release::directory::Directory;
 use release::environment::Environment;
 use release::installation::Installation;
@@ -42,6 +43,7 @@ pub struct App {
     pub calendars: Streams<Calendar>,
     pub procedures: Streams<Procedures>,
     pub directories: Streams<Directory>,
+    pub control_mappings: Streams<ControlMappings>,
     pub installation: Streams<Installation>,
     pub access: Streams<Access>,
     pub denials: Denials,
@@ -79,6 +81,7 @@ impl App {
             calendars: Streams::new(Arc::clone(&store), SMALL_CACHE),
             procedures: Streams::new(Arc::clone(&store), SMALL_CACHE),
             directories: Streams::new(Arc::clone(&store), SMALL_CACHE),
+            control_mappings: Streams::new(Arc::clone(&store), SMALL_CACHE),
             installation: Streams::new(Arc::clone(&store), SMALL_CACHE),
             access: Streams::new(Arc::clone(&store), SMALL_CACHE),
             denials: Denials::default(),

@@ -35,6 +35,11 @@ pub fn directory(tenant: &str) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("directory-{tenant}"))
 }
 
+/// The control mappings of a tenant.
+pub fn controls(tenant: &str) -> Result<StreamId, InvalidStreamId> {
+    StreamId::new(&format!("controls-{tenant}"))
+}
+
 pub fn installation() -> Result<StreamId, InvalidStreamId> {
     StreamId::new("installation")
 }
