@@ -11,5 +11,6 @@ mod people;
 mod procedures;
 mod products;
 mod releases;
+mod reports;
 mod signing_keys;
 mod tlog;

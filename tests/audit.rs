@@ -345,3 +345,88 @@ async fn given_keys_when_they_are_made_then_nothing_is_replaced() {
     run(&["keygen", "--dir", "third", "--origin", "two words"], 1).await;
     run(&["--dir", "signer"], 1).await;
 }
+
+#[tokio::test]
+async fn given_a_report_when_it_is_made_again_from_a_bundle_or_elsewhere_then_it_has_the_same_bytes() {
+    let desk = Desk::new().await;
+    desk.comment("before").await;
+    let id = desk.opened.id.clone();
+    let early = desk.manager.get(&desk.opened.under("report")).await.ok();
+    let admin = desk.client("root", "admin").await;
+    admin.post("/v1/retention", json!({"months": 24, "reason": "As the board decided"})).key("r").await.ok();
+    desk.manager.post(&desk.opened.under("abort"), json!({"reason": "no"})).await.ok();
+    let auditor = desk.client("audrey", "auditor").await;
+    let asked = json!({"kind": "release", "release": id});
+    let made = auditor.post("/v1/reports", asked).key("q4").await.created();
+    let served = auditor.get(&made.location()).await.ok();
+    desk.exported("log").await;
+    ended(&desk.asked("export", &["--release", &id, "-o", "release"]).await, 0);
+
+    let sha256 = made.json()["sha256"].as_str().unwrap().to_owned();
+    // How long records are kept stands in the log, and in no release.
+    for (bundle, more) in [("log", &[][..]), ("release", &["--retention-months", "24"])] {
+        let report = ["report", "--bundle", bundle, "--policy", "policy", "--release", &id];
+        let report = [&report[..], more].concat();
+        let output = desk.shiplog(&[&report[..], &["--json", "--expect", &sha256]].concat()).await;
+        ended(&output, 0);
+        assert!(output.stdout == served.body, "{bundle} gives another report");
+        let position = served.position().to_string();
+        let there = [&report[..], &["--at-position", &position, "--out", "report.json"]].concat();
+        let shown = ended(&desk.shiplog(&there).await, 0);
+        assert!(shown.contains(&format!("sha256     {sha256}")), "{shown}");
+        assert!(std::fs::read(desk.file("report.json")).unwrap() == served.body);
+        let wrong = "0".repeat(64);
+        let other = desk.shiplog(&[&report[..], &["--expect", &wrong]].concat()).await;
+        assert!(ended(&other, 2).contains(&sha256));
+    }
+    let unaware =
+        ["report", "--bundle", "release", "--policy", "policy", "--release", &id, "--expect", &sha256];
+    ended(&desk.shiplog(&unaware).await, 2);
+    // As it was before it ended, and before the board decided, which only the whole log shows.
+    let position = early.position().to_string();
+    let before = ["--policy", "policy", "--release", &id, "--at-position", &position, "--json"];
+    let output = desk.shiplog(&[&["report", "--bundle", "log"], &before[..]].concat()).await;
+    assert!(output.stdout == early.body, "{}", ended(&output, 0));
+    let output = desk.shiplog(&[&["report", "--bundle", "release"], &before[..]].concat()).await;
+    assert!(ended(&output, 1).contains("its seal"));
+
+    // The log on another machine: nothing of it but data and keys.
+    let Desk { data, program, .. } = desk;
+    program.terminate().await;
+    assert!(program.ended().await.status.success());
+    let elsewhere = TempDir::new().unwrap();
+    let copied = Command::new("cp").arg("-r").arg(data.path()).arg(elsewhere.path().join("data")).status();
+    assert!(copied.await.unwrap().success());
+    let moved = elsewhere.path().join("data");
+    std::fs::remove_dir_all(moved.join("vault")).unwrap();
+    let program = Program::start(&moved).await;
+    let auditor = client_of(&program, &token(&moved, "audrey", "auditor").await);
+    assert!(auditor.get(&made.location()).await.ok().body == served.body);
+    assert!(auditor.get(&format!("/v1/releases/{id}/report")).await.ok().body == served.body);
+}
+
+#[tokio::test]
+async fn given_a_report_of_a_teams_controls_when_made_again_from_a_bundle_then_it_is_the_same() {
+    let desk = Desk::new().await;
+    let id = desk.opened.id.clone();
+    let mapping = bodies::policy(1);
+    let admin = desk.client("root", "admin").await;
+    let versions = "/v1/control-mappings/policy/versions";
+    admin.post(versions, json!({"mapping": mapping})).key("policy").await.created();
+    desk.manager.post(&desk.opened.under("abort"), json!({"reason": "no"})).await.ok();
+    let served = desk.manager.get(&desk.opened.under("report?control_mapping=policy")).await.ok();
+    desk.exported("log").await;
+    ended(&desk.asked("export", &["--release", &id, "-o", "release"]).await, 0);
+    std::fs::write(desk.file("policy.json"), mapping.to_string()).unwrap();
+
+    let named = ["--control-mapping", "policy", "--control-mapping-version", "1"];
+    for (bundle, which) in [("log", &named[..]), ("release", &["--controls", "policy.json"])] {
+        let report = ["report", "--bundle", bundle, "--policy", "policy", "--release", &id, "--json"];
+        let output = desk.shiplog(&[&report[..], which].concat()).await;
+        assert!(output.stdout == served.body, "{bundle}: {}", ended(&output, 0));
+    }
+    // The bundle of one release has no mappings of the team.
+    let report = ["report", "--bundle", "release", "--policy", "policy", "--release", &id];
+    let output = desk.shiplog(&[&report[..], &named].concat()).await;
+    assert!(ended(&output, 1).contains("no such version of policy"));
+}

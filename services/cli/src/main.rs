@@ -1,6 +1,7 @@
 //! `shiplog`: the front door. One file per command.
 
 mod audit;
+mod bundled;
 mod check;
 mod clock;
 mod demo;
@@ -10,6 +11,7 @@ mod openapi;
 mod procedure;
 mod prove;
 mod replay;
+mod report;
 mod serve;
 mod signer;
 mod token;
@@ -56,6 +58,8 @@ enum Command {
     Check(check::Check),
     /// Print a release as its verified events alone give it.
     Replay(replay::Replay),
+    /// Make the report of a release again from such a file, byte for byte.
+    Report(report::Report),
     /// Watch a log from outside, and tell when it is not what it was.
     Monitor(monitor::Monitor),
     /// Cosign the checkpoints of logs that somebody else runs.
@@ -89,6 +93,7 @@ fn main() -> ExitCode {
         Command::Prove(prove) => run(prove.run()),
         Command::Check(check) => check.run(),
         Command::Replay(replay) => run(replay.run()),
+        Command::Report(report) => report.run(),
         Command::Monitor(monitor) => run(monitor.run()),
         Command::Witness(witness) => run(witness.run()),
     };

@@ -1,24 +1,22 @@
 //! `shiplog replay`
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 use eventlog::bundle::exit;
-use eventlog::{Header, Recorded, StreamId};
+use eventlog::{Recorded, StreamId};
 use jiff::Timestamp;
 use release::checklist::{Checklist, checklist};
-use release::event::{Assurance, EventData, ProcedureEvent};
-use release::procedure::ProcedureRef;
+use release::event::Assurance;
 use release::release::ItemStatus;
 use release::value::ReleaseId;
-use release::{Aggregate, Fact, Procedure, Procedures, Release, ReleaseEvent};
+use release::{Aggregate, Fact, Release, ReleaseEvent};
 use serde_json::Value;
-use server::procedures::Catalogue;
 use server::{names, streams};
 
 use crate::Outcome;
 use crate::audit::{Caller, Failure, Progress, Service, Verdict};
+use crate::bundled::{pinned, recorded};
 use crate::verify;
 
 /// Print the checklist of one release as its verified events alone give it.
@@ -150,44 +148,6 @@ fn print(view: &Checklist) {
             println!("{:>5}  {status:<14} {}", item.number.to_string(), item.name);
         }
     }
-}
-
-fn recorded(event: &eventlog::bundle::Event) -> Recorded {
-    let Header { id, stream, revision, .. } = event.header;
-    Recorded {
-        position: eventlog::Position(event.index),
-        stream: stream.clone(),
-        revision: *revision,
-        id: *id,
-        header: event.header_bytes.to_vec().into(),
-        data: event.data.to_vec().into(),
-    }
-}
-
-/// The procedure that the release pinned: built in, or as the log says it was published.
-fn pinned(tenant: &str, reference: &ProcedureRef, events: &[Recorded]) -> Result<Arc<Procedure>, Failure> {
-    let ProcedureRef { name, version, hash } = reference;
-    let catalogue = Catalogue::new()?;
-    if let Some(known) = catalogue.built_in(name).find(|known| known.reference == *reference) {
-        return Ok(Arc::clone(&known.procedure));
-    }
-    let stream = names::procedure(tenant, name)?;
-    let published: Procedures =
-        folded::<ProcedureEvent, _>(events.iter().filter(|event| event.stream == stream))?;
-    let published = published.version(*version).filter(|published| published.hash == *hash);
-    let published =
-        published.ok_or_else(|| format!("neither the log nor this program has {name} version {version}"))?;
-    Ok(Arc::new(serde_json::from_str(published.procedure.as_str())?))
-}
-
-fn folded<'a, E: EventData, A: Aggregate<Event = E>>(
-    events: impl Iterator<Item = &'a Recorded>,
-) -> Result<A, Failure> {
-    let mut state = A::default();
-    for event in events {
-        state.evolve(&streams::fact::<E>(event)?.0);
-    }
-    Ok(state)
 }
 
 fn compare(replayed: &Value, served: &Value, revision: u64) -> Outcome {

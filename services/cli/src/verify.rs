@@ -93,7 +93,7 @@ fn print(verified: &Verified, per_second: u64) {
     println!("origin     {}", checkpoint.origin);
     match sealed {
         None => println!("size       {} events in {streams} streams", checkpoint.size),
-        Some(Sealed { stream, revision, position }) => {
+        Some(Sealed { stream, revision, position, .. }) => {
             println!("sealed     {stream}, complete up to revision {revision}, which is its seal");
             println!("size       {} events, the seal at position {position}", checkpoint.size);
         }
@@ -127,7 +127,7 @@ fn print_json(verified: &Verified, per_second: u64) {
         "compromised": compromised,
         "events_per_second": per_second,
     });
-    if let Some(Sealed { stream, revision, position }) = sealed {
+    if let Some(Sealed { stream, revision, position, .. }) = sealed {
         result["sealed"] = json!({"stream": stream.as_str(), "revision": revision, "position": position});
     }
     println!("{result}");

@@ -86,6 +86,12 @@ impl Proof {
         let leaf = Hash::of_leaf(entry);
         tree::verify_inclusion(&leaf, self.index, self.checkpoint.size, &self.hashes, &self.checkpoint.root)
     }
+
+    /// The root of the log as it was when it ended with this entry.
+    pub fn root_then(&self, entry: &[u8]) -> Result<Hash, tree::ProofError> {
+        self.includes(entry)?;
+        Ok(tree::root_ending_with(&Hash::of_leaf(entry), self.index, self.checkpoint.size, &self.hashes))
+    }
 }
 
 /// An event that is in the log: its proof holds.

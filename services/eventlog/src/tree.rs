@@ -233,6 +233,25 @@ pub fn verify_inclusion(
     if hash == *root { Ok(()) } else { Err(ProofError::Root) }
 }
 
+/// The root of the tree that ends with the leaf of an inclusion proof: what lies before the leaf is in the proof,
+/// whatever came after it. Only as good as the proof is, so that is verified first.
+pub fn root_ending_with(leaf: &Hash, index: u64, size: u64, proof: &[Hash]) -> Hash {
+    let (mut node, mut last) = (index, size.saturating_sub(1));
+    let mut hash = *leaf;
+    for sibling in proof {
+        if node & 1 == 1 || node == last {
+            hash = Hash::of_node(sibling, &hash);
+            while node & 1 == 0 && node != 0 {
+                node >>= 1;
+                last >>= 1;
+            }
+        }
+        node >>= 1;
+        last >>= 1;
+    }
+    hash
+}
+
 /// Whether the tree of `new` leaves under `new_root` begins with the one of `old` leaves under `old_root`;
 /// RFC 9162 section 2.1.4.2.
 pub fn verify_consistency(

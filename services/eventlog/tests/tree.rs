@@ -4,7 +4,8 @@ use std::cell::RefCell;
 
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use eventlog::tree::{
-    Hash, ProofError, consistency, inclusion, root, root_of, verify_consistency, verify_inclusion,
+    Hash, ProofError, consistency, inclusion, root, root_ending_with, root_of, verify_consistency,
+    verify_inclusion,
 };
 use proptest::prelude::*;
 use sha2::Sha256;
@@ -106,6 +107,7 @@ fn given_trees_of_1_to_4100_leaves_then_proofs_are_those_of_two_other_implementa
             assert_eq!(bytes, other.prove_inclusion(index as usize).as_bytes());
             let leaf = Hash::of_leaf(&entry(index));
             verify_inclusion(&leaf, index, size, &proof, &now).unwrap();
+            assert_eq!(root_ending_with(&leaf, index, size, &proof), oracle.root(index + 1));
             let old = index + 1;
             let proof = proved(consistency(&tree, old, size));
             verify_consistency(old, size, &proof, &oracle.root(old), &now).unwrap();

@@ -5,12 +5,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::event::{ChangeClass, Disposition, ManualFallback};
+use crate::event::{AttachmentFound, ChangeClass, Disposition, ManualFallback};
 use crate::evidence::{Artifact, NewEvidence};
 use crate::observation::RecordObservation;
 use crate::release::ExceptionRef;
 use crate::value::{
-    ActorId, CandidateTag, GitSha, ItemNumber, Line, Link, List, Name, Prose, Sha256Hex, Version,
+    ActorId, CandidateTag, FileName, GitSha, ItemNumber, Line, Link, List, MediaType, Name, Prose, Sha256Hex,
+    Version,
 };
 
 macro_rules! commands {
@@ -63,6 +64,16 @@ pub enum Command {
         evidence: Uuid,
         body: RetractEvidence,
     },
+    /// Sent when the vault has the content.
+    Attach(Attach),
+    /// Sent when the vault no longer has what was attached.
+    RecordLoss(RecordLoss),
+    /// Sent when the vault has it again.
+    RecordRestored {
+        sha256: Sha256Hex,
+    },
+    /// Sent when what is attached is past its retention.
+    RemoveAttachments,
     AttestItem {
         item: ItemNumber,
         body: AttestItem,
@@ -361,6 +372,15 @@ commands! {
         #[cfg_attr(feature = "openapi", schema(value_type = Vec<Uuid>, max_items = 50))]
         evidence: List<Uuid, 50>,
     };
+
+    Attach {
+        sha256: Sha256Hex,
+        #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 9_007_199_254_740_991_u64))]
+        size: u64,
+        media_type: MediaType,
+    } optional { name: FileName, };
+
+    RecordLoss { sha256: Sha256Hex, found: AttachmentFound, };
 
     AssignException { to: ActorId, } optional { due_at: Timestamp, };
     /// By an approver who did nothing else on the release, nor caused it.

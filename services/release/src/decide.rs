@@ -2,6 +2,7 @@
 //! nothing but its arguments.
 
 pub mod approval;
+mod attachment;
 pub mod authorization;
 mod batch;
 pub mod break_glass;
@@ -47,6 +48,7 @@ use crate::product::ProductSettings;
 use crate::product::readiness::Roles;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Candidate, FULL_AT, Life, Release};
+use crate::retention::Keeping;
 use crate::value::{Digest, ItemNumber, Name, Prose, ReleaseId, Version};
 use crate::verdict::{Cause, Row};
 
@@ -90,6 +92,8 @@ pub struct Snapshots {
     pub rejected: Vec<RejectedDigest>,
     /// When whoever approves was first seen to act as an approver of the product.
     pub role_first_used: Option<Timestamp>,
+    /// How long what is attached to it is kept.
+    pub keeping: Option<Keeping>,
     /// The streams they were read from.
     pub inputs: Vec<Input>,
 }
@@ -191,6 +195,10 @@ fn act(release: &Release, command: &Command, ctx: &Context<'_>) -> Decision {
         Command::RejectCandidate { number, body } => candidate::reject(release, *number, body, ctx),
         Command::RecordEvidence { items, body } => evidence::record(release, items, body, ctx),
         Command::RetractEvidence { evidence, body } => evidence::retract(release, *evidence, body, ctx),
+        Command::Attach(body) => attachment::store(release, body, ctx),
+        Command::RecordLoss(body) => attachment::lose(release, body, ctx),
+        Command::RecordRestored { sha256 } => attachment::restore(release, sha256, ctx),
+        Command::RemoveAttachments => attachment::remove(release, ctx),
         Command::AttestItem { item, body } => item::attest(release, *item, body, ctx),
         Command::ReaffirmItem { item, body } => item::reaffirm(release, *item, body, ctx),
         Command::RetractItem { item, body } => item::retract(release, *item, body, ctx),

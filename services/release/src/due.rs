@@ -134,6 +134,13 @@ pub fn schedule(release: &Release, procedure: &Procedure, snapshots: &Snapshots)
             }
         }
     }
+    // On hold it stays on the agenda, so that the end of the hold is noticed.
+    if let Some(keeping) = &snapshots.keeping
+        && let Some((first, until)) = release.kept_until(keeping.months).min_by_key(|(_, until)| *until)
+    {
+        let at = if keeping.held.is_some() { Timestamp::MAX } else { keeping.over(until) };
+        add(at, "retention", format!("retention:{until}"), first.stored_in, Command::RemoveAttachments);
+    }
     due.sort_by(|one, other| one.at.cmp(&other.at).then_with(|| one.cause.cmp(&other.cause)));
     due
 }

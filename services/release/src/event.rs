@@ -97,6 +97,7 @@ macro_rules! words {
 
 mod access;
 mod approval;
+mod attachment;
 mod calendar;
 mod control_mapping;
 mod deployment;
@@ -106,10 +107,13 @@ mod installation;
 mod observation;
 mod procedure;
 mod product;
+mod report;
+mod retention;
 mod rollback;
 
 pub use access::*;
 pub use approval::*;
+pub use attachment::*;
 pub use calendar::*;
 pub use control_mapping::*;
 pub use deployment::*;
@@ -119,6 +123,8 @@ pub use installation::*;
 pub use observation::*;
 pub use procedure::*;
 pub use product::*;
+pub use report::*;
+pub use retention::*;
 pub use rollback::*;
 
 events! {
@@ -142,6 +148,10 @@ events! {
         EvidenceRecorded = "evidence.recorded" / 1;
         EvidenceRetracted = "evidence.retracted" / 1;
         EvidenceExpired = "evidence.expired" / 1;
+        AttachmentStored = "attachment.stored" / 1;
+        AttachmentLost = "attachment.lost" / 1;
+        AttachmentRestored = "attachment.restored" / 1;
+        AttachmentRemoved = "attachment.removed" / 1;
         ItemAttested = "item.attested" / 1;
         ItemReaffirmed = "item.reaffirmed" / 1;
         ItemRetracted = "item.retracted" / 1;
@@ -281,10 +291,26 @@ events! {
 }
 
 events! {
+    /// What happened to the periods of retention, and to legal holds.
+    RetentionEvent {
+        RetentionSet = "retention.set" / 1;
+        LegalHoldPlaced = "legal_hold.placed" / 1;
+        LegalHoldLifted = "legal_hold.lifted" / 1;
+    }
+}
+
+events! {
     /// Who was refused.
     AccessEvent {
         AccessDenied = "access.denied" / 1;
         AccessDenialsDropped = "access.denials_dropped" / 1;
+    }
+}
+
+events! {
+    /// What happened to a report.
+    ReportEvent {
+        ReportGenerated = "report.generated" / 1;
     }
 }
 

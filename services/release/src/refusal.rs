@@ -78,6 +78,20 @@ refusals! {
         "Somebody has said what became of it.";
     CommentUnknown = "comment_unknown", Unknown, "No such comment",
         "No comment with this id was added to this release.";
+    AttachmentUnknown = "attachment_unknown", Unknown, "No such attachment",
+        "Nothing with this hash was attached to this release.";
+    AttachmentRemoved = "attachment_removed", State, "Attachment is past its retention",
+        "Its content was given up when its retention was over. Its hash, and who attached it, stay on record.";
+    HoldUnknown = "hold_unknown", Unknown, "No such legal hold",
+        "No legal hold with this id was placed.";
+    HoldLifted = "hold_lifted", State, "Legal hold was lifted",
+        "It was lifted before. Place another one where content still has to be kept.";
+    HoldScopeInvalid = "hold_scope_invalid", Content, "Release and product do not go together",
+        "Name the release alone, or the product that it is a release of.";
+    LegalHold = "legal_hold", State, "On legal hold",
+        "Nothing that a legal hold concerns is given up before it is lifted.";
+    RetentionOutOfRange = "retention_out_of_range", Content, "Retention is out of range",
+        "Attachments are kept for 12 to 1,200 months after the end of their release.";
     RoleMissing = "role_missing", Forbidden, "Role missing",
         "The caller's token grants none of the roles that may do this for this product. The rows name the roles.";
     PersonRequired = "person_required", Forbidden, "A person must decide",

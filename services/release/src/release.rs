@@ -3,6 +3,7 @@
 
 mod approval;
 pub mod as_at;
+mod attachment;
 mod candidate;
 mod deployment;
 mod evidence;
@@ -31,6 +32,7 @@ use crate::shared::Shared;
 use crate::value::{ActorId, ItemNumber, Name, Prose, ReleaseId, Sha256Hex};
 
 pub use approval::*;
+pub use attachment::*;
 pub use candidate::*;
 pub use deployment::*;
 pub use evidence::*;
@@ -70,6 +72,8 @@ pub struct Release {
     /// Grows with every fact that comes in, so a copy shares what is in it.
     pub evidence: RedBlackTreeMapSync<Uuid, Shared<Evidence>>,
     pub waivers: Shared<BTreeMap<Uuid, Waiver>>,
+    /// In the order in which they were stored.
+    pub attachments: Shared<Vec<Attachment>>,
     pub comments: Shared<Vec<Comment>>,
     pub window: Option<Window>,
     /// How a canary is judged that few requests reach, where that was planned.
@@ -333,6 +337,10 @@ impl Release {
             ReleaseEvent::CandidateRejected(rejected) => self.candidate_rejected(fact, rejected),
             ReleaseEvent::EvidenceRecorded(recorded) => self.evidence_recorded(fact, recorded),
             ReleaseEvent::EvidenceRetracted(retracted) => self.evidence_retracted(fact, retracted),
+            ReleaseEvent::AttachmentStored(_)
+            | ReleaseEvent::AttachmentLost(_)
+            | ReleaseEvent::AttachmentRestored(_)
+            | ReleaseEvent::AttachmentRemoved(_) => self.copy_attachment(fact),
             ReleaseEvent::ItemAttested(attested) => self.item_attested(fact, attested),
             ReleaseEvent::ItemReaffirmed(reaffirmed) => self.item_reaffirmed(fact, reaffirmed),
             ReleaseEvent::ItemRetracted(retracted) => self.item_retracted(fact, retracted),

@@ -3,6 +3,7 @@
 
 pub mod judged;
 pub mod release;
+pub mod report;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;

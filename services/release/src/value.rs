@@ -116,6 +116,18 @@ text_type!(
     |t| is_hex(t)
 );
 text_type!(
+    /// What kind of content it is, without parameters.
+    MediaType, 3, 127, "^[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}$",
+    "a media type such as application/pdf, in lower case and without parameters",
+    |t| t.split_once('/').is_some_and(|(of, sub)| is_media_name(of) && is_media_name(sub))
+);
+text_type!(
+    /// What a file is called, without a path.
+    FileName, 1, 255, "^[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+$",
+    "1 to 255 characters without /, \\ and control characters",
+    |t| !t.chars().any(|c| c.is_control() || matches!(c, '/' | '\\'))
+);
+text_type!(
     /// A Git object id: 40 (SHA-1) or 64 (SHA-256) lower-case hexadecimal digits.
     GitSha, 40, 64, "^([0-9a-f]{40}|[0-9a-f]{64})$",
     "40 or 64 lower-case hexadecimal digits (Git object id)",
@@ -514,6 +526,14 @@ pub mod openapi {
 
 fn is_name(text: &str) -> bool {
     !text.starts_with('-') && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// One of the two names in a media type (RFC 6838, 4.2).
+fn is_media_name(text: &str) -> bool {
+    let more = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$&^_.+-".contains(&b);
+    text.len() <= 63
+        && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && text.bytes().all(more)
 }
 
 fn is_hex(text: &str) -> bool {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use release::event::{
     CalendarEvent, ControlMappingEvent, DirectoryEvent, EnvironmentEvent, EventData, InstallationEvent,
-    ProcedureEvent, ProductEvent,
+    ProcedureEvent, ProductEvent, ReportEvent, RetentionEvent,
 };
 use release::wire;
 use serde::Deserialize;
@@ -55,6 +55,11 @@ fn salt(data: &[u8]) -> [u8; 16] {
 }
 
 #[test]
+fn given_a_stored_report_event_it_reads_as_it_was_written() {
+    check::<ReportEvent>();
+}
+
+#[test]
 fn given_a_stored_product_event_it_reads_as_it_was_written() {
     check::<ProductEvent>();
 }
@@ -87,4 +92,9 @@ fn given_a_stored_directory_event_it_reads_as_it_was_written() {
 #[test]
 fn given_a_stored_installation_event_it_reads_as_it_was_written() {
     check::<InstallationEvent>();
+}
+
+#[test]
+fn given_a_stored_retention_event_it_reads_as_it_was_written() {
+    check::<RetentionEvent>();
 }

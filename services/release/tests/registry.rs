@@ -1,4 +1,5 @@
-//! The aggregates around releases: products, environments, the calendar, procedures, the directory.
+//! The aggregates around releases: products, environments, the calendar, procedures, the directory,
+//! retention.
 
 mod calendar;
 mod control_mappings;
@@ -7,6 +8,8 @@ mod environment;
 mod installation;
 mod procedures;
 mod product;
+mod report;
+mod retention;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;

@@ -10,7 +10,7 @@ mod low_traffic;
 mod monitored;
 mod not_applicable;
 mod policy;
-mod samples;
+pub mod samples;
 mod step1;
 mod step2;
 mod step3;
@@ -19,7 +19,7 @@ mod step5;
 mod step6;
 mod step7;
 mod variants;
-mod walk;
+pub mod walk;
 mod why;
 
 use release::spec::Spec;

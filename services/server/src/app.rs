@@ -15,7 +15,9 @@ use release::environment::Environment;
 use release::installation::Installation;
 use release::procedures::Procedures;
 use release::product::Product;
-use tokio::sync::watch;
+use release::report::generated::GeneratedReport;
+use release::retention::Retention;
+use tokio::sync::{RwLock, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Denials;
@@ -29,11 +31,15 @@ use crate::reactor::Progress;
 use crate::streams::Streams;
 use crate::telemetry::Causes;
 use crate::tlog::Standing;
+use crate::vault::Vault;
 use crate::views::Views;
 
 pub struct App {
     pub config: Config,
     pub store: Arc<dyn EventStore>,
+    pub vault: Arc<dyn Vault>,
+    /// Read while content is kept and recorded, written while content is given up.
+    pub attaching: RwLock<()>,
     pub clock: Clock,
     pub verifier: Verifier,
     pub catalogue: Catalogue,
@@ -44,6 +50,8 @@ pub struct App {
     pub procedures: Streams<Procedures>,
     pub directories: Streams<Directory>,
     pub control_mappings: Streams<ControlMappings>,
+    pub reports: Streams<GeneratedReport>,
+    pub retentions: Streams<Retention>,
     pub installation: Streams<Installation>,
     pub access: Streams<Access>,
     pub denials: Denials,
@@ -68,6 +76,7 @@ impl App {
     pub fn new(
         config: Config,
         store: Arc<dyn EventStore>,
+        vault: Arc<dyn Vault>,
         clock: Clock,
         verifier: Verifier,
         catalogue: Catalogue,
@@ -82,6 +91,8 @@ impl App {
             procedures: Streams::new(Arc::clone(&store), SMALL_CACHE),
             directories: Streams::new(Arc::clone(&store), SMALL_CACHE),
             control_mappings: Streams::new(Arc::clone(&store), SMALL_CACHE),
+            reports: Streams::new(Arc::clone(&store), SMALL_CACHE),
+            retentions: Streams::new(Arc::clone(&store), SMALL_CACHE),
             installation: Streams::new(Arc::clone(&store), SMALL_CACHE),
             access: Streams::new(Arc::clone(&store), SMALL_CACHE),
             denials: Denials::default(),
@@ -100,6 +111,8 @@ impl App {
             }),
             config,
             store,
+            vault,
+            attaching: RwLock::default(),
             clock,
             verifier,
             catalogue,

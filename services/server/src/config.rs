@@ -11,6 +11,7 @@ use crate::limits::LimitsConfig;
 use crate::metrics::Access;
 use crate::telemetry::TelemetryConfig;
 use crate::tlog::TlogConfig;
+use crate::vault::VaultConfig;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -37,6 +38,8 @@ pub struct Config {
     pub metrics: Access,
     /// The log's checkpoints, and who may read it as a whole.
     pub tlog: TlogConfig,
+    /// Attachments and the bytes of reports.
+    pub vault: VaultConfig,
     /// Logs and traces.
     pub telemetry: TelemetryConfig,
     /// How much each caller may ask.
@@ -59,6 +62,7 @@ impl Default for Config {
             simulated_clock: false,
             metrics: Access::Public,
             tlog: TlogConfig::default(),
+            vault: VaultConfig::default(),
             telemetry: TelemetryConfig::default(),
             limits: LimitsConfig::default(),
             auth: AuthConfig { issuers: Vec::new(), cached_tokens: 10_000 },
@@ -111,6 +115,15 @@ impl Config {
         if let Some((field, problem)) = self.tlog.problem() {
             return refuse(field, problem);
         }
+        if !(1..=4096).contains(&self.vault.attachment_mib) {
+            return refuse("vault.attachment_mib", "1 to 4096");
+        }
+        if !(1..=8760).contains(&self.vault.check_hours) {
+            return refuse("vault.check_hours", "1 to 8760");
+        }
+        if self.vault.quota_mib > 1 << 30 {
+            return refuse("vault.quota_mib", "at most 1073741824");
+        }
         if !(0.0..=1.0).contains(&self.telemetry.sample_ratio) {
             return refuse("telemetry.sample_ratio", "0 to 1");
         }
@@ -143,6 +156,7 @@ mod tests {
         let limits =
             |config: &Config| (config.limits.read, config.limits.write, config.limits.unauthenticated);
         assert_eq!(limits(&config), limits(&defaults));
+        assert_eq!(config.vault, defaults.vault);
         assert_eq!((config.metrics, config.telemetry.log), (defaults.metrics, defaults.telemetry.log));
     }
 
@@ -158,6 +172,9 @@ mod tests {
             ("[limits]\nread = { per_second = -1, burst = 1 }", "limits.read"),
             ("[limits]\nwrite = { per_second = 1e-9, burst = 1 }", "limits.write"),
             ("[limits]\nremembered = 0", "limits.remembered"),
+            ("[vault]\nattachment_mib = 0", "vault.attachment_mib"),
+            ("[vault]\ncheck_hours = 0", "vault.check_hours"),
+            ("[vault]\nquota_mib = 1073741825", "vault.quota_mib"),
             ("[telemetry]\nsample_ratio = 1.5", "telemetry.sample_ratio"),
             ("[tlog]\norigin = \"two words\"", "tlog.origin"),
             ("[tlog]\ninterval_ms = 100", "tlog.interval_ms"),

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod aggregate;
 pub mod answer;
 pub mod approvals;
+pub mod attachments;
 pub mod authorizations;
 pub mod baselines;
 pub mod board;
@@ -23,6 +24,7 @@ pub mod headers;
 pub mod inbox;
 pub mod items;
 pub mod leases;
+pub mod legal_holds;
 pub mod lists;
 pub mod low_traffic;
 pub mod observations;
@@ -35,6 +37,8 @@ pub mod procedures;
 pub mod products;
 mod receipt;
 pub mod releases;
+pub mod reports;
+pub mod retention;
 pub mod roll_call;
 pub mod rollback_proposals;
 pub mod rollback_triggers;
@@ -43,6 +47,7 @@ pub mod route;
 pub mod signing_keys;
 pub mod timers;
 pub mod tlog;
+pub mod upload;
 pub mod waivers;
 pub mod window;
 
@@ -68,6 +73,7 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{release}/evidence")).post(evidence::record::handler).get(evidence::list::handler));
     add(at(&format!("{release}/bundle")).get(releases::bundle::handler));
     add(at(&format!("{release}/diff")).get(releases::diff::handler));
+    add(at(&format!("{release}/report")).get(releases::report::handler));
     add(at(&format!("{release}/checklist")).get(releases::checklist::handler));
     add(at(release).get(releases::get::handler));
 
@@ -91,6 +97,15 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
 
     add(at(&format!("{release}/evidence/{{evidence}}")).get(evidence::get::handler));
     add(at(&format!("{release}/evidence/{{evidence}}/retract")).post(evidence::retract::handler));
+
+    let attachment = format!("{release}/attachments/{{sha256}}");
+    add(at(&format!("{release}/attachments"))
+        .post(attachments::store::handler)
+        .get(attachments::list::handler));
+    add(at(&attachment).get(attachments::get::handler));
+    add(at(&format!("{attachment}/content"))
+        .get(attachments::content::handler)
+        .head(attachments::head::handler));
 
     add(at(&item).get(items::get::handler));
     add(at(&format!("{item}/reaffirm")).post(items::reaffirm::handler));
@@ -178,6 +193,9 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at("/v1/exceptions/{exception}").get(exceptions::get::handler));
     add(at("/v1/exceptions/{exception}/assign").post(exceptions::assign::handler));
     add(at("/v1/exceptions/{exception}/dispose").post(exceptions::dispose::handler));
+    add(at("/v1/reports").post(reports::generate::handler).get(reports::list::handler));
+    add(at("/v1/reports/{report}").get(reports::get::handler));
+    add(at("/v1/reports/{report}/envelope").get(reports::envelope::handler));
     add(at("/v1/observations").post(observations::record::handler).get(observations::list::handler));
     add(at("/v1/observations/{observation}").get(observations::get::handler));
     add(at("/v1/events").get(events::list::handler));
@@ -222,6 +240,10 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at("/v1/freezes").post(freezes::declare::handler).get(freezes::list::handler));
     add(at("/v1/freezes/{freeze}").get(freezes::get::handler));
     add(at("/v1/freezes/{freeze}/lift").post(freezes::lift::handler));
+    add(at("/v1/retention").post(retention::set::handler).get(retention::get::handler));
+    add(at("/v1/legal-holds").post(legal_holds::place::handler).get(legal_holds::list::handler));
+    add(at("/v1/legal-holds/{hold}").get(legal_holds::get::handler));
+    add(at("/v1/legal-holds/{hold}/lift").post(legal_holds::lift::handler));
     add(at("/v1/people").post(people::link::handler).get(people::list::handler));
     add(at("/v1/people/unlink").post(people::unlink::handler));
     add(at("/v1/people/{actor}").get(people::get::handler));

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod names;
 pub mod procedures;
 pub mod reactor;
+pub mod report;
 pub mod reserve;
 pub mod seal;
 pub mod service;
@@ -27,6 +28,7 @@ pub mod telemetry;
 #[cfg(test)]
 mod testing;
 pub mod tlog;
+pub mod vault;
 pub mod views;
 pub mod witness;
 pub mod yaml;

@@ -31,6 +31,10 @@ pub fn calendar(tenant: &str) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("calendar-{tenant}"))
 }
 
+pub fn retention(tenant: &str) -> Result<StreamId, InvalidStreamId> {
+    StreamId::new(&format!("retention-{tenant}"))
+}
+
 pub fn directory(tenant: &str) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("directory-{tenant}"))
 }
@@ -38,6 +42,10 @@ pub fn directory(tenant: &str) -> Result<StreamId, InvalidStreamId> {
 /// The control mappings of a tenant.
 pub fn controls(tenant: &str) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("controls-{tenant}"))
+}
+
+pub fn report(tenant: &str, report: uuid::Uuid) -> Result<StreamId, InvalidStreamId> {
+    StreamId::new(&format!("report-{tenant}.{report}"))
 }
 
 pub fn installation() -> Result<StreamId, InvalidStreamId> {

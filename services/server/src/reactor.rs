@@ -31,6 +31,7 @@ use crate::names;
 use crate::streams::LoadError;
 use crate::surroundings::{self, SurroundingsError};
 use crate::telemetry;
+use crate::views::{NotReady, QueryError};
 use agenda::Agenda;
 use file::{Changes, Cursor, File};
 use pending::{Lane, Pending};
@@ -59,6 +60,12 @@ enum ReactorError {
     Command(#[from] CommandError),
     #[error(transparent)]
     Surroundings(#[from] SurroundingsError),
+    #[error("the vault: {0}")]
+    Vault(#[from] std::io::Error),
+    #[error(transparent)]
+    Views(#[from] NotReady),
+    #[error(transparent)]
+    Query(#[from] QueryError),
     #[error("{0}")]
     Unreadable(String),
 }
@@ -85,14 +92,17 @@ impl ReactorError {
                 | CommandError::Contended
                 | CommandError::DuplicateInFlight
                 | CommandError::Closed,
-            ) => true,
+            )
+            | Self::Vault(_)
+            | Self::Views(_)
+            | Self::Query(_) => true,
             Self::Command(_) | Self::Surroundings(_) | Self::Unreadable(_) => false,
         }
     }
 }
 
 /// Event types after which a release's or environment's next due instant may be another.
-const RESCHEDULES: [&str; 19] = [
+const RESCHEDULES: [&str; 21] = [
     "item.waiver_requested",
     "item.waiver_granted",
     "window.set",
@@ -109,13 +119,15 @@ const RESCHEDULES: [&str; 19] = [
     "release.outcome_set",
     "deployment.started",
     "deployment.finished",
+    "attachment.stored",
+    "attachment.removed",
     "environment.reserved",
     "environment.handed_over",
     "environment.reservation_confirmed",
 ];
 
-/// After it every release that waits for something is looked at.
-const FREEZE_DECLARED: &str = "freeze.declared";
+/// After these every release that waits for something is looked at.
+const RESCHEDULES_ALL: [&str; 3] = ["freeze.declared", "retention.set", "legal_hold.lifted"];
 
 /// Runs until the service stops.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
@@ -270,7 +282,7 @@ impl Reactor {
             return ControlFlow::Continue(());
         };
         let effects = effects::of(event_type);
-        if effects.is_none() && event_type != FREEZE_DECLARED && !RESCHEDULES.contains(&event_type) {
+        if effects.is_none() && !RESCHEDULES_ALL.contains(&event_type) && !RESCHEDULES.contains(&event_type) {
             return ControlFlow::Continue(());
         }
         if effects.is_some()
@@ -289,8 +301,8 @@ impl Reactor {
         if let Err(error) = hold(&app, recorded).await {
             tracing::error!(%error, stream = %recorded.stream, "a stream could not be read");
         }
-        if event_type == FREEZE_DECLARED {
-            // Every release that waits for something may have an authorization to lose.
+        if RESCHEDULES_ALL.contains(&event_type) {
+            // Any of them may have an authorization to lose, or attachments to give up.
             self.agenda.all_now(app.clock.now());
         } else {
             schedule(&app, &mut self.agenda, &recorded.stream, Overdue::Now).await;
@@ -383,6 +395,8 @@ async fn hold(app: &App, recorded: &Recorded) -> Result<(), ReactorError> {
         app.releases.at_least(&recorded.stream, recorded.revision).await.map_err(CommandError::from)?;
     } else if recorded.stream.as_str().starts_with("environment-") {
         app.environments.at_least(&recorded.stream, recorded.revision).await.map_err(CommandError::from)?;
+    } else if recorded.stream.as_str().starts_with("retention-") {
+        app.retentions.at_least(&recorded.stream, recorded.revision).await.map_err(CommandError::from)?;
     } else if recorded.stream.as_str().starts_with("calendar-") {
         app.calendars.at_least(&recorded.stream, recorded.revision).await.map_err(CommandError::from)?;
     }

@@ -24,6 +24,7 @@ use crate::metrics::{Appends, Metrics};
 use crate::names;
 use crate::procedures::Catalogue;
 use crate::tlog::{self, TlogError};
+use crate::vault::{self, Directory};
 use crate::{reactor, views};
 
 /// How often signing keys are looked at; each source decides itself whether it is due.
@@ -45,6 +46,8 @@ pub enum StartError {
     Read(String),
     #[error(transparent)]
     Tlog(#[from] TlogError),
+    #[error("the vault could not be opened: {0}")]
+    Vault(std::io::Error),
     #[error("{0}")]
     Simulation(&'static str),
     #[error("listening on {addr}: {source}")]
@@ -72,6 +75,7 @@ pub struct Service {
     denials: tokio::task::JoinHandle<()>,
     rotations: tokio::task::JoinHandle<()>,
     views: tokio::task::JoinHandle<()>,
+    scrub: tokio::task::JoinHandle<()>,
     sequencer: tokio::task::JoinHandle<()>,
     /// Stops the sequencer, after everything that writes.
     sealed: tokio_util::sync::CancellationToken,
@@ -93,7 +97,10 @@ pub async fn start(config: Config) -> Result<Service, StartError> {
     let store: Arc<dyn EventStore> = Arc::new(store);
     // Before anything is written: a log that was cut or changed is not continued.
     let tlog = tlog::open(&config, Arc::clone(&store)).await?;
-    let app = Arc::new(App::new(config, store, clock, verifier, Catalogue::new()?, metrics));
+    let (dir, quota) = (config.data.join(vault::DIRECTORY), config.vault.quota());
+    let vault = tokio::task::spawn_blocking(move || Directory::open(&dir, quota)).await?;
+    let vault = Arc::new(vault.map_err(StartError::Vault)?);
+    let app = Arc::new(App::new(config, store, vault, clock, verifier, Catalogue::new()?, metrics));
     keep_simulations_apart(&app).await?;
     serve(app, tlog).await
 }
@@ -165,6 +172,7 @@ async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError
     let handle = server.handle();
     tokio::spawn(keep_keys_fresh(Arc::clone(&app), background.clone()));
     let reactor = tokio::spawn(reactor::run(Arc::clone(&app), background.clone()));
+    let scrub = tokio::spawn(vault::scrub::run(Arc::clone(&app), background.clone()));
     let denials = tokio::spawn(access::record(Arc::clone(&app), background.clone()));
     let finished = tokio::spawn(server);
     tracing::info!(%addr, "Shiplog serves on http://{addr}");
@@ -177,6 +185,7 @@ async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError
         denials,
         rotations,
         views,
+        scrub,
         sequencer,
         sealed,
         broken,
@@ -206,6 +215,7 @@ impl Service {
             ("recorder of denials", self.denials),
             ("recorder of rotations", self.rotations),
             ("views", self.views),
+            ("check of the vault", self.scrub),
         ];
         for (task, handle) in tasks {
             if handle.await.is_err() {

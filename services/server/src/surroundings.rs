@@ -9,7 +9,8 @@ use release::decide::{Around, EnvironmentSnapshot, FreezeSnapshot, RejectedDiges
 use release::directory::People;
 use release::event::{EnvironmentPurpose, Input, Interval, ReleaseOpened};
 use release::product::settings::{EnvironmentSettings, ProductSettings};
-use release::value::Name;
+use release::retention::Keeping;
+use release::value::{Name, ReleaseId};
 
 use crate::app::App;
 use crate::streams::LoadError;
@@ -50,6 +51,7 @@ pub async fn of(
 pub async fn whole(app: &App, tenant: &str, opened: &ReleaseOpened) -> Result<Around, SurroundingsError> {
     let people = people(app, tenant).await?;
     let mut snapshots = snapshots(app, tenant, opened).await?;
+    snapshots.keeping = Some(keeping(app, tenant, opened).await?);
     snapshots.inputs.extend(people.inputs().into_iter().flatten());
     Ok(Around {
         procedure: procedures::pinned(app, tenant, &opened.procedure).await?,
@@ -58,6 +60,14 @@ pub async fn whole(app: &App, tenant: &str, opened: &ReleaseOpened) -> Result<Ar
         snapshots,
         people,
     })
+}
+
+/// How long what is attached to the release is kept.
+async fn keeping(app: &App, tenant: &str, opened: &ReleaseOpened) -> Result<Keeping, SurroundingsError> {
+    let stream = names::retention(tenant)?;
+    let retention = app.retentions.load(&stream).await?.committed();
+    let id = ReleaseId::of(&opened.product, &opened.version);
+    Ok(retention.state.keeping(&id, input(&stream, retention.revision)))
 }
 
 /// The directory of people, for a decision that asks for another person.
@@ -78,7 +88,8 @@ fn reads_snapshots(command: &Command) -> bool {
         | Command::StartDeployment(_)
         | Command::DecideProceed { .. }
         | Command::RecordObservation(_)
-        | Command::StartRollback(_) => true,
+        | Command::StartRollback(_)
+        | Command::RemoveAttachments => true,
         Command::Batch { commands } => commands.iter().any(reads_snapshots),
         _ => false,
     }

@@ -23,6 +23,7 @@ use crate::command::Envelope;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::procedures::Catalogue;
+use crate::vault::{self, Directory, Vault};
 
 /// A service without its edge: a standing clock, one local issuer, `cache_mib` for releases. Its data
 /// directory is gone, so it keeps nothing but its log.
@@ -41,7 +42,13 @@ pub fn app_in(data: &Path, store: Arc<dyn EventStore>, cache_mib: u64) -> Arc<Ap
     let clock = Clock::simulated("2026-11-22T12:00:00Z".parse().unwrap());
     let verifier = Verifier::new(&config.auth, clock.real()).unwrap();
     let metrics = Arc::new(Metrics::new(clock.real()));
-    Arc::new(App::new(config, store, clock, verifier, Catalogue::new().unwrap(), metrics))
+    let vault = vault(&config);
+    Arc::new(App::new(config, store, vault, clock, verifier, Catalogue::new().unwrap(), metrics))
+}
+
+/// The vault in its data directory.
+pub fn vault(config: &Config) -> Arc<dyn Vault> {
+    Arc::new(Directory::open(&config.data.join(vault::DIRECTORY), config.vault.quota()).unwrap())
 }
 
 /// A person's command, with or without a key.

@@ -4,6 +4,7 @@
 //! written by other code, belongs to another log, or may have lost writes. Rows and the cursor that says
 //! what they were built from are written in one transaction.
 
+mod attachments;
 mod catalog;
 mod event_ids;
 mod exceptions;
@@ -23,7 +24,8 @@ use eventlog::Position;
 use rusqlite::Connection;
 use tokio::sync::{Notify, watch};
 
-pub use catalog::{environments, people, procedures, products, role_first_used};
+pub use attachments::{KeptAttachment, is_kept, kept_attachments};
+pub use catalog::{environments, people, procedures, products, reports, role_first_used};
 pub use event_ids::position_of;
 pub use exceptions::{ExceptionFilter, ExceptionRow, ExceptionState, exceptions};
 pub use observations::{EVENT_TYPE as OBSERVATION, ObservationFilter, observations, observed_with_key};

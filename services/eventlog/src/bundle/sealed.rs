@@ -41,6 +41,8 @@ pub struct Sealed {
     pub revision: u64,
     /// Of the seal, in the log.
     pub position: u64,
+    /// The root of the log as it was when it ended with the seal.
+    pub root: Hash,
 }
 
 /// How a bundle is not what its seal says.
@@ -204,9 +206,11 @@ fn read<R: Read>(
     let revision = manifest.size - 1;
     let Reading { last, broken, .. } = reading;
     let (last, header) = last.ok_or_else(|| malformed("there is no event"))?;
-    let unproved = || match proof.includes(&leaf(&header)) {
+    let then = proof.root_then(&leaf(&header));
+    let root = then.unwrap_or_else(|_| Hash::of_nothing());
+    let unproved = || match then {
         _ if header != extra => Some(Broken::Another { revision }),
-        Ok(()) => None,
+        Ok(_) => None,
         Err(cause) => Some(Broken::Unproved { revision, cause }),
     };
     let wrong = if is_seal(&last.event_type) {
@@ -214,7 +218,7 @@ fn read<R: Read>(
     } else {
         Some(Rejected::Forked(Fork::Unsealed { events: manifest.size }))
     };
-    let sealed = Sealed { stream: manifest.stream, revision, position: proof.index };
+    let sealed = Sealed { stream: manifest.stream, revision, position: proof.index, root };
     Ok(Readable { checkpoint, signed, sealed, wrong })
 }
 

@@ -9,8 +9,8 @@ use ExceptionKind as Kind;
 use super::{AuthorizationStatus, Deployment, Evidence, Release};
 use crate::actor::{ActorKind, Role};
 use crate::event::{
-    Answer, ApprovalGranted, CanaryVerdict, DeploymentAmended, Disposition, EnvironmentPurpose,
-    EvidenceRecorded, ExceptionAssigned, ExceptionDisposed, Fact, Governance, ItemJudged,
+    Answer, ApprovalGranted, AttachmentFound, AttachmentLost, CanaryVerdict, DeploymentAmended, Disposition,
+    EnvironmentPurpose, EvidenceRecorded, ExceptionAssigned, ExceptionDisposed, Fact, Governance, ItemJudged,
     ObservationRecorded, PauseCause, ProceedDecided, ProceedDecision, ReleaseEvent, ResetCause,
     RollCallAmended, RollbackDecision, TimerCancelled, TimerCause,
 };
@@ -98,6 +98,8 @@ kinds! {
     CiFailedLater = "ci_failed_later" Medium,
     /// What stands behind a link is not what was promised by its hash.
     EvidenceContentChanged = "evidence_content_changed" Medium,
+    /// The vault no longer has what was attached, or has something else in its place.
+    AttachmentLost = "attachment_lost" High,
     CanaryShort = "canary_short" Medium,
     CanaryOutsideBand = "canary_outside_band" Medium,
     TelemetryGap = "telemetry_gap" Medium,
@@ -311,6 +313,7 @@ impl Release {
                 shown.push(Shown::of(Kind::DeferralOverdue).on(overdue.item));
             }
             ReleaseEvent::EvidenceRecorded(recorded) => self.by_evidence(recorded, &mut shown),
+            ReleaseEvent::AttachmentLost(lost) => shown.push(self.by_loss(lost)),
             ReleaseEvent::EvidenceRetracted(retracted) => {
                 let approved = self.approvals.iter().any(|approval| !approval.grants.is_empty());
                 let relied_on = self.items.values().any(|item| item.rests_on.contains(&retracted.evidence));
@@ -455,6 +458,21 @@ impl Release {
             // One event shows each kind at most once.
             return;
         }
+    }
+
+    /// With the item of the evidence that names the content.
+    fn by_loss(&self, lost: &AttachmentLost) -> Shown {
+        let mut named = self.live_evidence().map(|evidence| &evidence.recorded);
+        let named = named.find(|recorded| recorded.sha256.as_ref() == Some(&lost.sha256));
+        let cause = match lost.found {
+            AttachmentFound::Missing => Cause::Absent,
+            AttachmentFound::Changed => Cause::Mismatch,
+        };
+        let input = format!("attachment/{}", lost.sha256);
+        let (expected, observed) = (lost.sha256.to_string(), lost.found.as_str().to_owned());
+        let row = Row::failed("attachment", &Name::default_target(), input, expected, observed, cause);
+        let item = named.and_then(|recorded| recorded.items.first().copied());
+        Shown { item, rows: vec![row], ..Shown::of(Kind::AttachmentLost) }
     }
 
     /// Evidence names another commit or object behind the tag, which is the one of the version itself.

@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::release::ExceptionKind;
 use crate::value::{Line, Name, Prose, Sha256Hex};
+use crate::wire::sha256_hex;
 
 pub use checks::Check;
 pub use lint::lint;
-pub use matrix::{ControlRow, ControlStatus, EventRef, ProofRow, Retention, Subject, matrix};
+pub use matrix::{ControlRow, ControlStatus, EventRef, ProofRow, Subject, matrix};
 
 /// The bytes of `common-frameworks` version 1; their SHA-256 is its hash.
 pub const COMMON_FRAMEWORKS_V1: &[u8] = include_bytes!("../../control-mappings/common-frameworks.v1.json");
@@ -110,6 +111,22 @@ pub struct ControlMappingRef {
     pub version: u32,
     /// SHA-256 over the stored JSON bytes of the version.
     pub hash: Sha256Hex,
+}
+
+/// A version of a control mapping, as a report reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PinnedMapping {
+    pub reference: ControlMappingRef,
+    pub mapping: ControlMapping,
+}
+
+impl PinnedMapping {
+    /// Of the bytes that are hashed.
+    pub fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+        let mapping: ControlMapping = serde_json::from_slice(bytes)?;
+        let (name, version) = (mapping.name.clone(), mapping.version);
+        Ok(Self { reference: ControlMappingRef { name, version, hash: sha256_hex(bytes) }, mapping })
+    }
 }
 
 /// The bytes of a built-in version.

@@ -121,6 +121,7 @@ pub fn around() -> Around {
         rejected: Vec::new(),
         inputs: vec![Input { stream: "environment-default.checkout.production".into(), revision: Some(6) }],
         role_first_used: None,
+        keeping: None,
     };
     Around {
         procedure,

@@ -1,10 +1,13 @@
 //! Successful answers: commands recorded, states read.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use eventlog::{Position, Revision};
+use release::value::Sha256Hex;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -12,6 +15,7 @@ use super::problem::Problem;
 use crate::command::{Handled, Preview};
 
 pub const POSITION: HeaderName = HeaderName::from_static("shiplog-position");
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -124,6 +128,53 @@ pub fn state(
         return response.finish();
     }
     response.insert_header((header::CONTENT_TYPE, JSON)).body(body)
+}
+
+/// A document whose bytes are known by their hash.
+pub struct Document<'a> {
+    pub sha256: &'a Sha256Hex,
+    /// What it includes.
+    pub position: u64,
+    /// The `If-None-Match` of the reader.
+    pub known: Option<&'a str>,
+    /// Under this URL it never changes.
+    pub immutable: bool,
+}
+
+impl Document<'_> {
+    /// The answer to a reader who has these bytes.
+    pub fn unchanged(&self) -> Option<HttpResponse> {
+        let tag = self.tag();
+        let known = self.known?.split(',').any(|one| matches(one.trim(), &tag));
+        known.then(|| self.named(&mut HttpResponse::NotModified()).finish())
+    }
+
+    /// What goes before the bytes.
+    pub fn answer<'r>(&self, response: &'r mut HttpResponseBuilder) -> &'r mut HttpResponseBuilder {
+        let digest = from_hex(self.sha256.as_str());
+        self.named(response)
+            .insert_header((header::CONTENT_TYPE, JSON))
+            .insert_header((CONTENT_DIGEST, format!("sha-256=:{}:", STANDARD.encode(digest))))
+    }
+
+    fn named<'r>(&self, response: &'r mut HttpResponseBuilder) -> &'r mut HttpResponseBuilder {
+        let caching =
+            if self.immutable { "private, immutable, max-age=31536000" } else { "private, no-cache" };
+        response
+            .insert_header((header::ETAG, self.tag()))
+            .insert_header((header::CACHE_CONTROL, caching))
+            .insert_header((POSITION, self.position.to_string()))
+    }
+
+    fn tag(&self) -> String {
+        format!("\"{}\"", self.sha256)
+    }
+}
+
+/// Bytes as hexadecimal digits say them; what is none is passed over.
+fn from_hex(digits: &str) -> Vec<u8> {
+    let pairs = (0..digits.len()).step_by(2).filter_map(|at| digits.get(at..at + 2));
+    pairs.filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect()
 }
 
 /// Weak comparison, as `If-None-Match` asks for (RFC 9110, 13.1.2).

@@ -454,7 +454,7 @@ impl<P: FromPath, B: FromBody, Q: FromQuery> FromRequest for Call<P, B, Q> {
 }
 
 /// For endpoints that read no body and check no path: just who calls.
-async fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
+pub(super) async fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
     let app = request
         .app_data::<Data<App>>()
         .ok_or_else(|| Problem::new(Code::Internal, "the service is not set up"))?;
@@ -570,7 +570,7 @@ fn if_match(request: &HttpRequest) -> Result<Option<Revision>, Problem> {
     }
 }
 
-fn query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<Q, Problem> {
+pub(super) fn query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<Q, Problem> {
     let wrong = |name: &str, detail: String| Problem::field(Code::InvalidParameter, name, detail);
     let read = actix_web::web::Query::<Named<Q>>::from_query(request.query_string());
     let Named(read) = read.map_err(|error| wrong("query", error.to_string()))?.into_inner();

@@ -12,10 +12,11 @@ use utoipa::OpenApi;
 
 use super::route::is_unlimited;
 use super::{
-    approvals, authorizations, baselines, board, calendar, candidates, comments, control_mappings,
-    deployments, environments, events, evidence, exceptions, freezes, gates, inbox, items, leases,
-    low_traffic, observations, operations, people, procedures, products, releases, roll_call,
-    rollback_proposals, rollback_triggers, rollbacks, signing_keys, timers, tlog, waivers, window,
+    approvals, attachments, authorizations, baselines, board, calendar, candidates, comments,
+    control_mappings, deployments, environments, events, evidence, exceptions, freezes, gates, inbox, items,
+    leases, legal_holds, low_traffic, observations, operations, people, procedures, products, releases,
+    reports, retention, roll_call, rollback_proposals, rollback_triggers, rollbacks, signing_keys, timers,
+    tlog, waivers, window,
 };
 
 #[derive(OpenApi)]
@@ -28,6 +29,11 @@ use super::{
         releases::get::handler,
         releases::checklist::handler,
         releases::bundle::handler,
+        releases::report::handler,
+        reports::generate::handler,
+        reports::list::handler,
+        reports::get::handler,
+        reports::envelope::handler,
         releases::diff::handler,
         releases::events::handler,
         releases::amend::handler,
@@ -49,6 +55,10 @@ use super::{
         evidence::get::handler,
         evidence::retract::handler,
         evidence::record_for_item::handler,
+        attachments::store::handler,
+        attachments::list::handler,
+        attachments::get::handler,
+        attachments::content::handler,
         gates::get::handler,
         gates::evaluate::handler,
         releases::exceptions::handler,
@@ -167,6 +177,12 @@ use super::{
         tlog::checkpoint::handler,
         tlog::keys::handler,
         tlog::tile::handler,
+        retention::get::handler,
+        retention::set::handler,
+        legal_holds::place::handler,
+        legal_holds::list::handler,
+        legal_holds::get::handler,
+        legal_holds::lift::handler,
         people::link::handler,
         people::list::handler,
         people::get::handler,
@@ -244,6 +260,10 @@ fn tags() -> Value {
         tag("Candidates", "Tagged commits that may become the release."),
         tag("Items", "The items of the checklist: sign, reaffirm, retract, assign."),
         tag("Evidence", "Typed facts that items rest on."),
+        tag(
+            "Attachments",
+            "Files by their SHA-256: who attached them is in the log, their content in the vault."
+        ),
         tag("Waivers", "Items that count as closed for a while, with two people's knowledge."),
         tag("Approvals", "Window, approvals, roll-call and the authorization of production."),
         tag("Deployments", "Deployments in staging and production, and what is observed of them."),
@@ -254,6 +274,10 @@ fn tags() -> Value {
         tag(
             "Exceptions",
             "What went another way than the procedure says: who takes charge, and what became of it."
+        ),
+        tag(
+            "Reports",
+            "What auditors read and sign off: the same bytes for ever for one query at one position."
         ),
         tag("Observations", "What was seen from outside, in order or not; never refused for what it says."),
         tag("Comments", "Notes on releases and items."),
@@ -270,6 +294,7 @@ fn tags() -> Value {
         ),
         tag("Environments", "What runs where, and which release holds an environment."),
         tag("Calendar", "Freezes of products and environments."),
+        tag("Retention", "How long the content of attachments is kept, and what has to be kept longer."),
         tag("People", "Which accounts and author keys belong to one person."),
         tag("Operations", "The process, its version, its API description."),
     ])
@@ -368,6 +393,10 @@ fn shared_headers() -> Value {
                             "schema": {"type": "string", "maxLength": 200, "pattern": "^Bearer"}},
         "ETag": {"description": "The revision of the answer, `\"r<revision>\"`; absent before the first event.",
                  "schema": {"type": "string", "pattern": "^\"r[0-9]{1,16}\"$", "maxLength": 19}},
+        "DocumentETag": {"description": "The SHA-256 of the bytes in hexadecimal digits.",
+                         "schema": {"type": "string", "pattern": "^\"[0-9a-f]{64}\"$", "maxLength": 66}},
+        "ContentDigest": {"description": "The SHA-256 of the bytes, as RFC 9530 writes it.",
+                          "schema": {"type": "string", "pattern": "^sha-256=:[A-Za-z0-9+/]{43}=:$", "maxLength": 60}},
         "Location": {"description": "Where the new state is read.",
                      "schema": {"type": "string", "format": "uri-reference", "maxLength": 500}},
         "RateLimit": {"description": "What is left of the caller's share: how many requests now, and with 429 in \
@@ -414,11 +443,20 @@ const ACROSS_STREAMS: &[&str] = &[
     "/v1/releases/{release}/candidates/preview",
     "/v1/releases/{release}/gates/{step}",
     "/v1/releases/{release}/why",
+    "/v1/reports",
 ];
 
+/// Reads of documents that are known by the hash of their bytes.
+const DOCUMENTS: &[&str] = &["/v1/releases/{release}/report", "/v1/reports/{report}"];
+
 /// Reads that are of neither.
-const WITHOUT_REVISION: &[&str] =
-    &["/v1/consistency", "/v1/procedures/schema", "/v1/releases/{release}/events", "/v1/whoami"];
+const WITHOUT_REVISION: &[&str] = &[
+    "/v1/consistency",
+    "/v1/procedures/schema",
+    "/v1/releases/{release}/attachments/{sha256}/content",
+    "/v1/releases/{release}/events",
+    "/v1/whoami",
+];
 
 /// What every operation has: path variables, headers, problems.
 fn share(path: &str, method: &str, operation: &mut Value) {
@@ -431,7 +469,7 @@ fn share(path: &str, method: &str, operation: &mut Value) {
     let is_state =
         method == "get" && path.starts_with("/v1/") && !across && !WITHOUT_REVISION.contains(&path);
     if method == "post" {
-        let creates = path == "/v1/releases" || path == "/v1/products";
+        let creates = ["/v1/releases", "/v1/products", "/v1/reports"].contains(&path);
         let key = if creates { "RequiredIdempotencyKey" } else { "IdempotencyKey" };
         parameters.push(reference("parameters", key));
         parameters.push(reference("parameters", "IfMatch"));
@@ -472,7 +510,12 @@ fn share(path: &str, method: &str, operation: &mut Value) {
             headers.insert("Link".into(), reference("headers", "Link"));
         }
         if method == "post" || is_state {
-            headers.insert("ETag".into(), reference("headers", "ETag"));
+            let document = DOCUMENTS.contains(&path);
+            let tag = if document { "DocumentETag" } else { "ETag" };
+            headers.insert("ETag".into(), reference("headers", tag));
+            if document {
+                headers.insert("Content-Digest".into(), reference("headers", "ContentDigest"));
+            }
             if method == "post" {
                 headers.insert("Location".into(), reference("headers", "Location"));
                 headers.insert("Idempotent-Replayed".into(), reference("headers", "Replayed"));
@@ -580,6 +623,11 @@ fn path_variable(name: &str) -> Value {
             json!({"type": "string", "minLength": 5, "maxLength": 300,
                    "pattern": "^(release|environment)-[a-z0-9.-]{1,200}:[a-z_]{1,64}:(0|[1-9][0-9]{0,15})$"}),
             json!("release-default.checkout-2.4.0:tag_mutated:31"),
+        ),
+        "sha256" => (
+            "The SHA-256 of the content.",
+            json!({"type": "string", "minLength": 64, "maxLength": 64, "pattern": "^[0-9a-f]{64}$"}),
+            json!("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"),
         ),
         "code" => (
             "The code of a problem.",

@@ -25,6 +25,7 @@ use crate::reserve::ReserveError;
 use crate::streams::LoadError;
 use crate::surroundings::SurroundingsError;
 use crate::telemetry;
+use crate::vault::{KeepError, PutError};
 
 /// No text of a problem has more characters.
 const TEXT_MAX: usize = 4000;
@@ -129,6 +130,7 @@ pub enum Code {
     NotAcceptable,
     BodyTooLarge,
     BodyTooSlow,
+    BodyCutShort,
     UnsupportedMediaType,
     RateLimited,
     Contended,
@@ -147,6 +149,9 @@ pub enum Code {
     SignerClock,
     SignerUnable,
     ReleaseNotSealed,
+    VaultFull,
+    ContentRemoved,
+    ContentLost,
     Internal,
 }
 
@@ -168,6 +173,7 @@ impl Code {
         Self::NotAcceptable,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
+        Self::BodyCutShort,
         Self::UnsupportedMediaType,
         Self::RateLimited,
         Self::Contended,
@@ -186,6 +192,9 @@ impl Code {
         Self::SignerClock,
         Self::SignerUnable,
         Self::ReleaseNotSealed,
+        Self::VaultFull,
+        Self::ContentRemoved,
+        Self::ContentLost,
         Self::Internal,
     ];
 
@@ -280,16 +289,22 @@ impl Code {
                 "body_too_large",
                 413,
                 "Body is too large",
-                "The body exceeds the limit of the resource (1 MiB, 8 MiB for samples), or what it says does not fit one event of 256 KiB. Send it in parts.",
+                "The body exceeds the limit of the resource (1 MiB, 8 MiB for samples, 32 MiB for attachments unless configured otherwise), or what it says does not fit one event of 256 KiB. Send it in parts.",
             ),
             Self::BodyTooSlow => {
                 ("body_too_slow", 408, "Body came too slowly", "The body did not arrive within 30 seconds.")
             }
+            Self::BodyCutShort => (
+                "body_cut_short",
+                400,
+                "Body ended too early",
+                "The connection ended, or broke, before all of the body had arrived. Nothing was stored; send it again.",
+            ),
             Self::UnsupportedMediaType => (
                 "unsupported_media_type",
                 415,
                 "Unsupported media type",
-                "The body must be application/json in UTF-8; a procedure may also be application/yaml.",
+                "The body must be application/json in UTF-8; a procedure may also be application/yaml, an attachment anything that Content-Type names.",
             ),
             Self::RateLimited => (
                 "rate_limited",
@@ -392,6 +407,24 @@ impl Code {
                 409,
                 "The release is not sealed",
                 "A release is sealed when it is closed, aborted or superseded. Until then its events can be read one by one, and are not complete.",
+            ),
+            Self::VaultFull => (
+                "vault_full",
+                503,
+                "The vault is full",
+                "There is no room for more content. Nothing was stored; an operator raises `vault.quota_mib`.",
+            ),
+            Self::ContentRemoved => (
+                "content_removed",
+                410,
+                "Content is past its retention",
+                "The content was given up when its retention was over. Its hash, and who attached it, stay on record.",
+            ),
+            Self::ContentLost => (
+                "content_lost",
+                503,
+                "Content is not in the vault",
+                "The vault does not have what was attached, or has something else in its place. Attach the same content again, or have an operator restore it.",
             ),
             Self::Internal => (
                 "internal",
@@ -549,6 +582,25 @@ impl From<LoadError> for Problem {
 impl From<SurroundingsError> for Problem {
     fn from(error: SurroundingsError) -> Self {
         Self::internal(&error)
+    }
+}
+
+impl From<KeepError> for Problem {
+    fn from(error: KeepError) -> Self {
+        match error {
+            KeepError::Full => Self::new(Code::VaultFull, "the vault's quota is used up"),
+            KeepError::Io(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<PutError<Problem>> for Problem {
+    fn from(error: PutError<Problem>) -> Self {
+        match error {
+            PutError::TooLarge(limit) => Self::new(Code::BodyTooLarge, format!("at most {limit} bytes")),
+            PutError::Content(problem) => problem,
+            PutError::Keep(error) => error.into(),
+        }
     }
 }
 

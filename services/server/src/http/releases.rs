@@ -15,6 +15,7 @@ pub mod hold;
 pub mod list;
 pub mod open;
 pub mod reopen;
+pub mod report;
 pub mod resume;
 pub mod why;
 

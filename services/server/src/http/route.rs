@@ -68,6 +68,17 @@ impl At {
         self
     }
 
+    pub fn head<F, Args>(mut self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.resource = self.resource.route(web::head().to(handler));
+        self.allow.push("HEAD");
+        self
+    }
+
     pub fn post<F, Args>(mut self, handler: F) -> Self
     where
         F: Handler<Args>,

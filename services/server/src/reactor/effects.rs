@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::command::{CommandError, Envelope, handle};
 use crate::names;
 use crate::surroundings::{self, SurroundingsError};
+use crate::views::{View, is_kept};
 
 /// What kind of event it is, as far as others than its release care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +35,12 @@ pub enum Effect {
     Seen,
     /// A candidate was rejected, or a rejected one turns out to hold these digests.
     Rejects,
+    /// The retention of what is attached is over.
+    GivesUp,
 }
 
 /// Which events of a release others care about.
-pub const EFFECTS: [(&str, Effect); 14] = [
+pub const EFFECTS: [(&str, Effect); 15] = [
     ("production.authorized", Effect::Holds),
     ("production.break_glass_authorized", Effect::Holds),
     ("deployment.started", Effect::Holds),
@@ -51,6 +54,7 @@ pub const EFFECTS: [(&str, Effect); 14] = [
     ("candidate.rejected", Effect::Rejects),
     ("candidate.bound", Effect::Rejects),
     ("environment.preempted", Effect::Preempts),
+    ("attachment.removed", Effect::GivesUp),
     ("observation.recorded", Effect::Seen),
 ];
 
@@ -71,11 +75,12 @@ pub async fn carry_out(app: &App, effect: Effect, recorded: &Recorded) -> Result
     match effect {
         Effect::Rejects => return cause.reject(&release.state, &cause.event()?).await,
         Effect::Seen => return cause.seen(&cause.event()?).await,
+        Effect::GivesUp => return cause.give_up(&cause.event()?).await,
         _ => {}
     }
     let environments = surroundings::environments(app, tenant, opened).await?;
     match effect {
-        Effect::Rejects | Effect::Preempts | Effect::Seen => Ok(()),
+        Effect::Rejects | Effect::Preempts | Effect::Seen | Effect::GivesUp => Ok(()),
         Effect::Holds => cause.hold(&environments, &cause.event()?).await,
         Effect::Runs => {
             cause.runs(&release.state, &cause.event()?).await?;
@@ -281,6 +286,22 @@ impl Cause<'_> {
             });
             let envelope = envelope(rule, &stream, key)?;
             settle(handle(self.app, &self.app.products, &stream, &envelope, &command, &(), |_, _| ()).await)?;
+        }
+        Ok(())
+    }
+
+    /// The vault keeps what another release still has attached, or the same one again.
+    async fn give_up(&self, event: &ReleaseEvent) -> Result<(), ReactorError> {
+        let ReleaseEvent::AttachmentRemoved(removed) = event else { return Ok(()) };
+        // Nothing is attached meanwhile, so the view knows everybody who keeps it.
+        let _alone = self.app.attaching.write().await;
+        let head = self.app.store.head().map(|head| head.0);
+        self.app.views.ready(View::Releases, head).await?;
+        for sha256 in &removed.attachments {
+            let asked = sha256.clone();
+            if !self.app.views.query(move |db| is_kept(db, &asked)).await? {
+                self.app.vault.remove(sha256).await?;
+            }
         }
         Ok(())
     }

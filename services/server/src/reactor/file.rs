@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::effects::EFFECTS;
-use super::{FREEZE_DECLARED, RESCHEDULES};
+use super::{RESCHEDULES, RESCHEDULES_ALL};
 
 const SCHEMA: &str = "
     CREATE TABLE cursor(one INTEGER PRIMARY KEY CHECK (one = 1), stamp TEXT NOT NULL,
@@ -143,7 +143,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 /// Other code may wait for other events, or find other instants in them, so each version of it reads the
 /// log once from its beginning.
 fn stamp() -> String {
-    let awaited = EFFECTS.iter().map(|(name, _)| *name).chain(RESCHEDULES).chain([FREEZE_DECLARED]);
+    let awaited = EFFECTS.iter().map(|(name, _)| *name).chain(RESCHEDULES).chain(RESCHEDULES_ALL);
     let mut hash = Sha256::new();
     for name in awaited {
         hash.update(name);

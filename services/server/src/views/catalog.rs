@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use release::Role;
+use release::value::Name;
 use rusqlite::{Connection, Transaction, params};
+use uuid::Uuid;
 
 use super::exceptions;
 use super::releases::{Scope, at, in_mask, mask, micros};
@@ -17,7 +19,9 @@ pub(super) const SCHEMA: &str = "
     CREATE TABLE first_uses(tenant TEXT NOT NULL, product TEXT NOT NULL, actor TEXT NOT NULL, role INTEGER NOT NULL,
         at INTEGER NOT NULL, PRIMARY KEY (tenant, product, actor, role)) STRICT, WITHOUT ROWID;
     CREATE TABLE procedures(tenant TEXT NOT NULL, procedure TEXT NOT NULL, PRIMARY KEY (tenant, procedure))
-        STRICT, WITHOUT ROWID;";
+        STRICT, WITHOUT ROWID;
+    CREATE TABLE reports(tenant TEXT NOT NULL, product TEXT NOT NULL, at INTEGER NOT NULL, report TEXT NOT NULL,
+        PRIMARY KEY (tenant, at, report)) STRICT, WITHOUT ROWID;";
 
 /// One thing that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +42,13 @@ pub(super) enum Entry {
     Procedure {
         tenant: String,
         procedure: String,
+    },
+    /// A report of a product, or of all of them.
+    Report {
+        tenant: String,
+        product: Option<String>,
+        report: Uuid,
+        at: Timestamp,
     },
     /// Somebody acted in a role for the product, or for no product.
     FirstUse {
@@ -60,6 +71,7 @@ pub(super) fn write(tx: &Transaction<'_>, entries: &[Entry]) -> rusqlite::Result
     let mut products = tx.prepare_cached("INSERT OR IGNORE INTO products VALUES (?1, ?2)")?;
     let mut environments = tx.prepare_cached("INSERT OR IGNORE INTO environments VALUES (?1, ?2, ?3)")?;
     let mut procedures = tx.prepare_cached("INSERT OR IGNORE INTO procedures VALUES (?1, ?2)")?;
+    let mut reports = tx.prepare_cached("INSERT OR IGNORE INTO reports VALUES (?1, ?2, ?3, ?4)")?;
     let mut people = tx.prepare_cached("INSERT OR REPLACE INTO people VALUES (?1, ?2, ?3, ?4)")?;
     let mut first_uses = tx.prepare_cached("INSERT OR IGNORE INTO first_uses VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for entry in entries {
@@ -76,6 +88,10 @@ pub(super) fn write(tx: &Transaction<'_>, entries: &[Entry]) -> rusqlite::Result
             }
             Entry::Procedure { tenant, procedure } => {
                 procedures.execute(params![tenant, procedure])?;
+            }
+            Entry::Report { tenant, product, report, at } => {
+                let product = product.as_deref().unwrap_or_default();
+                reports.execute(params![tenant, product, micros(*at), report.to_string()])?;
             }
             Entry::FirstUse { tenant, product, actor, role, at } => {
                 first_uses.execute(params![
@@ -134,6 +150,29 @@ pub fn procedures(db: &Connection, tenant: &str, after: &str, limit: usize) -> r
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     found.query_map(params![tenant, after, limit], |row| row.get(0))?.collect()
+}
+
+/// Reports with the time at which each was made, those made last first, after one of them.
+pub fn reports(
+    db: &Connection,
+    scope: &Scope,
+    product: Option<&Name>,
+    after: Option<(Timestamp, Uuid)>,
+    limit: usize,
+) -> rusqlite::Result<Vec<(Timestamp, Uuid)>> {
+    let mut query = scope.select("SELECT at, report FROM reports");
+    if let Some(product) = product {
+        query.and("product = ?", product.to_string());
+    }
+    if let Some((at, report)) = after {
+        query.and("(at, report) < (?", micros(at));
+        query.also(", ?)", report.to_string());
+    }
+    query.end(" ORDER BY at DESC, report DESC LIMIT ?", limit);
+    query.rows(db, |row| {
+        let report: String = row.get(1)?;
+        Ok((at(row.get(0)?), Uuid::parse_str(&report).unwrap_or_default()))
+    })
 }
 
 /// Everybody who recorded something for the product or for no product, with their roles at the last time.

@@ -14,7 +14,7 @@ use super::releases::{Scope, at, micros};
 // has the same order.
 pub(super) const SCHEMA: &str = "
     CREATE TABLE exceptions(id TEXT PRIMARY KEY, tenant TEXT NOT NULL, product TEXT NOT NULL, release TEXT,
-        at INTEGER NOT NULL, state TEXT NOT NULL, severity TEXT NOT NULL, kind TEXT NOT NULL, owner TEXT,
+        at INTEGER NOT NULL, due_at INTEGER NOT NULL, state TEXT NOT NULL, severity TEXT NOT NULL, kind TEXT NOT NULL, owner TEXT,
         body TEXT NOT NULL) STRICT;
     CREATE INDEX exceptions_at ON exceptions(tenant, at, id);";
 
@@ -83,6 +83,7 @@ impl<'a> ExceptionRow<'a> {
             product: self.product.clone(),
             release: self.release.clone(),
             at: self.shown.at,
+            due_at: self.shown.due_at,
             state: self.state,
             severity: self.shown.severity,
             kind: self.shown.kind,
@@ -100,6 +101,7 @@ pub(super) struct Made {
     product: String,
     release: Option<String>,
     at: Timestamp,
+    due_at: Timestamp,
     state: ExceptionState,
     severity: Severity,
     kind: ExceptionKind,
@@ -109,8 +111,9 @@ pub(super) struct Made {
 
 pub(super) fn write(tx: &Transaction<'_>, made: &[Made]) -> rusqlite::Result<()> {
     let mut insert = tx.prepare_cached(
-        "INSERT INTO exceptions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT (id) DO UPDATE SET state = excluded.state, owner = excluded.owner, body = excluded.body
+        "INSERT INTO exceptions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at, state = excluded.state,
+             owner = excluded.owner, body = excluded.body
              WHERE body != excluded.body",
     )?;
     for one in made {
@@ -120,6 +123,7 @@ pub(super) fn write(tx: &Transaction<'_>, made: &[Made]) -> rusqlite::Result<()>
             one.product,
             one.release,
             micros(one.at),
+            micros(one.due_at),
             one.state.as_str(),
             one.severity.as_str(),
             one.kind.as_str(),
@@ -139,6 +143,8 @@ pub struct ExceptionFilter {
     pub severity: Option<Severity>,
     pub kind: Option<ExceptionKind>,
     pub owner: Option<ActorId>,
+    /// Open, and due before or at this time, or else not.
+    pub overdue: Option<(bool, Timestamp)>,
     /// Only those after this place of the list.
     pub after: Option<(Timestamp, String)>,
 }
@@ -169,6 +175,10 @@ pub fn exceptions(
     equal("severity", filter.severity.map(|severity| severity.as_str().to_owned()));
     equal("kind", filter.kind.map(|kind| kind.as_str().to_owned()));
     equal("owner", filter.owner.as_ref().map(ToString::to_string));
+    if let Some((overdue, now)) = filter.overdue {
+        query.and("(state = 'open' AND due_at <= ?", micros(now));
+        query.also(") = ?", overdue);
+    }
     if let Some((recorded, id)) = &filter.after {
         query.and("(at, id) < (?", micros(*recorded));
         query.also(", ?)", id.clone());

@@ -6,10 +6,10 @@ use eventlog::Position;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
-use super::{View, catalog, event_ids, exceptions, observations, releases};
+use super::{View, attachments, catalog, event_ids, exceptions, observations, releases};
 
 /// Changed with every change to a table, or to what is written into one.
-pub(super) const VERSION: i64 = 5;
+pub(super) const VERSION: i64 = 7;
 
 const META: &str = "
     CREATE TABLE meta(one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL,
@@ -64,6 +64,7 @@ pub(super) fn create(path: &Path) -> rusqlite::Result<Connection> {
         META,
         releases::SCHEMA,
         exceptions::SCHEMA,
+        attachments::SCHEMA,
         catalog::SCHEMA,
         event_ids::SCHEMA,
         observations::SCHEMA,

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
+use super::attachments;
 use super::exceptions::{self, ExceptionRow};
 use super::file::{signed, unsigned};
 use super::waiting::{Blocking, Waiting, blocking, waiting};
@@ -62,6 +63,7 @@ pub(super) struct NewRow {
     waiting: Vec<Waiting>,
     words: String,
     exceptions: Vec<exceptions::Made>,
+    attachments: Vec<attachments::Made>,
     /// What its candidates are known by elsewhere: commits, and digests of artifacts.
     marks: BTreeSet<String>,
 }
@@ -139,6 +141,8 @@ pub(super) fn row(
         window: release.open_window().map(|window| (window.from, window.to)),
         words: words(release, id.as_str()),
         exceptions: exceptions_of(tenant, release, &id),
+        attachments: names::release(tenant, &id)
+            .map_or_else(|_| Vec::new(), |stream| attachments::made(stream.as_str(), release)),
         marks: marks(release),
         row: Row {
             opened: 0,
@@ -281,6 +285,7 @@ pub(super) fn write(tx: &Transaction<'_>, new: &NewRow, opened: Option<Position>
         json(&new.waiting)?
     ])?;
     exceptions::write(tx, &new.exceptions)?;
+    attachments::write(tx, &new.attachments)?;
     let mut mark = tx.prepare_cached("INSERT OR IGNORE INTO built VALUES (?1, ?2, ?3, ?4)")?;
     for known_by in &new.marks {
         mark.execute(params![new.tenant, row.product, known_by, opened])?;

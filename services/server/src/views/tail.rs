@@ -357,6 +357,14 @@ impl Tail {
                 after(stream, "procedure-").and_then(|rest| rest.split_once('.'))
             {
                 entries.push(Entry::Procedure { tenant: tenant.to_owned(), procedure: procedure.to_owned() });
+            } else if let Some((tenant, _)) = after(stream, "report-").and_then(|rest| rest.split_once('.')) {
+                let state = self.state(&self.app.reports, stream, touched).await?;
+                entries.extend(state.state.generated.as_ref().map(|made| Entry::Report {
+                    tenant: tenant.to_owned(),
+                    product: made.query.product().map(ToOwned::to_owned),
+                    report: made.report,
+                    at: made.generated_at,
+                }));
             }
         }
         let new = |position: &Position| self.cursor(View::Catalog) < Some(*position);

@@ -24,7 +24,7 @@ use crate::auth::{AuthConfig, PrincipalKind, Verifier};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::procedures::Catalogue;
-use crate::testing::Observed;
+use crate::testing::{self, Observed};
 use crate::{App, Config, http};
 
 const ISSUER: &str = "https://local.shiplog.example";
@@ -210,7 +210,8 @@ fn app(data: &Path, store: Arc<dyn EventStore>) -> Arc<App> {
     let verifier = Verifier::new(&auth, Clock::System.now()).unwrap();
     let config = Config { data: data.to_owned(), ..Config::default() };
     let metrics = Arc::new(Metrics::new(Clock::System.real()));
-    Arc::new(App::new(config, store, Clock::System, verifier, Catalogue::new().unwrap(), metrics))
+    let vault = testing::vault(&config);
+    Arc::new(App::new(config, store, vault, Clock::System, verifier, Catalogue::new().unwrap(), metrics))
 }
 
 fn shown(value: ValueRef<'_>) -> String {

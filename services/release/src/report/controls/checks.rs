@@ -346,7 +346,7 @@ fn roles_recorded(index: &Index<'_>) -> Found {
     let mut people: BTreeSet<&ActorId> = BTreeSet::new();
     let mut first = Vec::new();
     let mut without = Vec::new();
-    for (place, (_, fact)) in index.subject.facts.iter().enumerate() {
+    for (place, fact) in index.subject.facts.iter().enumerate() {
         if fact.by.kind != ActorKind::Person {
             continue;
         }
@@ -376,7 +376,7 @@ fn events_attributed(index: &Index<'_>) -> Found {
 fn each_signature(index: &Index<'_>, judge: impl Fn(&ActorId, Signature<'_>) -> Found) -> Found {
     let mut all = Vec::new();
     let mut standing = Vec::new();
-    for (place, (_, fact)) in index.subject.facts.iter().enumerate() {
+    for (place, fact) in index.subject.facts.iter().enumerate() {
         let signature = match &fact.event {
             ReleaseEvent::ApprovalGranted(granted) => Signature {
                 meaning: granted.meaning.as_str(),

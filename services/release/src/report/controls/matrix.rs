@@ -15,16 +15,10 @@ use crate::value::{Line, Name};
 pub struct Subject<'a> {
     pub release: &'a Release,
     pub procedure: &'a Procedure,
-    /// Every event of the release's stream with its position, in order.
-    pub facts: &'a [(u64, Fact<ReleaseEvent>)],
-    pub retention: Retention,
-}
-
-/// How long records are kept, and which event says so; without one it is the default.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retention {
-    pub months: u32,
-    pub event: Option<EventRef>,
+    /// Every event of the release's stream, in order.
+    pub facts: &'a [&'a Fact<ReleaseEvent>],
+    /// How long records are kept.
+    pub retention_months: u32,
 }
 
 /// What one control comes to for a release.
@@ -38,7 +32,7 @@ pub struct ControlRow {
     /// What it is proven by, in the mapping's order.
     #[cfg_attr(feature = "openapi", schema(max_items = 5000))]
     pub proofs: Vec<ProofRow>,
-    /// Every event that a proof rests on, by position.
+    /// Every event that a proof rests on, by revision.
     #[cfg_attr(feature = "openapi", schema(max_items = 10000))]
     pub events: Vec<EventRef>,
 }
@@ -54,9 +48,9 @@ pub struct ProofRow {
     /// What was found, in one sentence.
     #[cfg_attr(feature = "openapi", schema(max_length = 16_384))]
     pub reason: String,
-    /// The positions of the events it rests on.
+    /// The revisions of the events it rests on.
     #[cfg_attr(feature = "openapi", schema(max_items = 10000))]
-    pub positions: Vec<u64>,
+    pub revisions: Vec<u64>,
 }
 
 /// The worst comes last.
@@ -84,11 +78,12 @@ impl ControlStatus {
     }
 }
 
-/// An event by its id and its place in the log, where `/v1/events/{position}/proof` proves it.
+/// An event by its place in the release and its id, by which `/v1/events/{event}/proof` proves it. Its place in the
+/// log is in the proof: whoever has one sealed release only does not know it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EventRef {
-    pub position: u64,
+    pub revision: u64,
     pub event: Uuid,
     #[serde(rename = "type")]
     #[cfg_attr(feature = "openapi", schema(max_length = 64))]
@@ -96,8 +91,8 @@ pub struct EventRef {
 }
 
 impl EventRef {
-    pub fn of<E: EventData>(position: u64, fact: &Fact<E>) -> Self {
-        Self { position, event: fact.id, event_type: fact.event.event_type().to_owned() }
+    pub fn of<E: EventData>(fact: &Fact<E>) -> Self {
+        Self { revision: fact.revision, event: fact.id, event_type: fact.event.event_type().to_owned() }
     }
 }
 
@@ -159,7 +154,7 @@ impl<'a> Index<'a> {
     fn new(subject: &'a Subject<'a>) -> Self {
         let mut evidence = BTreeMap::new();
         let mut ids = BTreeMap::new();
-        for (index, (_, fact)) in subject.facts.iter().enumerate() {
+        for (index, fact) in subject.facts.iter().enumerate() {
             ids.insert(fact.id, index);
             if let ReleaseEvent::EvidenceRecorded(recorded) = &fact.event {
                 evidence.insert(recorded.evidence, index);
@@ -183,7 +178,7 @@ impl<'a> Index<'a> {
 
     pub fn of(&self, wanted: impl Fn(&ReleaseEvent) -> bool) -> Vec<usize> {
         let all = self.subject.facts.iter().enumerate();
-        all.filter(|(_, (_, fact))| wanted(&fact.event)).map(|(index, _)| index).collect()
+        all.filter(|(_, fact)| wanted(&fact.event)).map(|(index, _)| index).collect()
     }
 
     fn of_types(&self, types: &[&str]) -> Vec<usize> {
@@ -192,37 +187,30 @@ impl<'a> Index<'a> {
 
     fn row(&self, proof: String, found: Found) -> ProofRow {
         let Found { status, reason, events } = found;
-        let positions: BTreeSet<u64> = events.iter().filter_map(|index| self.position(*index)).collect();
-        ProofRow { proof, status, reason, positions: positions.into_iter().collect() }
-    }
-
-    fn position(&self, index: usize) -> Option<u64> {
-        self.subject.facts.get(index).map(|(position, _)| *position)
+        let facts = events.iter().filter_map(|index| self.subject.facts.get(*index));
+        let revisions: BTreeSet<u64> = facts.map(|fact| fact.revision).collect();
+        ProofRow { proof, status, reason, revisions: revisions.into_iter().collect() }
     }
 }
 
 /// What the release shows for every control, in the mapping's order.
 pub fn matrix(mapping: &ControlMapping, subject: &Subject<'_>) -> Vec<ControlRow> {
     let index = Index::new(subject);
-    let refs: BTreeMap<u64, EventRef> = subject
-        .facts
-        .iter()
-        .map(|(position, fact)| (*position, EventRef::of(*position, fact)))
-        .chain(subject.retention.event.clone().map(|event| (event.position, event)))
-        .collect();
+    let refs: BTreeMap<u64, EventRef> =
+        subject.facts.iter().map(|fact| (fact.revision, EventRef::of(fact))).collect();
     mapping.controls.iter().map(|control| row(control, &index, &refs)).collect()
 }
 
 fn row(control: &Control, index: &Index<'_>, refs: &BTreeMap<u64, EventRef>) -> ControlRow {
     let proofs: Vec<ProofRow> = control.proven_by.iter().flat_map(|proof| proofs(proof, index)).collect();
     let status = proofs.iter().map(|proof| proof.status).max().unwrap_or(ControlStatus::NotDemonstrated);
-    let positions: BTreeSet<u64> = proofs.iter().flat_map(|proof| proof.positions.iter().copied()).collect();
+    let revisions: BTreeSet<u64> = proofs.iter().flat_map(|proof| proof.revisions.iter().copied()).collect();
     ControlRow {
         framework: control.framework.clone(),
         control: control.id.clone(),
         title: control.title.clone(),
         status,
-        events: positions.iter().filter_map(|position| refs.get(position).cloned()).collect(),
+        events: revisions.iter().filter_map(|revision| refs.get(revision).cloned()).collect(),
         proofs,
     }
 }
@@ -260,12 +248,10 @@ fn proofs(proof: &Proof, index: &Index<'_>) -> Vec<ProofRow> {
             vec![index.row(format!("check {}", check.as_str()), checks::found(*check, index))]
         }
         Proof::Retention { months_min } => {
-            let Retention { months, event } = &index.subject.retention;
+            let months = index.subject.retention_months;
             let reason = format!("records are kept for {months} months, {months_min} are asked for");
-            let found = if months >= months_min { Found::met(reason) } else { Found::exception(reason) };
-            let mut row = index.row(format!("retention {months_min} months"), found);
-            row.positions.extend(event.iter().map(|event| event.position));
-            vec![row]
+            let found = if months >= *months_min { Found::met(reason) } else { Found::exception(reason) };
+            vec![index.row(format!("retention {months_min} months"), found)]
         }
         Proof::Period { report } => {
             let found = Found::not_applicable("shown by a report for a period");

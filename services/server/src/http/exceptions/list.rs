@@ -31,6 +31,8 @@ pub struct ListExceptions {
     /// Who takes charge of it.
     #[param(inline)]
     pub owner: Option<ActorId>,
+    /// Whether it is open and past its due date.
+    pub overdue: Option<bool>,
     /// How many exceptions at most; 50 when absent.
     #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
@@ -98,6 +100,7 @@ async fn list(app: &App, call: &Call<(), NoBody, ListExceptions>) -> Answer {
         severity: asked.severity,
         kind: asked.kind,
         owner: asked.owner.clone(),
+        overdue: asked.overdue.map(|overdue| (overdue, app.clock.now())),
         after,
     };
     let mut found = lists::query(app, move |db| views::exceptions(db, &scope, &filter, limit + 1)).await?;

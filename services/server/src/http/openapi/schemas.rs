@@ -9,6 +9,8 @@ use serde_json::{Map, Value, json};
 type Schemas = Map<String, Value>;
 
 const PREFIX: &str = "#/components/schemas/";
+/// Marks, while schemas are arranged, a member that is always there.
+const NULL_STAYS: &str = "x-null-stays";
 /// JSON numbers are exact up to 2^53 - 1.
 const MOST: u64 = 9_007_199_254_740_991;
 
@@ -243,9 +245,24 @@ fn close_objects(schema: &mut Value) {
     });
 }
 
-/// What is absent is left out, never null.
+/// What is absent is left out, never null, but where a member is always there and may be null.
 pub fn drop_nulls(schema: &mut Value) {
     each(schema, &mut |members| {
+        let required: BTreeSet<String> = members
+            .get("required")
+            .and_then(|names| serde_json::from_value(names.clone()).ok())
+            .unwrap_or_default();
+        let properties = members.get_mut("properties").and_then(Value::as_object_mut);
+        for (_, property) in properties.into_iter().flatten().filter(|(name, _)| required.contains(*name)) {
+            if let Value::Object(property) = property {
+                property.insert(NULL_STAYS.to_owned(), Value::Bool(true));
+            }
+        }
+    });
+    each(schema, &mut |members| {
+        if members.remove(NULL_STAYS).is_some() {
+            return;
+        }
         if members.get("default") == Some(&Value::Null) {
             members.remove("default");
         }

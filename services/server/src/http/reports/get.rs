@@ -1,0 +1,61 @@
+//! `GET /v1/reports/{report}`
+
+use actix_web::HttpResponse;
+use actix_web::body::SizedStream;
+use actix_web::web::Data;
+use futures_util::StreamExt;
+use release::report::ReleaseReport;
+use uuid::Uuid;
+
+use super::{again, generated, read};
+use crate::app::App;
+use crate::http::answer::{Answer, Document};
+use crate::http::call::{Call, NoBody};
+
+/// Read a report
+///
+/// Its canonical bytes (RFC 8785), for ever those of which `Content-Digest` and the envelope say the SHA-256. Where
+/// they are no longer kept they are made again from the log. Who made it and when is at `/envelope` below it.
+#[utoipa::path(
+    get,
+    path = "/v1/reports/{report}",
+    operation_id = "getReport",
+    tag = "Reports",
+    responses((status = 200, description = "The report", body = ReleaseReport)),
+)]
+pub async fn handler(app: Data<App>, call: Call<Uuid, NoBody>) -> Answer {
+    report(&app, &call).await.map_err(|problem| problem.on(&call.caller))
+}
+
+async fn report(app: &App, call: &Call<Uuid, NoBody>) -> Answer {
+    let caller = &call.caller;
+    let known = read(app, caller, call.path).await?;
+    let generated = generated(&known.state)?;
+    let document = Document {
+        sha256: &generated.sha256,
+        position: generated.position,
+        known: caller.if_none_match.as_deref(),
+        // What an id names never changes.
+        immutable: true,
+    };
+    if let Some(unchanged) = document.unchanged() {
+        return Ok(unchanged);
+    }
+    let kept = app.vault.open(&generated.sha256).await;
+    let kept = kept.inspect_err(|error| tracing::warn!(%error, "a report is made again"));
+    match kept.ok().flatten().filter(|content| content.size == generated.size) {
+        Some(content) => {
+            let report = generated.report;
+            let pieces = content.pieces.inspect(move |piece| {
+                if let Err(error) = piece {
+                    tracing::error!(%error, %report, "a report is not sent to its end");
+                }
+            });
+            Ok(document.answer(&mut HttpResponse::Ok()).body(SizedStream::new(content.size, pieces)))
+        }
+        None => {
+            let made = again(app, caller, generated).await?;
+            Ok(document.answer(&mut HttpResponse::Ok()).body(made.bytes))
+        }
+    }
+}
