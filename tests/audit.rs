@@ -413,3 +413,29 @@ async fn given_a_report_when_it_is_made_again_from_a_bundle_or_elsewhere_then_it
     assert!(auditor.get(&made.location()).await.ok().body == served.body);
     assert!(auditor.get(&format!("/v1/releases/{id}/report")).await.ok().body == served.body);
 }
+
+#[tokio::test]
+async fn given_a_report_of_a_teams_controls_when_made_again_from_a_bundle_then_it_is_the_same() {
+    let desk = Desk::new().await;
+    let id = desk.opened.id.clone();
+    let mapping = bodies::policy(1);
+    let admin = desk.client("root", "admin").await;
+    let versions = "/v1/control-mappings/policy/versions";
+    admin.post(versions, json!({"mapping": mapping})).key("policy").await.created();
+    desk.manager.post(&desk.opened.under("abort"), json!({"reason": "no"})).await.ok();
+    let served = desk.manager.get(&desk.opened.under("report?control_mapping=policy")).await.ok();
+    desk.exported("log").await;
+    ended(&desk.asked("export", &["--release", &id, "-o", "release"]).await, 0);
+    std::fs::write(desk.file("policy.json"), mapping.to_string()).unwrap();
+
+    let named = ["--control-mapping", "policy", "--control-mapping-version", "1"];
+    for (bundle, which) in [("log", &named[..]), ("release", &["--controls", "policy.json"])] {
+        let report = ["report", "--bundle", bundle, "--policy", "policy", "--release", &id, "--json"];
+        let output = desk.shiplog(&[&report[..], which].concat()).await;
+        assert!(output.stdout == served.body, "{bundle}: {}", ended(&output, 0));
+    }
+    // The bundle of one release has no mappings of the team.
+    let report = ["report", "--bundle", "release", "--policy", "policy", "--release", &id];
+    let output = desk.shiplog(&[&report[..], &named].concat()).await;
+    assert!(ended(&output, 1).contains("no such version of policy"));
+}

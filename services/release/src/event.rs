@@ -99,6 +99,7 @@ mod access;
 mod approval;
 mod attachment;
 mod calendar;
+mod control_mapping;
 mod deployment;
 mod directory;
 mod environment;
@@ -114,6 +115,7 @@ pub use access::*;
 pub use approval::*;
 pub use attachment::*;
 pub use calendar::*;
+pub use control_mapping::*;
 pub use deployment::*;
 pub use directory::*;
 pub use environment::*;
@@ -270,6 +272,13 @@ events! {
         ProcedurePublished = "procedure.published" / 1;
         ProcedureActivated = "procedure.activated" / 1;
         ProcedureRetired = "procedure.retired" / 1;
+    }
+}
+
+events! {
+    /// What happened to the control mappings of a tenant.
+    ControlMappingEvent {
+        ControlMappingPublished = "control_mapping.published" / 1;
     }
 }
 

@@ -12,6 +12,7 @@ pub mod calendar;
 pub mod call;
 pub mod candidates;
 pub mod comments;
+pub mod control_mappings;
 pub mod deployments;
 pub mod environments;
 pub mod events;
@@ -219,6 +220,10 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
         .get(products::list_versions::handler));
     add(at("/v1/products/{product}/versions/{number}").get(products::get_version::handler));
 
+    add(at("/v1/control-mappings").get(control_mappings::list::handler));
+    let mapping = "/v1/control-mappings/{name}/versions";
+    add(at(mapping).post(control_mappings::publish::handler).get(control_mappings::list_versions::handler));
+    add(at(&format!("{mapping}/{{number}}")).get(control_mappings::get_version::handler));
     add(at("/v1/procedures").get(procedures::list::handler));
     add(at("/v1/procedures/schema").get(procedures::schema::handler));
     let procedure = "/v1/procedures/{name}";

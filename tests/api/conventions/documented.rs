@@ -172,6 +172,8 @@ async fn given_a_read_when_answered_then_it_has_etag_and_position_where_they_are
     let freeze = admin.post("/v1/freezes", freeze).await.created();
     let hold = json!({"product": "checkout", "reason": "Case 4711"});
     admin.post("/v1/legal-holds", hold).await.created();
+    let controls = "/v1/control-mappings/policy/versions";
+    admin.post(controls, json!({"mapping": bodies::policy(1)})).await.created();
     let person = json!({"actor": "https://issuer.example#emil", "keys": ["github:4711"]});
     let person = admin.post("/v1/people", person).await.ok();
     let running = "/v1/environments/checkout/staging/running";
@@ -197,6 +199,9 @@ async fn given_a_read_when_answered_then_it_has_etag_and_position_where_they_are
             "/v1/events/{event}/proof" => "/v1/events/0/proof".to_owned(),
             "/v1/consistency" => "/v1/consistency?from=0&to=1".to_owned(),
             "/tlog/tile/{tile}" => "/tlog/tile/0/000.p/1".to_owned(),
+            template if template.starts_with("/v1/control-mappings/{name}") => {
+                template.replace("{name}", "policy").replace("{number}", "1")
+            }
             template if template.ends_with("/bundle") => ended.under("bundle"),
             template if template.ends_with("/diff") => format!("{}?from={last}", operation.path),
             template if template.ends_with("/candidates/preview") => {

@@ -12,11 +12,11 @@ use utoipa::OpenApi;
 
 use super::route::is_unlimited;
 use super::{
-    approvals, attachments, authorizations, baselines, board, calendar, candidates, comments, deployments,
-    environments, events, evidence, exceptions, freezes, gates, inbox, items, leases, legal_holds,
-    low_traffic, metrics, observations, operations, people, procedures, products, releases, reports,
-    retention, roll_call, rollback_proposals, rollback_triggers, rollbacks, signing_keys, timers, tlog,
-    waivers, window,
+    approvals, attachments, authorizations, baselines, board, calendar, candidates, comments,
+    control_mappings, deployments, environments, events, evidence, exceptions, freezes, gates, inbox, items,
+    leases, legal_holds, low_traffic, metrics, observations, operations, people, procedures, products,
+    releases, reports, retention, roll_call, rollback_proposals, rollback_triggers, rollbacks, signing_keys,
+    timers, tlog, waivers, window,
 };
 
 #[derive(OpenApi)]
@@ -140,6 +140,10 @@ use super::{
         products::publish_settings::handler,
         products::list_versions::handler,
         products::get_version::handler,
+        control_mappings::list::handler,
+        control_mappings::publish::handler,
+        control_mappings::list_versions::handler,
+        control_mappings::get_version::handler,
         procedures::list::handler,
         procedures::publish::handler,
         procedures::list_versions::handler,
@@ -286,6 +290,10 @@ fn tags() -> Value {
             "What releases are made of: environments, targets, procedures, as numbered settings."
         ),
         tag("Procedures", "Steps and items as data, in immutable versions."),
+        tag(
+            "Control mappings",
+            "Which controls of which frameworks there are and what proves each, in immutable versions."
+        ),
         tag("Environments", "What runs where, and which release holds an environment."),
         tag("Calendar", "Freezes of products and environments."),
         tag("Retention", "How long the content of attachments is kept, and what has to be kept longer."),

@@ -638,7 +638,7 @@ fn person(recorded: &Recorded) -> Option<(Seen, Vec<Role>, Timestamp)> {
             (parts.next()?, Some(parts.next()?.to_owned()))
         }
         (None, "procedure") => (rest.split_once('.')?.0, None),
-        (None, "calendar" | "directory") => (rest, None),
+        (None, "calendar" | "directory" | "controls") => (rest, None),
         (None, _) => return None,
     };
     let roles =

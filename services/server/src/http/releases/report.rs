@@ -4,7 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use release::report::ReleaseReport;
-use release::value::ReleaseId;
+use release::value::{Name, ReleaseId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -14,7 +14,7 @@ use crate::http::answer::{Answer, Document};
 use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
 use crate::http::prefer::wait_s;
 use crate::http::problem::{Code, Problem};
-use crate::http::reports::{newest_controls, of};
+use crate::http::reports::{controls, of};
 
 /// Which state of the release is reported, and in which form.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -36,6 +36,12 @@ pub struct ReportAsOf {
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
     #[serde(default, deserialize_with = "exact_integer")]
     pub min_position: Option<u64>,
+    /// The control mapping to look at; the built-in one when absent.
+    #[param(value_type = Option<Name>)]
+    pub control_mapping: Option<Name>,
+    /// Which version of it; the newest when absent.
+    #[param(minimum = 1)]
+    pub control_mapping_version: Option<u32>,
     /// `json`, as `Accept` may say too.
     #[param(min_length = 1, max_length = 10, pattern = "^[a-z]+$", example = "json")]
     pub format: Option<String>,
@@ -75,7 +81,7 @@ pub async fn handler(
 }
 
 async fn report(app: &App, call: &Call<ReleaseId, NoBody, ReportAsOf>, request: &HttpRequest) -> Answer {
-    let ReportAsOf { as_of, at_position, at_revision, min_position, format } = &call.query;
+    let ReportAsOf { as_of, at_position, at_revision, min_position, format, .. } = &call.query;
     if let Some(format) = format.as_ref().filter(|format| !FORMATS.contains(&format.as_str())) {
         let detail = format!("{format} is none of: {}", FORMATS.join(", "));
         return Err(Problem::new(Code::NotAcceptable, detail));
@@ -88,7 +94,9 @@ async fn report(app: &App, call: &Call<ReleaseId, NoBody, ReportAsOf>, request: 
         min_position: *min_position,
     };
     let wait = wait_s(request.headers())?;
-    let fresh = of(app, &call.caller, &call.path, &when, wait, newest_controls()?).await?;
+    let (name, version) = (call.query.control_mapping.as_ref(), call.query.control_mapping_version);
+    let controls = controls(app, &call.caller, name, version).await?;
+    let fresh = of(app, &call.caller, &call.path, &when, wait, controls).await?;
     let document = Document {
         sha256: &fresh.made.sha256,
         position: fresh.made.position,
