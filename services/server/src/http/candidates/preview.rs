@@ -37,7 +37,7 @@ pub struct NextCandidate {
     pipeline_digest: Option<Sha256Hex>,
     /// What is built of it, as `NAME@DIGEST`, separated by commas; unknown when not given.
     #[serde(default)]
-    #[param(value_type = Option<String>, max_length = 8192, example = "cart@sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")]
+    #[param(value_type = Option<String>, max_length = 8192, pattern = "^[ -~]*$", example = "cart@sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")]
     artifacts: Built,
 }
 
