@@ -140,6 +140,24 @@ async fn given_a_service_when_its_log_is_exported_then_it_verifies_offline_and_f
     ended(&shiplog(files.path(), &["export", "--data", &directory, "-o", "third"]).await, 0);
     let verify = ["verify", "third", "--policy", "policy", "--since", &newer];
     ended(&shiplog(files.path(), &verify).await, 0);
+    let log = rusqlite::Connection::open(data.path().join("events.db")).unwrap();
+    let triggers: Vec<(String, String)> = log
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    for (name, _) in &triggers {
+        log.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
+    }
+    assert_eq!(log.execute("DELETE FROM events WHERE position = 2", []).unwrap(), 1);
+    triggers.iter().for_each(|(_, sql)| log.execute_batch(sql).unwrap());
+    drop(log);
+    let cut = shiplog(files.path(), &["export", "--data", &directory, "-o", "cut"]).await;
+    assert!(ended(&cut, 2).contains("position 2"));
+    ended(&shiplog(files.path(), &["serve", "--data", &directory, "--listen", "127.0.0.1:0"]).await, 3);
+
     let nothing = files.path().join("nothing");
     let none = shiplog(files.path(), &["export", "--data", nothing.to_str().unwrap(), "-o", "fourth"]).await;
     assert!(ended(&none, 1).contains("holds no event log"));
@@ -224,6 +242,42 @@ async fn given_a_verified_log_when_a_release_is_replayed_then_it_is_what_the_ser
     let output = desk.shiplog(&replay).await;
     ended(&output, 2);
     assert!(output.stdout.is_empty());
+}
+
+#[tokio::test]
+async fn given_lists_that_were_edited_when_a_release_is_replayed_then_each_lie_is_named() {
+    let desk = Desk::new().await;
+    let mut late = bodies::evidence("git_ref");
+    late["occurred_at"] = json!("2026-01-01T00:00:00Z");
+    late["late_entry_reason"] = json!("the agent was down");
+    desk.manager.post(&desk.opened.item("1.1", "evidence"), late).key("late").await.created();
+    desk.exported("log").await;
+    let id = desk.opened.id.as_str();
+    let replay = ["replay", "log", "--policy", "policy", "--release", id];
+    let diff = [&replay[..], &["--diff", &desk.url, "--token-file", "token"]].concat();
+    assert!(ended(&desk.shiplog(&diff).await, 0).contains("in lists, board and exceptions"));
+
+    let views = rusqlite::Connection::open(desk.data.path().join("views.db")).unwrap();
+    views.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    let edit = |sql: &str| assert!(views.execute(sql, []).unwrap() > 0, "{sql}");
+    edit("UPDATE releases SET state = 'closed', outcome = 'released', revision = revision + 1");
+    let lies = ended(&desk.shiplog(&diff).await, 2);
+    for lie in [
+        r#"/releases/state: events give "open", the service answers "closed""#,
+        r#"/releases/outcome: events give null, the service answers "released""#,
+        "/releases/revision",
+        "/board: ",
+    ] {
+        assert!(lies.contains(lie), "{lie} in {lies}");
+    }
+    edit("DELETE FROM releases");
+    edit("DELETE FROM exceptions");
+    let lies = ended(&desk.shiplog(&diff).await, 2);
+    assert!(lies.contains("/releases: ") && lies.contains("/exceptions/release-default."), "{lies}");
+
+    // A list shows a release as it is by now.
+    desk.comment("after").await;
+    assert!(ended(&desk.shiplog(&diff).await, 0).contains("its lists are not compared"));
 }
 
 #[tokio::test]
