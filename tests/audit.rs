@@ -404,3 +404,17 @@ async fn given_a_report_when_it_is_made_again_from_a_bundle_or_elsewhere_then_it
     assert!(auditor.get(&made.location()).await.ok().body == served.body);
     assert!(auditor.get(&format!("/v1/releases/{id}/report")).await.ok().body == served.body);
 }
+
+#[tokio::test]
+async fn given_content_that_is_gone_from_the_vault_when_the_log_is_exported_then_it_verifies_all_the_same() {
+    let desk = Desk::new().await;
+    let path = desk.opened.under("attachments");
+    desk.manager.post_bytes(&path, "pen test").key("attach").await.created();
+    desk.manager.post(&desk.opened.under("abort"), json!({"reason": "no"})).key("abort").await.ok();
+    let vault = desk.data.path().join("vault");
+    std::fs::remove_dir_all(&vault).unwrap();
+    desk.exported("log").await;
+    ended(&desk.shiplog(&["verify", "log", "--policy", "policy"]).await, 0);
+    let replay = ["replay", "log", "--policy", "policy", "--release", &desk.opened.id];
+    ended(&desk.shiplog(&replay).await, 0);
+}

@@ -89,8 +89,10 @@ fn check_recorded(answer: &Answer) {
 
 fn check_content(answer: &Answer) {
     let content_type = answer.header("content-type").unwrap_or_default();
-    // Proofs and bundles are files in everybody's format.
-    let is_file = answer.path.ends_with("/proof") || answer.path.ends_with("/bundle");
+    // Proofs, bundles and attachments are files in everybody's format.
+    let is_file = answer.path.ends_with("/proof")
+        || answer.path.ends_with("/bundle")
+        || answer.path.ends_with("/content");
     if answer.path.starts_with("/v1/") && !(is_file && answer.status.is_success()) {
         assert!(content_type.starts_with("application/") && content_type.ends_with("json"), "{answer}");
         answer.json();
