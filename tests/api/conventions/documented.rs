@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use crate::harness::{Client, Request, World, bodies};
 
 const SOME_ID: &str = "00000000-0000-4000-8000-000000000000";
+const SOME_SHA256: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// Takes any body, in any form.
+const UPLOAD: &str = "/v1/releases/{release}/attachments";
 
 /// A documented operation, on a path that could exist.
 pub struct Operation {
@@ -69,6 +72,7 @@ fn on_a_sample(template: &str) -> String {
         "exception" => "release-default.checkout-2.4.0:waiver:1",
         "code" => "not_found",
         "key" => "00000000",
+        "sha256" => SOME_SHA256,
         _ => SOME_ID,
     };
     let parts =
@@ -113,8 +117,9 @@ async fn given_a_method_a_path_does_not_take_when_sent_then_405_allows_what_is_d
         for method in others.into_iter().filter(|method| !documented.contains(&method.to_string())) {
             let answer = world.viewer().request(method, &operation.path).await;
             let answer = answer.refused(405, "method_not_allowed");
-            let mut allowed: Vec<_> =
-                answer.header("allow").unwrap().split(", ").map(str::to_owned).collect();
+            // HEAD goes with GET, and is not described on its own.
+            let allowed = answer.header("allow").unwrap().split(", ").filter(|method| *method != "HEAD");
+            let mut allowed: Vec<_> = allowed.map(str::to_owned).collect();
             allowed.sort();
             assert_eq!(allowed, documented, "{}", operation.template);
         }
@@ -139,6 +144,9 @@ async fn given_a_body_that_is_wrong_in_form_when_sent_then_every_command_refuses
     let world = World::new().await;
     let everyone = world.person("everyone", &["release_manager", "engineer", "admin", "approver"]);
     for operation in operations(&world).await.iter().filter(|operation| operation.method == Method::POST) {
+        if operation.template == UPLOAD {
+            continue;
+        }
         let send = |body: &str| everyone.post_bytes(&operation.path, body).key("k");
         send("{\"nonsense\":1}").await.refused(422, "invalid_body");
         if operation.has_body {
@@ -160,6 +168,7 @@ async fn given_a_read_when_answered_then_it_has_etag_and_position_where_they_are
     let admin = world.person("root", &["admin"]);
     let freeze = json!({"from": "2099-12-20T00:00:00Z", "to": "2099-12-30T00:00:00Z", "reason": "year end"});
     let freeze = admin.post("/v1/freezes", freeze).await.created();
+    let hold = admin.post("/v1/legal-holds", json!({"reason": "case 4711"})).await.created();
     let person = json!({"actor": "https://issuer.example#emil", "keys": ["github:4711"]});
     let person = admin.post("/v1/people", person).await.ok();
     let running = "/v1/environments/checkout/staging/running";
@@ -180,6 +189,7 @@ async fn given_a_read_when_answered_then_it_has_etag_and_position_where_they_are
         let path = match operation.template.as_str() {
             "/v1/freezes/{freeze}" => freeze.location(),
             "/v1/people/{actor}" => person.location(),
+            "/v1/legal-holds/{hold}" => hold.location(),
             "/v1/signing-keys/{key}" => key.clone(),
             "/v1/events/{event}" => "/v1/events/0".to_owned(),
             "/v1/events/{event}/proof" => "/v1/events/0/proof".to_owned(),
@@ -198,7 +208,8 @@ async fn given_a_read_when_answered_then_it_has_etag_and_position_where_they_are
         let answer = reader.get(&path).await;
         if answer.status != 200 {
             // What this release has none of; it is answered by the same code as the list of its kind.
-            let none = operation.path.contains(SOME_ID) || operation.path.contains(":waiver:");
+            let none = [SOME_ID, SOME_SHA256].iter().any(|none| operation.path.contains(none))
+                || operation.path.contains(":waiver:");
             assert!(none || operation.path.ends_with("/window"), "{answer}");
             continue;
         }
