@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use eventlog::bundle::Sealed;
 use eventlog::bundle::exit;
-use eventlog::{Position, Recorded, StreamId};
+use eventlog::{Position, Recorded, Revision, StreamId};
 use jiff::Timestamp;
 use release::checklist::{Checklist, checklist};
 use release::event::Assurance;
@@ -113,7 +113,7 @@ impl Replay {
                 }
             }
         }
-        found.told(&format!("the service answers at revision {revision}"), compared)
+        found.told(revision, compared)
     }
 
     /// The events of the release and of the procedures of its tenant, from a bundle that holds, and where it is
@@ -200,14 +200,14 @@ impl Differences {
         }
     }
 
-    fn told(&self, answered: &str, compared: &str) -> Outcome {
+    fn told(&self, revision: Revision, compared: &str) -> Outcome {
         let Self(found) = self;
         if found.is_empty() {
-            eprintln!("{answered} the same: {compared}");
+            eprintln!("the service answers the same at revision {revision}: {compared}");
             return Ok(());
         }
         found.iter().take(TOLD).for_each(|difference| eprintln!("{difference}"));
-        let what = format!("{} differences to what {answered}", found.len());
+        let what = format!("{} differences to what the service answers at revision {revision}", found.len());
         Err(Verdict::failure(exit::TAMPERED, what))
     }
 }
@@ -224,7 +224,7 @@ mod tests {
         let theirs = json!({"a": 1, "b": [{"c": "y"}, 2], "f": true});
         let mut found = Differences::default();
         found.compare(&ours, &ours, "");
-        assert!(found.told("the service answers", "all").is_ok());
+        assert!(found.told(Revision(0), "all").is_ok());
         found.compare(&ours, &theirs, "");
         assert_eq!(
             found.0,
@@ -234,6 +234,6 @@ mod tests {
                 "/f: events give null, the service answers true",
             ]
         );
-        assert!(found.told("the service answers", "all").is_err());
+        assert!(found.told(Revision(0), "all").is_err());
     }
 }

@@ -4,9 +4,13 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{self, Accept, Header, Quality};
 
 use super::problem::{Code, Problem};
+use super::route::Route;
 
-/// What every resource below `/v1` answers.
+/// What resources below `/v1` answer.
 const ANSWER: &str = "application/json";
+/// What those answer that are files; when they refuse, they say so in JSON.
+const FILE: &str = "application/octet-stream";
+const FILES: [&str; 2] = ["/bundle", "/content"];
 
 /// Refuses a request whose `Accept` leaves nothing that could be answered.
 pub fn acceptable(request: &HttpRequest) -> Result<(), Problem> {
@@ -14,17 +18,20 @@ pub fn acceptable(request: &HttpRequest) -> Result<(), Problem> {
     if matches!(value.as_bytes(), b"" | b"*/*" | b"application/json") {
         return Ok(());
     }
-    if Accept::parse(request).is_ok_and(|accept| covers(&accept)) {
+    let pattern = Route::of(request).map_or("", |route| route.pattern.as_str());
+    let file = FILES.iter().any(|name| pattern.ends_with(name));
+    if Accept::parse(request).is_ok_and(|accept| covers(&accept, file)) {
         return Ok(());
     }
     Err(Problem::new(Code::NotAcceptable, format!("this resource answers {ANSWER}")))
 }
 
 /// The most specific range decides (RFC 9110, 12.5.1).
-fn covers(accept: &Accept) -> bool {
+fn covers(accept: &Accept, file: bool) -> bool {
     let covering = accept.iter().filter_map(|range| {
         let specific = match range.item.essence_str().to_ascii_lowercase().as_str() {
             ANSWER => 2,
+            FILE if file => 2,
             "application/*" => 1,
             "*/*" => 0,
             _ => return None,
