@@ -1,0 +1,107 @@
+//! CSV (RFC 4180): one file, every table of the report below the other, named in the first column. Row 0 of a table
+//! has its headings, so that a filter on the first column gives one table with its headings.
+
+use csv::{Terminator, WriterBuilder};
+
+use crate::RenderError;
+use crate::document::{Cell, Document, Fact};
+
+pub fn render(document: &Document) -> Result<Vec<u8>, RenderError> {
+    let mut sheet = Sheet { rows: Vec::new() };
+    let sha256 = [Fact { name: "sha256", value: Cell::text(document.sha256.as_str()), good: None }];
+    sheet.facts("report", sha256.iter().chain(&document.identity));
+    sheet.facts("envelope", document.envelope.iter());
+    for part in &document.parts {
+        sheet.facts(part.id, part.facts.iter());
+        for table in &part.tables {
+            let headings = table.columns.iter().map(|column| column.name.to_owned()).collect();
+            sheet.push(table.id, 0, headings);
+            for (number, row) in table.rows.iter().enumerate() {
+                sheet.push(table.id, number + 1, row.iter().map(written).collect());
+            }
+        }
+    }
+    sheet.written()
+}
+
+struct Sheet {
+    rows: Vec<Vec<String>>,
+}
+
+impl Sheet {
+    fn push(&mut self, table: &str, row: usize, cells: Vec<String>) {
+        self.rows.push([table.to_owned(), row.to_string()].into_iter().chain(cells).collect());
+    }
+
+    fn facts<'a>(&mut self, id: &str, facts: impl Iterator<Item = &'a Fact>) {
+        let mut facts = facts.enumerate().peekable();
+        if facts.peek().is_some() {
+            self.push(id, 0, vec!["what".to_owned(), "value".to_owned()]);
+        }
+        for (number, fact) in facts {
+            self.push(id, number + 1, vec![fact.name.to_owned(), written(&fact.value)]);
+        }
+    }
+
+    fn written(self) -> Result<Vec<u8>, RenderError> {
+        let mut bytes = Vec::new();
+        let width = self.rows.iter().map(Vec::len).max().unwrap_or_default();
+        {
+            let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(&mut bytes);
+            for mut row in self.rows {
+                row.resize(width, String::new());
+                writer.write_record(row.iter().map(|cell| inert(cell)))?;
+            }
+            writer.flush().map_err(csv::Error::from)?;
+        }
+        Ok(bytes)
+    }
+}
+
+/// What the log does not say is left empty.
+fn written(cell: &Cell) -> String {
+    match cell {
+        Cell::Unknown => String::new(),
+        Cell::Text(text) => text.clone(),
+        Cell::Revisions(all) => all.iter().map(u64::to_string).collect::<Vec<_>>().join("; "),
+    }
+}
+
+/// A spreadsheet takes a cell that begins like a formula for one; with an apostrophe before it, it is text.
+fn inert(cell: &str) -> String {
+    let begins = |text: &str| {
+        text.starts_with([
+            '=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
+        ])
+    };
+    let number = cell.strip_prefix('-').is_some_and(|rest| {
+        !rest.is_empty() && rest.chars().all(|digit| digit.is_ascii_digit() || digit == '.')
+    });
+    if !number && (begins(cell) || begins(cell.trim_start())) { format!("'{cell}") } else { cell.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::inert;
+
+    #[test]
+    fn a_cell_that_begins_like_a_formula_is_text_and_a_number_stays_one() {
+        for (cell, expected) in [
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("-cmd|' /C calc'!A0", "'-cmd|' /C calc'!A0"),
+            ("\t=1", "'\t=1"),
+            ("  =1", "'  =1"),
+            ("\u{ff1d}1", "'\u{ff1d}1"),
+            ("-", "'-"),
+            ("-600", "-600"),
+            ("-0.5", "-0.5"),
+            ("checkout", "checkout"),
+            ("a=b", "a=b"),
+            ("", ""),
+        ] {
+            assert_eq!(inert(cell), expected, "{cell:?}");
+        }
+    }
+}
