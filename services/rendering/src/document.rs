@@ -178,6 +178,10 @@ fn object(value: &Value, members: &serde_json::Map<String, Value>) -> String {
             (None, None) => what.to_owned(),
         };
     }
+    if let (Some(version), Some(hash)) = (value["version"].as_u64(), value["hash"].as_str()) {
+        let name = value["name"].as_str().map(|name| format!("{name} ")).unwrap_or_default();
+        return format!("{name}version {version}, SHA-256 {hash}");
+    }
     if let (Some(name), Some(digest)) = (value["name"].as_str(), value["digest"].as_str()) {
         return format!("{name} {digest}");
     }

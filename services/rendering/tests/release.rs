@@ -1,7 +1,7 @@
 //! Renderings of the golden reports of releases: with `SHIPLOG_RENDERED=DIR` they are written to that directory, to
 //! be looked at.
 
-use rendering::{Format, document, render};
+use rendering::{Cell, Format, document, render};
 
 const GOLDEN: [(&str, &[u8]); 4] = [
     ("clean", include_bytes!("../../release/tests/golden-reports/clean.json")),
@@ -40,4 +40,35 @@ fn given_a_report_when_it_is_laid_out_then_every_table_has_the_width_of_the_page
         }
         assert_eq!(told.parts[2].tables[0].rows.len(), 49);
     }
+}
+
+#[test]
+fn given_a_hostile_product_name_when_a_report_is_rendered_then_nothing_of_it_runs() {
+    let (_, canonical) = GOLDEN[0];
+    let mut report: serde_json::Value = serde_json::from_slice(canonical).expect("JSON");
+    report["header"]["product"] = "</title><script>alert(1)</script>".into();
+    report["header"]["reason"] = "=HYPERLINK(\"https://evil.example\")".into();
+    let bytes = serde_json::to_vec(&report).expect("JSON");
+    let page = String::from_utf8(render(Format::Html, &bytes, None).expect("it is rendered")).expect("text");
+    assert!(!page.contains("<script") && page.contains("&#60;script&#62;"));
+    let sheet = String::from_utf8(render(Format::Csv, &bytes, None).expect("it is rendered")).expect("text");
+    assert!(sheet.contains("\"'=HYPERLINK(") && !sheet.contains(",\"=") && !sheet.contains(",="));
+}
+
+#[test]
+fn given_an_envelope_when_a_report_is_rendered_then_it_says_the_hash_of_both() {
+    let envelope = br#"{"report":"r","generated_by":"https://id.example#audrey","simulated_clock":true}"#;
+    let told = document(GOLDEN[0].1, Some(envelope)).expect("it is rendered");
+    let page = render(Format::Html, GOLDEN[0].1, Some(envelope)).expect("it is rendered");
+    let page = String::from_utf8(page).expect("text");
+    let Some(Cell::Text(sha256)) = told.envelope.last().map(|fact| &fact.value) else {
+        unreachable!("the envelope ends with its hash")
+    };
+    assert!(page.contains(sha256) && page.contains(&told.sha256) && page.contains("simulated"));
+}
+
+#[test]
+fn given_what_is_no_report_of_a_release_when_it_is_rendered_then_it_is_refused() {
+    assert!(render(Format::Html, b"{", None).is_err());
+    assert!(render(Format::Html, br#"{"report":{"kind":"weather"}}"#, None).is_err());
 }
