@@ -1,0 +1,61 @@
+//! The forms of a report: canonical JSON, and renderings of it for people.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use release::wire::sha256_hex;
+use rendering::{Format, content_security_policy, render};
+
+use crate::http::accept::{self, preferred};
+use crate::http::answer::{Answer, Document};
+use crate::http::call::Caller;
+use crate::http::problem::{Code, Problem};
+
+/// In the order that is preferred where a caller likes several as much.
+pub const ANSWERS: [&str; 3] = [accept::JSON, "text/html", "text/csv"];
+
+/// What is asked for: by the query, else by `Accept`. `None` is the canonical JSON.
+pub fn asked(format: Option<&str>, request: &HttpRequest) -> Result<Option<Format>, Problem> {
+    let essence = |format: Format| format.media_type().split(';').next().unwrap_or_default();
+    let Some(format) = format else {
+        let liked = preferred(request, &ANSWERS).unwrap_or(accept::JSON);
+        return Ok(Format::ALL.into_iter().find(|format| essence(*format) == liked));
+    };
+    if format == "json" {
+        return Ok(None);
+    }
+    let known = Format::ALL.into_iter().find(|known| known.as_str() == format);
+    known.map(Some).ok_or_else(|| {
+        let known = Format::ALL.map(Format::as_str).join(", ");
+        Problem::new(Code::NotAcceptable, format!("{format} is none of: json, {known}"))
+    })
+}
+
+/// A rendering of canonical bytes; its hash is its own.
+pub async fn answer(
+    format: Format,
+    canonical: Bytes,
+    envelope: Option<Bytes>,
+    position: u64,
+    name: &str,
+    caller: &Caller,
+) -> Answer {
+    let rendered = tokio::task::spawn_blocking(move || render(format, &canonical, envelope.as_deref()));
+    let rendered = rendered.await.map_err(|error| Problem::internal(&error))?;
+    let bytes = rendered.map_err(|error| Problem::internal(&error))?;
+    let sha256 = sha256_hex(&bytes);
+    // A later build may render the same report otherwise.
+    let known = caller.if_none_match.as_deref();
+    let document = Document { sha256: &sha256, position, known, immutable: false };
+    if let Some(unchanged) = document.unchanged() {
+        return Ok(unchanged);
+    }
+    let file = format!("inline; filename=\"{name}.{}\"", format.as_str());
+    Ok(document
+        .answer(&mut HttpResponse::Ok())
+        .insert_header((header::CONTENT_TYPE, format.media_type()))
+        .insert_header((header::VARY, "accept"))
+        .insert_header((header::CONTENT_DISPOSITION, file))
+        .insert_header((header::CONTENT_SECURITY_POLICY, content_security_policy()))
+        .body(bytes))
+}
