@@ -1,9 +1,12 @@
 //! The API, module by module as its URLs: first what all of them share, then each resource.
 
+mod attachments;
+mod control_mappings;
 mod conventions;
 mod environments;
 mod exceptions;
 mod freezes;
+mod metrics;
 mod observations;
 mod operations;
 mod people;

@@ -158,6 +158,12 @@ async fn given_an_event_when_it_is_proved_then_the_proof_holds_offline_for_it_al
     let by_id = desk.asked("prove", &[&event.header().id.to_string()]).await;
     assert!(ended(&by_id, 0).contains(&format!("index {position}\n")));
 
+    let shown = desk.asked("prove", &[&position, "--json"]).await;
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!((&shown["header"]["type"], &shown["keys"]), (&"release.opened".into(), &Value::Null));
+    let carried = shown["proof"].as_str().unwrap();
+    assert!(carried.contains(&format!("index {position}\n")), "{carried}");
+
     let check = ["check", "proof", "--policy", "policy"];
     let shown = desk.shiplog(&[&check[..], &["--json"]].concat()).await;
     let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
@@ -173,7 +179,10 @@ async fn given_an_event_when_it_is_proved_then_the_proof_holds_offline_for_it_al
     let proof = String::from_utf8(printed.stdout).unwrap();
     let moved = proof.replacen(&format!("index {position}\n"), "index 0\n", 1);
     std::fs::write(desk.file("moved"), moved).unwrap();
-    ended(&desk.shiplog(&["check", "moved", "--policy", "policy"]).await, 2);
+    let refused = desk.shiplog(&["check", "moved", "--policy", "policy", "--json"]).await;
+    ended(&refused, 2);
+    let refused: Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!((&refused["ok"], &refused["exit"]), (&false.into(), &2.into()));
     std::fs::write(desk.file("cut"), &proof[..proof.len() / 2]).unwrap();
     ended(&desk.shiplog(&["check", "cut", "--policy", "policy"]).await, 5);
     let stranger = "log.example/other+9a0d5f5b+AQCtsRf3Ie4ATYxZUdXxpKwVNRDmVzkBoL/cMZPr0E8Dig==";
@@ -403,4 +412,30 @@ async fn given_a_report_when_it_is_made_again_from_a_bundle_or_elsewhere_then_it
     let auditor = client_of(&program, &token(&moved, "audrey", "auditor").await);
     assert!(auditor.get(&made.location()).await.ok().body == served.body);
     assert!(auditor.get(&format!("/v1/releases/{id}/report")).await.ok().body == served.body);
+}
+
+#[tokio::test]
+async fn given_a_report_of_a_teams_controls_when_made_again_from_a_bundle_then_it_is_the_same() {
+    let desk = Desk::new().await;
+    let id = desk.opened.id.clone();
+    let mapping = bodies::policy(1);
+    let admin = desk.client("root", "admin").await;
+    let versions = "/v1/control-mappings/policy/versions";
+    admin.post(versions, json!({"mapping": mapping})).key("policy").await.created();
+    desk.manager.post(&desk.opened.under("abort"), json!({"reason": "no"})).await.ok();
+    let served = desk.manager.get(&desk.opened.under("report?control_mapping=policy")).await.ok();
+    desk.exported("log").await;
+    ended(&desk.asked("export", &["--release", &id, "-o", "release"]).await, 0);
+    std::fs::write(desk.file("policy.json"), mapping.to_string()).unwrap();
+
+    let named = ["--control-mapping", "policy", "--control-mapping-version", "1"];
+    for (bundle, which) in [("log", &named[..]), ("release", &["--controls", "policy.json"])] {
+        let report = ["report", "--bundle", bundle, "--policy", "policy", "--release", &id, "--json"];
+        let output = desk.shiplog(&[&report[..], which].concat()).await;
+        assert!(output.stdout == served.body, "{bundle}: {}", ended(&output, 0));
+    }
+    // The bundle of one release has no mappings of the team.
+    let report = ["report", "--bundle", "release", "--policy", "policy", "--release", &id];
+    let output = desk.shiplog(&[&report[..], &named].concat()).await;
+    assert!(ended(&output, 1).contains("no such version of policy"));
 }

@@ -72,7 +72,7 @@ async fn given_a_release_when_its_report_is_read_then_the_bytes_depend_on_query_
     world.viewer().get(&format!("{path}?at_position=0")).await.refused(404, "not_found");
     world.viewer().get("/v1/releases/checkout-9.9.9/report").await.refused(404, "release_unknown");
     world.viewer().get(&path).header("accept", "text/plain").await.refused(406, "not_acceptable");
-    world.viewer().get(&format!("{path}?format=docx")).await.refused(406, "not_acceptable");
+    world.viewer().get(&format!("{path}?format=docx")).await.refused(400, "invalid_parameter");
     world
         .viewer()
         .get(&format!("{path}?at_revision=1&at_position=1"))
@@ -199,5 +199,58 @@ async fn given_a_report_when_another_form_is_asked_for_then_it_is_a_rendering_th
         }
     }
     assert!(world.viewer().get(&format!("{recorded}?format=json")).await.ok().body == canonical.body);
-    world.viewer().get(&format!("{recorded}?format=docx")).await.refused(406, "not_acceptable");
+    world.viewer().get(&format!("{recorded}?format=docx")).await.refused(400, "invalid_parameter");
+}
+
+#[tokio::test]
+async fn given_a_control_mapping_of_a_team_then_a_report_that_names_it_says_which_version_and_stays_as_it_is()
+{
+    let world = World::new().await;
+    let opened = ended(&world).await;
+    let admin = world.person("root", &["admin"]);
+    let publish = async |version: u32| {
+        let mapping = json!({"mapping": bodies::policy(version)});
+        let path = "/v1/control-mappings/policy/versions";
+        admin.post(path, mapping).await.created().json()["reference"].clone()
+    };
+    let first = publish(1).await;
+    let path = opened.under("report");
+    let report = world.viewer().get(&format!("{path}?control_mapping=policy")).await.ok();
+    let told = report.json();
+    assert_eq!(told["query"]["control_mapping"], first);
+    let controls: Vec<_> = told["controls"].as_array().unwrap().iter().map(|row| &row["control"]).collect();
+    assert_eq!(controls, ["CP-1"]);
+    assert_eq!(
+        (&told["controls"][0]["status"], &told["controls"][0]["events"][0]["type"]),
+        (&json!("met"), &json!("release.opened"))
+    );
+    let command = told["integrity"]["regenerate"].as_str().unwrap();
+    assert!(command.contains("--control-mapping policy --control-mapping-version 1"), "{command}");
+
+    let auditor = world.person("audrey", &["auditor"]);
+    let of_policy = json!({"kind": "release", "release": opened.id, "control_mapping": "policy"});
+    let made = auditor.post("/v1/reports", of_policy.clone()).key("first").await.created();
+    assert_eq!(made.json()["query"]["control_mapping"], first);
+    assert_eq!(made.json()["sha256"], hex(&report.body));
+    let second = publish(2).await;
+    let newest = auditor.post("/v1/reports", of_policy).key("second").await.created();
+    assert_eq!(newest.json()["query"]["control_mapping"], second);
+    let asked = format!("{path}?control_mapping=policy&control_mapping_version=1");
+    assert!(world.viewer().get(&asked).await.ok().body == report.body);
+    let default = world.viewer().get(&path).await.ok().json();
+    assert_eq!(default["query"]["control_mapping"]["name"], "common-frameworks");
+
+    // Made again from the log, it reads the version that it named.
+    let world =
+        world.restarted_after(async |data| std::fs::remove_dir_all(data.join("vault")).unwrap()).await;
+    let again = world.person("audrey", &["auditor"]).get(&made.location()).await.ok();
+    assert!(again.body == report.body, "{again}");
+
+    let viewer = world.viewer();
+    for unknown in ["control_mapping=policy&control_mapping_version=3", "control_mapping=theirs"] {
+        viewer.get(&format!("{path}?{unknown}")).await.refused(404, "control_mapping_unknown");
+    }
+    for wrong in ["control_mapping_version=x", "control_mapping=Not%20a%20name"] {
+        viewer.get(&format!("{path}?{wrong}")).await.refused(400, "invalid_parameter");
+    }
 }

@@ -14,7 +14,7 @@ pub struct Load {
 }
 
 /// How many different requests a connection goes through.
-const VARIETY: usize = 8;
+const VARIETY: usize = 64;
 
 #[derive(Clone, Copy)]
 pub struct Measured {

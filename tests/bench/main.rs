@@ -1,12 +1,13 @@
 //! The project's own benchmark: commands and queries over HTTP against bare actix-web, in turn, in one
 //! run on this machine. Trust the ratios, not the figures.
 //!
-//! `cargo bench -p tests -- [seconds per round] [only=POST]`
+//! `cargo bench -p tests -- [seconds per round] [only=POST] [releases=200]`
 
 mod bare;
+mod cpu;
 mod load;
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use load::{Load, Measured};
@@ -24,11 +25,15 @@ const ISSUER: &str = "https://bench.shiplog.example";
 const AUDIENCE: &str = "shiplog";
 const RELEASES: usize = 200;
 const ROUNDS: usize = 3;
+/// The thread that makes the tree of the log.
+const TREE: &str = "sequencer";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seconds = std::env::args().skip(1).find_map(|text| text.parse().ok()).unwrap_or(3);
     let only = std::env::args().skip(1).find_map(|text| text.strip_prefix("only=").map(str::to_owned));
     let wanted = |what: &str| only.as_deref().is_none_or(|only| what.contains(only));
+    let releases = std::env::args().skip(1).find_map(|text| text.strip_prefix("releases=")?.parse().ok());
+    let releases = releases.unwrap_or(RELEASES);
     let round = Duration::from_secs(seconds);
     let dir = tempfile::tempdir()?;
     let issuer = LocalIssuer::load_or_generate(&dir.path().join("issuer"), ISSUER)?;
@@ -37,20 +42,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let service = server::start(config(dir.path())?).await?;
         let bare = bare::start()?;
         let token = token(&issuer, &["release_manager", "engineer", "admin"])?;
-        open_releases(service.addr, &token).await?;
+        open_releases(service.addr, &token, releases).await?;
 
         println!("{ROUNDS} rounds of {seconds} s each, in turn; the best of each; requests per second (p50 / p99 ms)\n");
         println!("{:<44}{:>28}{:>28}{:>8}", "", "shiplog", "bare actix-web", "ratio");
         for connections in [64, 256] {
-            let evidence = |n: usize| evidence_request(service.addr, &token, n);
+            let evidence = |n: usize| evidence_request(service.addr, &token, n % releases);
             let echo = |_: usize| load::post(bare, "/echo", None, &"x".repeat(500));
             let what = format!("POST evidence / POST echo 500 B, {connections}");
             if wanted(&what) {
-                compare(&what, connections, round, evidence, service.addr, echo, bare).await?;
+                let before = cpu::of(TREE)?;
+                let ours = compare(&what, connections, round, evidence, service.addr, echo, bare).await?;
+                println!("{}", ours.cost_of_the_tree(cpu::of(TREE)? - before));
             }
         }
         for connections in [64, 256] {
-            let checklist = |n: usize| load::get(service.addr, &format!("/v1/releases/{}/checklist", release(n)), Some(&token));
+            let checklist = |n: usize| load::get(service.addr, &format!("/v1/releases/{}/checklist", release(n % releases)), Some(&token));
             let plain = |_: usize| load::get(bare, "/json", None);
             let what = format!("GET checklist / GET 2 KB JSON, {connections}");
             if wanted(&what) {
@@ -70,10 +77,13 @@ async fn compare(
     our_addr: std::net::SocketAddr,
     theirs: impl Fn(usize) -> Vec<u8>,
     their_addr: std::net::SocketAddr,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<Commands, Box<dyn std::error::Error>> {
     let mut best: (Option<Measured>, Option<Measured>) = (None, None);
+    let mut commands = Commands::default();
     for _ in 0..ROUNDS {
         let measured = Load::new(our_addr, connections, &ours).run(round).await?;
+        commands.count += measured.per_second * round.as_secs_f64();
+        commands.time += round;
         best.0 = Some(measured.better_of(best.0));
         let measured = Load::new(their_addr, connections, &theirs).run(round).await?;
         best.1 = Some(measured.better_of(best.1));
@@ -82,7 +92,24 @@ async fn compare(
         let ratio = ours.per_second / theirs.per_second;
         println!("{what:<44}{ours:>28}{theirs:>28}{ratio:>8.2}");
     }
-    Ok(())
+    Ok(commands)
+}
+
+/// All rounds of one row.
+#[derive(Default)]
+struct Commands {
+    count: f64,
+    time: Duration,
+}
+
+impl Commands {
+    /// The commands leave no processor idle, so what the tree uses is what they lack.
+    fn cost_of_the_tree(&self, used: Duration) -> String {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let share = 100.0 * used.as_secs_f64() / (self.time.as_secs_f64() * cores as f64);
+        let each = used.as_secs_f64() * 1e6 / self.count;
+        format!("    of it the tree: {each:.2} us of CPU a command, {share:.1} % of {cores} cores")
+    }
 }
 
 fn config(dir: &std::path::Path) -> Result<Config, Box<dyn std::error::Error>> {
@@ -109,17 +136,21 @@ fn token(issuer: &LocalIssuer, roles: &[&str]) -> Result<String, Box<dyn std::er
 }
 
 fn release(n: usize) -> String {
-    format!("bench-1.0.{}", n % RELEASES)
+    format!("bench-1.0.{n}")
 }
 
-async fn open_releases(addr: std::net::SocketAddr, token: &str) -> Result<(), Box<dyn std::error::Error>> {
+async fn open_releases(
+    addr: std::net::SocketAddr,
+    token: &str,
+    releases: usize,
+) -> Result<(), Box<dyn std::error::Error>> {
     let client = reqwest::Client::new();
     let post = |path: &str, key: String, body: serde_json::Value| {
         let url = format!("http://{addr}{path}");
         client.post(url).bearer_auth(token).header("Idempotency-Key", key).json(&body).send()
     };
     post("/v1/products", "product".into(), json!({"name": "bench"})).await?.error_for_status()?;
-    for n in 0..RELEASES {
+    for n in 0..releases {
         let body = json!({"product": "bench", "version": format!("1.0.{n}"), "reason": "benchmark"});
         post("/v1/releases", format!("open-{n}"), body).await?.error_for_status()?;
     }

@@ -46,6 +46,18 @@ pub fn attest(kinds: &[&str]) -> Value {
     json!({"statement": "Looked at it myself", "new_evidence": new_evidence})
 }
 
+/// A version of the control mapping `policy`; its one control is met when a release was opened.
+pub fn policy(version: u32) -> Value {
+    json!({
+        "name": "policy", "version": version, "title": "Policy", "description": "What we ask ourselves.",
+        "frameworks": [{"key": "policy", "name": "Change policy", "edition": "2026"}],
+        "controls": [{
+            "framework": "policy", "id": format!("CP-{version}"), "title": "It was opened.",
+            "proven_by": [{"kind": "events", "any_of": ["release.opened"]}]
+        }]
+    })
+}
+
 pub fn comment(text: &str) -> Value {
     json!({"text": text})
 }

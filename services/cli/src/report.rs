@@ -11,11 +11,11 @@ use eventlog::header::leaf;
 use eventlog::tree::{Hash, Peaks};
 use eventlog::{Recorded, StreamId};
 use release::procedure::{self, ProcedureRef};
-use release::report::controls::{BUILT_IN, PinnedMapping};
+use release::report::controls::PinnedMapping;
 use release::report::release::ReleaseReport;
 use release::retention::{DEFAULT_MONTHS, Retention};
-use release::value::{ReleaseId, Sha256Hex};
-use release::{Procedure, Release, ReleaseEvent};
+use release::value::{Name, ReleaseId, Sha256Hex};
+use release::{ControlMappings, Procedure, Release, ReleaseEvent};
 use rendering::{Format, render};
 use server::names;
 use server::report::{Asked, Events, Made, of_release};
@@ -59,8 +59,14 @@ pub struct Report {
     /// Print the report itself, byte for byte.
     #[arg(long)]
     json: bool,
-    /// The control mapping that the report names, where it is not the newest of this program: its stored JSON.
-    #[arg(long, value_name = "FILE")]
+    /// The control mapping that the report names, where it is not the built-in one.
+    #[arg(long, value_name = "NAME")]
+    control_mapping: Option<Name>,
+    /// Which version of it; the newest when absent.
+    #[arg(long, value_name = "NUMBER")]
+    control_mapping_version: Option<u32>,
+    /// The control mapping, where the bundle does not have it: its stored JSON.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["control_mapping", "control_mapping_version"])]
     controls: Option<PathBuf>,
     /// The procedure that the release pinned, where neither bundle nor program has it: its stored JSON.
     #[arg(long, value_name = "FILE")]
@@ -101,11 +107,12 @@ impl Report {
         let id = ReleaseId::new(&self.release).map_err(|error| format!("{}: {error}", self.release))?;
         let stream = names::release(&self.tenant, &id)?;
         let retained = names::retention(&self.tenant)?;
-        let Bundled { events, state, procedures, retention, end } = self.verified(&stream, &retained)?;
+        let Bundled { events, state, procedures, control_mappings, retention, end } =
+            self.verified(&stream, &retained)?;
         let (position, root) = end.ok_or_else(|| format!("{id} was not opened at that time"))?;
         let opened = state.opened.as_ref().ok_or_else(|| format!("{id} was not opened"))?;
         let procedure = self.procedure(&opened.procedure, &procedures)?;
-        let controls = self.controls()?;
+        let controls = self.controls(&control_mappings)?;
         let retention = match (self.retention_months, retention) {
             (Some(months), _) => months,
             (None, Some(all)) => {
@@ -131,6 +138,7 @@ impl Report {
     /// What the report is made of, from a bundle that holds.
     fn verified(&self, release: &StreamId, retained: &StreamId) -> Result<Bundled, Failure> {
         let published = format!("procedure-{}.", self.tenant);
+        let mappings = names::controls(&self.tenant)?;
         let mut found = Bundled::default();
         let mut retention = Vec::new();
         let mut leaves = Peaks::default();
@@ -151,6 +159,8 @@ impl Report {
                 }
             } else if stream == retained {
                 retention.push(recorded(event));
+            } else if *stream == mappings {
+                found.control_mappings.push(recorded(event));
             } else if stream.as_str().starts_with(&published) {
                 found.procedures.push(recorded(event));
             }
@@ -181,11 +191,13 @@ impl Report {
         Ok(Arc::new(serde_json::from_slice(&bytes)?))
     }
 
-    fn controls(&self) -> Result<PinnedMapping, Failure> {
-        let bytes = self.controls.as_deref().map(audit::read).transpose()?;
-        let newest = || BUILT_IN.last().map(|(_, bytes)| bytes.to_vec());
-        let bytes = bytes.or_else(newest).ok_or("there is no control mapping")?;
-        Ok(PinnedMapping::parse(&bytes)?)
+    fn controls(&self, published: &[Recorded]) -> Result<PinnedMapping, Failure> {
+        if let Some(file) = &self.controls {
+            return Ok(PinnedMapping::parse(&audit::read(file)?)?);
+        }
+        let published: ControlMappings = folded(published.iter())?;
+        let stored = published.stored(self.control_mapping.as_ref(), self.control_mapping_version);
+        Ok(PinnedMapping::parse(stored.map_err(|refusal| refusal.detail)?)?)
     }
 }
 
@@ -195,6 +207,7 @@ struct Bundled {
     events: Events,
     state: Release,
     procedures: Vec<Recorded>,
+    control_mappings: Vec<Recorded>,
     /// The periods of retention; a bundle of one release has none.
     retention: Option<Vec<Recorded>>,
     /// The place of the last event of the release, and the root of what ends with it.

@@ -17,12 +17,8 @@ mod mutate;
 use std::error::Error;
 use std::io::{BufWriter, Write};
 
-use eventlog::checkpoint::Checkpoint;
-use eventlog::header::leaf;
 use eventlog::policy::Policy;
-use eventlog::proof::{self, Proof};
-use eventlog::tile::{Edge, Tiles};
-use eventlog::tree::{Hash, inclusion};
+use eventlog::proof;
 use log::Log;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -34,7 +30,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let log = Log::of(SIZE);
     let policy: Policy = log::policy().parse()?;
     let places = [(0, 1), (0, 2), (1, 2), (3, 9), (7, 8), (17, 300), (255, 300), (256, 300), (299, 300)];
-    let seeds: Vec<_> = places.iter().map(|(index, size)| proof_of(&log, *index, *size)).collect();
+    let seeds: Vec<_> = places
+        .iter()
+        .map(|(index, size)| {
+            let log = Log::of(*size);
+            log.proof(*index, &log.signed())
+        })
+        .collect();
     let strategy = mutate::mutated(seeds.iter().map(|proof| proof.to_string().into_bytes()).collect());
     let mut runner = TestRunner::deterministic();
     let mut out = BufWriter::new(std::io::stdout().lock());
@@ -59,19 +61,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     out.flush()?;
     Ok(())
-}
-
-fn proof_of(log: &Log, index: u64, size: u64) -> Proof {
-    let first = Log { events: log.events[..size as usize].to_vec() };
-    let (checkpoint, note) = Checkpoint::of(&first.signed()).unwrap();
-    let mut edge = Edge::default();
-    let mut full = std::collections::BTreeMap::new();
-    first.events.iter().for_each(|(header, _)| {
-        edge.push(Hash::of_leaf(&leaf(header)), |tile, hashes| drop(full.insert(tile, hashes.to_vec())));
-    });
-    full.extend(edge.partial().map(|(tile, hashes)| (tile, hashes.to_vec())));
-    let read = |tile| full.get(&tile).cloned().ok_or("no such tile");
-    let hashes = inclusion(&Tiles { size, read }, index, size).unwrap();
-    let extra = Some(log.events[index as usize].0.clone());
-    Proof { extra, index, hashes, checkpoint, note }
 }

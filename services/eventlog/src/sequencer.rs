@@ -36,6 +36,9 @@ pub use start::StartError;
 
 /// Events taken in before the clock is looked at again.
 const AT_ONCE: usize = 512;
+/// Pause after the newest event was taken in: under load the sequencer wakes once for many appends instead
+/// of once for each.
+const REST: Duration = Duration::from_millis(20);
 /// How often a checkpoint that another node was faster with is tried again at once.
 const SWAPS: usize = 4;
 
@@ -294,7 +297,9 @@ impl Sequencer {
         let mut tick = tokio::time::interval(self.options.interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut signed = Instant::now();
-        tokio::pin!(stop);
+        let mut resting = false;
+        let rest = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(stop, rest);
         loop {
             tokio::select! {
                 biased;
@@ -305,9 +310,14 @@ impl Sequencer {
                         signed = Instant::now();
                     }
                 }
-                page = events.next() => {
+                () = &mut rest, if resting => resting = false,
+                page = events.next(), if !resting => {
                     // The store was closed; there is nothing more to sign.
                     let Some(page) = page else { return Ok(()) };
+                    if page.len() < AT_ONCE {
+                        resting = true;
+                        rest.as_mut().reset(Instant::now() + REST);
+                    }
                     for event in page {
                         self.take_in(&event?)?;
                     }

@@ -20,7 +20,6 @@ use proptest::test_runner::TestRunner;
 
 use crate::bundle::log::{self, Log};
 use crate::mutate::mutated;
-use crate::proof::proof_of_event;
 
 /// How many cases a target has where no time is given.
 const CASES: u32 = 500;
@@ -96,8 +95,12 @@ fn given_any_checkpoint_then_it_has_one_spelling_and_is_accepted_only_as_signed(
 fn given_any_proof_then_it_proves_nothing_but_what_is_in_the_log() {
     let policy: Policy = log::policy().parse().unwrap();
     let log = Log::of(300);
+    let proof_of = |index: usize, size: u64| {
+        let log = Log::of(size);
+        log.proof(index, &log.signed()).to_string()
+    };
     let proofs = [(0, 1), (3, 9), (17, 300), (299, 300)];
-    let proofs = proofs.iter().map(|(index, size)| proof_of_event(*index, *size).to_string().into_bytes());
+    let proofs = proofs.iter().map(|(index, size)| proof_of(*index, *size).into_bytes());
     fuzz("proof", proofs.collect(), |bytes| {
         let Ok(proved) = proof::verify(bytes, Some(&policy), None) else { return Ok(()) };
         let (header, _) = &log.events[usize::try_from(proved.proof.index).unwrap()];

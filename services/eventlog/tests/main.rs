@@ -40,10 +40,7 @@ impl Log {
     }
 
     fn grow(&mut self) {
-        self.push(entry(self.entries.len() as u64));
-    }
-
-    fn push(&mut self, entry: Vec<u8>) {
+        let entry = entry(self.entries.len() as u64);
         let tiles = self.tiles.get_mut();
         self.edge.push(Hash::of_leaf(&entry), |tile, hashes| {
             tiles.insert(tile, hashes.to_vec());

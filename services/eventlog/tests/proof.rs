@@ -1,13 +1,11 @@
 //! Proofs as files: read, written, and refused in every other form.
 
 use eventlog::checkpoint::{Checkpoint, CheckpointError};
-use eventlog::header::leaf;
 use eventlog::note::{Algorithm, NoteError};
 use eventlog::proof::{InvalidProof, Proof};
 use eventlog::tree::{ProofError, inclusion};
 use proptest::prelude::*;
 
-use crate::bundle::log as bundle;
 use crate::note::signer;
 use crate::{Log, entry, proved};
 
@@ -19,17 +17,6 @@ fn proof_of(index: u64, size: u64) -> Proof {
     note.add(key.sign(note.text(), 0)).unwrap();
     let hashes = proved(inclusion(&log.at(size), index, size));
     Proof { extra: None, index, hashes, checkpoint, note }
-}
-
-/// The proof of an event of the bundles' log, signed as their policy asks.
-pub fn proof_of_event(index: u64, size: u64) -> Proof {
-    let log = bundle::Log::of(size);
-    let (checkpoint, note) = Checkpoint::of(&log.signed()).unwrap();
-    let mut tiles = Log::of(0);
-    log.events.iter().for_each(|(header, _)| tiles.push(leaf(header)));
-    let hashes = proved(inclusion(&tiles.at(size), index, size));
-    let extra = Some(log.events[index as usize].0.clone());
-    Proof { extra, index, hashes, checkpoint, note }
 }
 
 #[test]

@@ -99,6 +99,7 @@ mod access;
 mod approval;
 mod attachment;
 mod calendar;
+mod control_mapping;
 mod deployment;
 mod directory;
 mod environment;
@@ -114,6 +115,7 @@ pub use access::*;
 pub use approval::*;
 pub use attachment::*;
 pub use calendar::*;
+pub use control_mapping::*;
 pub use deployment::*;
 pub use directory::*;
 pub use environment::*;
@@ -270,6 +272,13 @@ events! {
         ProcedurePublished = "procedure.published" / 1;
         ProcedureActivated = "procedure.activated" / 1;
         ProcedureRetired = "procedure.retired" / 1;
+    }
+}
+
+events! {
+    /// What happened to the control mappings of a tenant.
+    ControlMappingEvent {
+        ControlMappingPublished = "control_mapping.published" / 1;
     }
 }
 
@@ -564,12 +573,32 @@ pub struct ManualFallback {
     pub observed: Prose,
 }
 
+impl EvidenceRecorded {
+    /// The target that it names, unless it speaks of a commit, which is that of all of them.
+    pub fn about_one_target(&self) -> Option<&Name> {
+        let of_commit = matches!(self.facts, Facts::Commit(_) | Facts::SemverTag(_));
+        self.target.as_ref().filter(|_| !of_commit)
+    }
+}
+
 /// What a new candidate did to one item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Effect {
     pub item: ItemNumber,
     pub effect: EffectKind,
+    /// The targets that have to show it again, where what was seen of the others still counts; absent when it
+    /// concerns the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 20))]
+    pub targets: Option<Vec<Name>>,
+}
+
+impl Effect {
+    /// On the whole.
+    pub fn on(item: ItemNumber, effect: EffectKind) -> Self {
+        Self { item, effect, targets: None }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

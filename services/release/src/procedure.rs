@@ -329,6 +329,14 @@ impl Procedure {
         step < go || (step == go && item.early && item.on_new_candidate != CandidateEffect::Unaffected)
     }
 
+    /// Whether the item is about what runs on staging: everything from the deployment there up to the step of
+    /// the decision.
+    pub fn is_shown_on_staging(&self, number: ItemNumber) -> bool {
+        let from = self.item_by_key(STAGING_DEPLOYED).map(|item| item.number.step());
+        let to = self.approval_item().map(|item| item.number.step());
+        from.zip(to).is_some_and(|(from, to)| (from..to).contains(&number.step()))
+    }
+
     /// Whether the decision to go rests on the item; a started deployment latches these.
     pub fn is_before_go(&self, number: ItemNumber) -> bool {
         self.approval_item().is_some_and(|approval| number.step() <= approval.number.step())

@@ -6,7 +6,6 @@
 
 mod decide;
 pub mod difference;
-mod json;
 pub mod lint;
 mod variants;
 
@@ -19,10 +18,10 @@ use crate::directory::People;
 use crate::event::{Fact, ProcedureEvent};
 use crate::procedure::{PRODUCT_RELEASE_V1, PRODUCT_RELEASE_V2, ProcedureRef, hash};
 use crate::refusal::{Refusal, RefusalCode};
+use crate::sent_json::SentJson;
 use crate::value::{ActorId, Name, Prose, Sha256Hex};
 
 pub use difference::ProcedureDifference;
-pub use json::{InvalidProcedureJson, ProcedureJson};
 pub use lint::{LintCode, LintFinding, lint};
 pub use variants::{VARIANTS, variant};
 
@@ -53,7 +52,7 @@ commands! {
     /// The next version, complete. It says its own name and number, and is kept byte for byte.
     PublishProcedure {
         #[cfg_attr(feature = "openapi", schema(value_type = crate::procedure::Procedure))]
-        procedure: ProcedureJson,
+        procedure: SentJson,
     };
 
     /// New releases may use the version from now on. By an approver who did not publish it.
@@ -83,7 +82,7 @@ pub struct PublishedVersion {
     /// SHA-256 over the bytes of `procedure`.
     pub hash: Sha256Hex,
     #[cfg_attr(feature = "openapi", schema(value_type = crate::procedure::Procedure))]
-    pub procedure: ProcedureJson,
+    pub procedure: SentJson,
     /// To the version published before it.
     pub difference: ProcedureDifference,
     pub published_at: Timestamp,

@@ -306,6 +306,14 @@ refusals! {
         "A version older than the one in force is not activated any more. Publish its content as the next version.";
     ProcedureRetired = "procedure_retired", State, "Procedure was retired",
         "No release is opened from a retired procedure, and nothing is published or activated under its name.";
+    ControlMappingUnknown = "control_mapping_unknown", Unknown, "No such control mapping",
+        "No control mapping of this name and version is built in or was published.";
+    ControlMappingReserved = "control_mapping_reserved", State, "Name is reserved",
+        "The versions of common-frameworks come with the program. Publish your own control mapping under another name.";
+    ControlMappingInvalid = "control_mapping_invalid", Content, "Control mapping cannot be followed",
+        "The control mapping has findings. The rows name each one by JSON pointer.";
+    ControlMappingVersionNotNext = "control_mapping_version_not_next", State, "Version is not the next one",
+        "Versions are published in order without a gap. The mapping's own version says which one it is.";
     IdentityUnknown = "identity_unknown", Unknown, "No such entry",
         "The directory has no entry for this actor.";
     IdentityTaken = "identity_taken", State, "Key belongs to somebody else",

@@ -23,8 +23,8 @@ use uuid::Uuid;
 use crate::actor::ActorKind;
 use crate::aggregate::{Decided, Sealing};
 use crate::event::{
-    ChangeClass, Compensation, EventData, Fact, LowTrafficPlanned, ObservationRecorded, Outcome,
-    ReleaseEvent, ReleaseOpened, ReleaseResealed, ReleaseSealed, Signatory,
+    ChangeClass, Compensation, EnvironmentPurpose, EventData, Fact, LowTrafficPlanned, ObservationRecorded,
+    Outcome, ReleaseEvent, ReleaseOpened, ReleaseResealed, ReleaseSealed, Signatory,
 };
 use crate::observation::Seen;
 use crate::procedure::{Item, Procedure, Rule, Step, Thresholds};
@@ -96,6 +96,10 @@ pub struct Release {
     /// says nothing about the next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undone_at_revision: Option<u64>,
+    /// The revision at which an emergency took staging. What was seen there before says nothing about what
+    /// runs there next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staging_lost_at_revision: Option<u64>,
     /// What was seen last in each environment.
     pub seen: Shared<BTreeMap<Name, ObservationRecorded>>,
     /// Everybody who did something else on it than comment, or take charge of what went another way.
@@ -500,7 +504,13 @@ impl Release {
                 self.outcome = Some(Outcome::Completed);
             }
             ReleaseEvent::ReleaseClosed(_) => self.life = Life::Closed { at, by: by.clone() },
-            ReleaseEvent::ReleasePreempted(preempted) => self.apply(&preempted.effects, fact),
+            ReleaseEvent::ReleasePreempted(preempted) => {
+                // What production was started on stays as it was.
+                if preempted.purpose == EnvironmentPurpose::Staging && self.in_production().is_none() {
+                    self.staging_lost_at_revision = Some(fact.revision);
+                }
+                self.apply(&preempted.effects, fact);
+            }
             ReleaseEvent::ReleaseOutcomeSet(set) => self.outcome = Some(set.outcome),
             ReleaseEvent::CommentAdded(added) => self.comments.push(Comment {
                 comment: added.comment,

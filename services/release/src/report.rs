@@ -18,7 +18,9 @@ macro_rules! shapes {
 }
 
 pub mod controls;
+pub mod fact;
 pub mod generated;
+pub mod metrics;
 pub mod release;
 
 use serde::Serialize;

@@ -56,6 +56,7 @@ use uuid::Uuid;
 use crate::event::Assurance;
 use crate::evidence::EvidenceKind;
 use crate::procedure::Policy;
+use crate::value::Name;
 use crate::verdict::{Cause, Verdict};
 
 pub use finding::Findings;
@@ -80,7 +81,7 @@ pub trait Judge {
         false
     }
 
-    /// A fact about the commit holds for every target at once.
+    /// It is about what runs on each target; a fact about the commit holds for all of them at once.
     fn per_target(&self) -> bool {
         false
     }
@@ -294,27 +295,34 @@ fn outcome(reading: &Reading<'_>, findings: Findings, satisfied: bool, assurance
 
 /// The rows of the item's rules, without signatures.
 pub fn facts(reading: &Reading<'_>) -> Findings {
-    let mut all = Findings::default();
-    for rule in reading.item.rules() {
-        let Some(judge) = rule.judged() else { continue };
-        for target in reading.targets(judge.per_target()) {
-            let mut findings = Findings::about(rule.as_str(), target.clone());
-            judge.judge(&reading.on(target), &mut findings);
-            all.take(findings);
-        }
-    }
-    all
+    found(reading, |judge, reading, findings| judge.judge(reading, findings))
 }
 
 /// The rows that show that the item does not apply; `None` when none of its rules knows of it.
 pub fn not_applicable(reading: &Reading<'_>) -> Option<Findings> {
-    let mut all = Findings::default();
     let mut known = false;
+    let all = found(reading, |judge, reading, findings| known |= judge.not_applicable(reading, findings));
+    known.then_some(all)
+}
+
+/// What the rules find: target by target where they are about what runs there, or where somebody reported it so.
+fn found(reading: &Reading<'_>, mut find: impl FnMut(&dyn Judge, &Reading<'_>, &mut Findings)) -> Findings {
+    let mut all = Findings::default();
+    let by_target = reading.release.is_told_by_target(reading.item.number);
     for rule in reading.item.rules() {
         let Some(judge) = rule.judged() else { continue };
-        let mut findings = Findings::about(rule.as_str(), crate::value::Name::default_target());
-        known |= judge.not_applicable(reading, &mut findings);
-        all.take(findings);
+        let mut find = |reading: &Reading<'_>, target: Name| {
+            let mut findings = Findings::about(rule.as_str(), target);
+            find(judge, reading, &mut findings);
+            all.take(findings);
+        };
+        match reading.targets() {
+            targets if by_target || judge.per_target() => {
+                targets.iter().for_each(|target| find(&reading.on(target), target.clone()));
+            }
+            [only] => find(reading, only.clone()),
+            _ => find(reading, Name::default_target()),
+        }
     }
-    known.then_some(all)
+    all
 }

@@ -338,6 +338,11 @@ impl Name {
     pub fn product_release() -> Self {
         Self("product-release".into())
     }
+
+    /// The built-in control mapping.
+    pub fn common_frameworks() -> Self {
+        Self("common-frameworks".into())
+    }
 }
 
 /// Free text a person wrote: trimmed, not empty, no control characters but newline and tab. It is

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use release::event::{
-    CalendarEvent, DirectoryEvent, EnvironmentEvent, EventData, InstallationEvent, ProcedureEvent,
-    ProductEvent, ReportEvent, RetentionEvent,
+    CalendarEvent, ControlMappingEvent, DirectoryEvent, EnvironmentEvent, EventData, InstallationEvent,
+    ProcedureEvent, ProductEvent, ReportEvent, RetentionEvent,
 };
 use release::wire;
 use serde::Deserialize;
@@ -77,6 +77,11 @@ fn given_a_stored_calendar_event_it_reads_as_it_was_written() {
 #[test]
 fn given_a_stored_procedure_event_it_reads_as_it_was_written() {
     check::<ProcedureEvent>();
+}
+
+#[test]
+fn given_a_stored_control_mapping_event_it_reads_as_it_was_written() {
+    check::<ControlMappingEvent>();
 }
 
 #[test]

@@ -39,6 +39,7 @@ mod release_rollback;
 mod release_waiver;
 mod replay;
 mod report_controls;
+mod report_metrics;
 mod rules;
 mod statistics;
 mod telemetry;

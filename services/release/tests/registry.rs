@@ -2,6 +2,7 @@
 //! retention.
 
 mod calendar;
+mod control_mappings;
 mod directory;
 mod environment;
 mod installation;

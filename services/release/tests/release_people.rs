@@ -205,7 +205,7 @@ fn given_who_published_a_procedure_when_another_identity_of_theirs_activates_it_
     let (first, second) = (ada(1, &[Role::Admin]), ada(2, &[Role::Approver]));
     let text = String::from_utf8(built_in(1).unwrap().to_vec()).unwrap();
     let text = text.replacen("\"product-release\"", "\"ours\"", 1);
-    let procedure = release::procedures::ProcedureJson::new(&text).unwrap();
+    let procedure = release::SentJson::new(&text).unwrap();
     let name = release::spec::release::name("ours");
     let publish = ProcedureCommand::Publish { name, body: PublishProcedure { procedure } };
     let story = nothing::<Procedures>().when(first.clone(), publish, &People::default()).accepted();

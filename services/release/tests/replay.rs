@@ -60,6 +60,7 @@ type Lazy = LazyLock<Start>;
 
 fn from(around: Around, story: Spec<Release>) -> Start {
     let read_back = replayed(Release::default(), &story.facts);
+    assert_eq!(read_back, story.state);
     Start { around, story, read_back }
 }
 
@@ -517,10 +518,10 @@ fn can_go_back(story: &Spec<Release>, around: &Around) -> Result<(), TestCaseErr
             incident: None,
         };
         let command = Command::StartRollback(body);
-        for who in [dave(), robot()] {
-            let answer = story.ask(&who, &command, around);
-            prop_assert!(answer.is_ok(), "{answer:?}");
-        }
+        // Either may, and each is asked in half of the states.
+        let who = if story.facts.len().is_multiple_of(2) { dave() } else { robot() };
+        let answer = story.ask(&who, &command, around);
+        prop_assert!(answer.is_ok(), "{answer:?}");
     }
     Ok(())
 }

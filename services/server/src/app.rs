@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use release::Release;
 use release::access::Access;
 use release::calendar::Calendar;
+use release::control_mappings::ControlMappings;
 use release::directory::Directory;
 use release::environment::Environment;
 use release::installation::Installation;
@@ -48,6 +49,7 @@ pub struct App {
     pub calendars: Streams<Calendar>,
     pub procedures: Streams<Procedures>,
     pub directories: Streams<Directory>,
+    pub control_mappings: Streams<ControlMappings>,
     pub reports: Streams<GeneratedReport>,
     pub retentions: Streams<Retention>,
     pub installation: Streams<Installation>,
@@ -88,6 +90,7 @@ impl App {
             calendars: Streams::new(Arc::clone(&store), SMALL_CACHE),
             procedures: Streams::new(Arc::clone(&store), SMALL_CACHE),
             directories: Streams::new(Arc::clone(&store), SMALL_CACHE),
+            control_mappings: Streams::new(Arc::clone(&store), SMALL_CACHE),
             reports: Streams::new(Arc::clone(&store), SMALL_CACHE),
             retentions: Streams::new(Arc::clone(&store), SMALL_CACHE),
             installation: Streams::new(Arc::clone(&store), SMALL_CACHE),

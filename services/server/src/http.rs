@@ -12,6 +12,7 @@ pub mod calendar;
 pub mod call;
 pub mod candidates;
 pub mod comments;
+pub mod control_mappings;
 pub mod deployments;
 pub mod environments;
 pub mod events;
@@ -26,6 +27,7 @@ pub mod leases;
 pub mod legal_holds;
 pub mod lists;
 pub mod low_traffic;
+pub mod metrics;
 pub mod observations;
 pub mod openapi;
 pub mod operations;
@@ -186,6 +188,8 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{rollback}/fail")).post(rollbacks::fail::handler));
     add(at(&format!("{rollback}/complete")).post(rollbacks::complete::handler));
 
+    add(at("/v1/metrics/delivery").get(metrics::delivery::handler));
+    add(at("/v1/metrics/flow").get(metrics::flow::handler));
     add(at("/v1/board").get(board::handler));
     add(at("/v1/inbox").get(inbox::handler));
     add(at("/v1/exceptions").get(exceptions::list::handler));
@@ -216,6 +220,10 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
         .get(products::list_versions::handler));
     add(at("/v1/products/{product}/versions/{number}").get(products::get_version::handler));
 
+    add(at("/v1/control-mappings").get(control_mappings::list::handler));
+    let mapping = "/v1/control-mappings/{name}/versions";
+    add(at(mapping).post(control_mappings::publish::handler).get(control_mappings::list_versions::handler));
+    add(at(&format!("{mapping}/{{number}}")).get(control_mappings::get_version::handler));
     add(at("/v1/procedures").get(procedures::list::handler));
     add(at("/v1/procedures/schema").get(procedures::schema::handler));
     let procedure = "/v1/procedures/{name}";

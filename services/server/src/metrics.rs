@@ -332,6 +332,7 @@ impl Seen {
         self.cache("calendars", &app.calendars);
         self.cache("procedures", &app.procedures);
         self.cache("directories", &app.directories);
+        self.cache("control_mappings", &app.control_mappings);
         let tokens = app.verifier.stats().cached_tokens;
         set(&self.cache_entries.get_or_create(&CacheLabel { cache: "tokens" }), tokens as u64);
     }

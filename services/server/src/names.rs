@@ -39,6 +39,11 @@ pub fn directory(tenant: &str) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("directory-{tenant}"))
 }
 
+/// The control mappings of a tenant.
+pub fn controls(tenant: &str) -> Result<StreamId, InvalidStreamId> {
+    StreamId::new(&format!("controls-{tenant}"))
+}
+
 pub fn report(tenant: &str, report: uuid::Uuid) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("report-{tenant}.{report}"))
 }

@@ -16,7 +16,8 @@ use eventlog::tile::Files;
 use eventlog::{EventStore, ReadError};
 use reqwest::Url;
 use serde::Deserialize;
-use tokio::sync::watch;
+use tokio::runtime;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -270,9 +271,9 @@ impl Checked {
         let cosigned = witnesses
             .map(|witnesses| tokio::spawn(witnesses.run(Arc::clone(app), sequencer.tree(), signed.clone())));
         tokio::spawn(async move {
-            if let Err(error) = sequencer.run(stop.cancelled_owned()).await {
-                tracing::error!(%error, "the log is not sequenced any more");
-                broken.send_replace(Some(error.to_string()));
+            if let Err(error) = on_its_own_thread(sequencer, stop).await {
+                tracing::error!(error, "the log is not sequenced any more");
+                broken.send_replace(Some(error));
             }
             // What was signed last is cosigned too, if that takes no longer than a moment.
             signed.cancel();
@@ -280,6 +281,21 @@ impl Checked {
                 tracing::error!(%error, "the task that asks witnesses ended with a panic");
             }
         })
+    }
+}
+
+/// Tiles are files, and writing them holds up no request there. Its runtime is its own too, so that it does not
+/// miss the service's when that ends first.
+async fn on_its_own_thread(sequencer: Sequencer, stop: CancellationToken) -> Result<(), String> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|cause| format!("no runtime for it: {cause}"))?;
+    let (end, ended) = oneshot::channel();
+    let run = move || end.send(runtime.block_on(sequencer.run(stop.cancelled_owned())));
+    let thread = std::thread::Builder::new().name("sequencer".to_owned());
+    thread.spawn(run).map_err(|cause| format!("no thread for it: {cause}"))?;
+    match ended.await {
+        Ok(ended) => ended.map_err(|error| error.to_string()),
+        Err(_) => Err("its thread ended with a panic".to_owned()),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Read models across releases: rows for lists, search, board and inbox, in one SQLite file a node.
+//! Read models across releases: rows for lists, search, board and inbox, and facts for metrics and period reports, in
+//! one SQLite file a node.
 //!
 //! The file holds nothing that the log does not: it is thrown away and built again whenever it was
 //! written by other code, belongs to another log, or may have lost writes. Rows and the cursor that says
@@ -8,6 +9,7 @@ mod attachments;
 mod catalog;
 mod event_ids;
 mod exceptions;
+pub mod facts;
 mod file;
 mod observations;
 mod releases;
@@ -46,16 +48,18 @@ pub enum View {
     Releases,
     Catalog,
     EventIds,
+    Facts,
 }
 
 impl View {
-    pub const ALL: [Self; 3] = [Self::Releases, Self::Catalog, Self::EventIds];
+    pub const ALL: [Self; 4] = [Self::Releases, Self::Catalog, Self::EventIds, Self::Facts];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Releases => "releases",
             Self::Catalog => "catalog",
             Self::EventIds => "event_ids",
+            Self::Facts => "facts",
         }
     }
 }

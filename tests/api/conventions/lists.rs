@@ -33,9 +33,11 @@ async fn given_a_list_when_followed_page_by_page_then_nothing_is_missing_and_not
     }
     let admin = world.person("root", &["admin"]);
     let from = world.now().await + SignedDuration::from_hours(24 * 300);
-    for n in 0..3 {
-        let freeze = json!({"from": from, "to": from + SignedDuration::from_hours(1 + n), "reason": "fair"});
+    for n in 0..3_u32 {
+        let freeze = json!({"from": from, "to": from + SignedDuration::from_hours(i64::from(1 + n)), "reason": "fair"});
         admin.post("/v1/freezes", freeze).await.created();
+        let mapping = json!({"mapping": bodies::policy(n + 1)});
+        admin.post("/v1/control-mappings/policy/versions", mapping).await.created();
         let person = json!({"actor": format!("https://login.example#p{n}"), "keys": [format!("github:{n}")]});
         admin.post("/v1/people", person).await.ok();
         let settings = json!({"settings": {"targets": ["default", format!("cell-{n}")]}});
@@ -59,6 +61,8 @@ async fn given_a_list_when_followed_page_by_page_then_nothing_is_missing_and_not
         (opened.under("events"), "events", 20),
         ("/v1/freezes".to_owned(), "freezes", 3),
         ("/v1/people".to_owned(), "people", 3),
+        ("/v1/control-mappings".to_owned(), "control_mappings", 2),
+        ("/v1/control-mappings/policy/versions".to_owned(), "versions", 3),
         ("/v1/products/checkout/versions".to_owned(), "versions", 4),
         ("/v1/procedures/product-release/versions".to_owned(), "versions", 1),
     ] {

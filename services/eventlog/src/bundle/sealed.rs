@@ -5,9 +5,7 @@ use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
 
-use super::verify::{
-    Event, MAX_MANIFEST_BYTES, Verified, entries_of, header_of, length_prefixed, note, written_again,
-};
+use super::verify::{Event, MAX_MANIFEST_BYTES, Verified, events, note, written_again};
 use super::{CHECKPOINT, Fork, MANIFEST, MAX_MEMBER_BYTES, Rejected, data_path, entries, malformed, tar};
 use crate::checkpoint::Checkpoint;
 use crate::header::{DataRef, Header, leaf};
@@ -200,7 +198,11 @@ fn read<R: Read>(
     for tile in entries(manifest.size) {
         tar.expect(&tile.to_string(), MAX_MEMBER_BYTES, &mut bytes)?;
         tar.expect(&data_path(tile), MAX_MEMBER_BYTES, &mut data)?;
-        reading.events(tile, &bytes, &data, told)?;
+        let first = reading.leaves.size();
+        events(tile, &tile.to_string(), &bytes, &data, ("revision", first), |event, leaf| {
+            told(event);
+            reading.event(event, leaf);
+        })?;
     }
     tar.end()?;
     let revision = manifest.size - 1;
@@ -231,30 +233,13 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn events(
-        &mut self,
-        tile: Tile,
-        entries: &[u8],
-        data: &[u8],
-        told: &mut impl FnMut(&Event),
-    ) -> Result<(), Rejected> {
-        let wrong = |path: String| malformed(format!("{path} does not hold {} of them", tile.width));
-        let mut data = data;
-        for leaf in entries_of(tile, entries, &tile.to_string())? {
-            let revision = self.leaves.size();
-            let bytes =
-                header_of(leaf).ok_or_else(|| malformed(format!("revision {revision}: not a leaf")))?;
-            let header =
-                Header::parse(bytes).map_err(|cause| malformed(format!("revision {revision}: {cause}")))?;
-            let one = length_prefixed(&mut data).ok_or_else(|| wrong(data_path(tile)))?;
-            told(&Event { index: revision, header: &header, header_bytes: bytes, data: one });
-            if let Some(broken) = self.contradiction(revision, &header, one) {
-                self.broken.get_or_insert(broken);
-            }
-            self.leaves.push(Hash::of_leaf(leaf));
-            self.last = Some((header, bytes.to_vec()));
+    fn event(&mut self, event: &Event, leaf: Hash) {
+        let &Event { index, header, header_bytes, data } = event;
+        if let Some(broken) = self.contradiction(index, header, data) {
+            self.broken.get_or_insert(broken);
         }
-        if data.is_empty() { Ok(()) } else { Err(wrong(data_path(tile))) }
+        self.leaves.push(leaf);
+        self.last = Some((header.clone(), header_bytes.to_vec()));
     }
 
     fn contradiction(&self, revision: u64, header: &Header, data: &[u8]) -> Option<Broken> {

@@ -172,18 +172,10 @@ impl Reading {
         data: &[u8],
         told: &mut impl FnMut(&Event),
     ) -> Result<(), Rejected> {
-        let wrong = |path: String| malformed(format!("{path} does not hold {} of them", tile.width));
-        let mut data = data;
-        for leaf in entries_of(tile, entries, &tile_path(tile))? {
-            let position = self.check.edge.size();
-            let header_bytes =
-                header_of(leaf).ok_or_else(|| malformed(format!("position {position}: not a leaf")))?;
-            let header = Header::parse(header_bytes)
-                .map_err(|cause| malformed(format!("position {position}: {cause}")))?;
-            let one = length_prefixed(&mut data).ok_or_else(|| wrong(data_path(tile)))?;
-            let leaf = Hash::of_leaf(leaf);
-            self.check.header(position, &header, one, leaf);
-            told(&Event { index: position, header: &header, header_bytes, data: one });
+        let first = self.check.edge.size();
+        events(tile, &tile_path(tile), entries, data, ("position", first), |event, leaf| {
+            self.check.header(event.index, event.header, event.data, leaf);
+            told(event);
             let full = &mut self.full;
             self.check.edge.push(leaf, |tile, hashes| {
                 if let Of::Level(level) = tile.of {
@@ -191,8 +183,7 @@ impl Reading {
                 }
             });
             self.compare_since();
-        }
-        if data.is_empty() { Ok(()) } else { Err(wrong(data_path(tile))) }
+        })
     }
 
     fn compare_since(&mut self) {
@@ -272,21 +263,37 @@ fn digest(tile: &[u8]) -> Hash {
     Hash::of_leaf(tile)
 }
 
-/// The entries of a member, as many as it has to hold.
-pub(super) fn entries_of<'b>(tile: Tile, bytes: &'b [u8], path: &str) -> Result<Vec<&'b [u8]>, Rejected> {
-    let wrong = || malformed(format!("{path} does not hold {} of them", tile.width));
-    tile::entries(bytes, tile.width).ok_or_else(wrong)
+/// Reads the events of a member of entries and the one of data beside it, as many as they have to hold. `first` is
+/// how the first of them is counted.
+pub(super) fn events(
+    tile: Tile,
+    path: &str,
+    entries: &[u8],
+    mut data: &[u8],
+    (counted, first): (&str, u64),
+    mut each: impl FnMut(&Event, Hash),
+) -> Result<(), Rejected> {
+    let wrong = |path: &str| malformed(format!("{path} does not hold {} of them", tile.width));
+    let leaves = tile::entries(entries, tile.width).ok_or_else(|| wrong(path))?;
+    for (index, leaf) in (first..).zip(leaves) {
+        let unreadable = |cause: &dyn std::fmt::Display| malformed(format!("{counted} {index}: {cause}"));
+        let header_bytes = header_of(leaf).ok_or_else(|| unreadable(&"not a leaf"))?;
+        let header = Header::parse(header_bytes).map_err(|cause| unreadable(&cause))?;
+        let one = length_prefixed(&mut data).ok_or_else(|| wrong(&data_path(tile)))?;
+        each(&Event { index, header: &header, header_bytes, data: one }, Hash::of_leaf(leaf));
+    }
+    if data.is_empty() { Ok(()) } else { Err(wrong(&data_path(tile))) }
 }
 
 /// The header in a leaf that is nothing but prefix, length and header.
-pub(super) fn header_of(leaf: &[u8]) -> Option<&[u8]> {
+fn header_of(leaf: &[u8]) -> Option<&[u8]> {
     let (length, header) = leaf.strip_prefix(LEAF_PREFIX)?.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     (length == header.len() && length <= MAX_HEADER_BYTES).then_some(header)
 }
 
 /// Takes the next data from a member of them.
-pub(super) fn length_prefixed<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+fn length_prefixed<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, after) = rest.split_first_chunk::<4>()?;
     let length =
         usize::try_from(u32::from_be_bytes(*length)).ok().filter(|length| *length <= MAX_DATA_BYTES)?;

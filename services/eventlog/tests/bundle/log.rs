@@ -113,13 +113,14 @@ impl Log {
         self.add(stream, event_type, &seal(leaves.size(), &leaves.root()));
     }
 
-    /// That an event is under the signed checkpoint of this log.
+    /// That an event is under the signed checkpoint of this log, with its header.
     pub fn proof(&self, position: usize, signed: &[u8]) -> Proof {
         let (checkpoint, note) = Checkpoint::of(signed).unwrap();
         let leaves: Vec<_> = self.events.iter().map(|(header, _)| Hash::of_leaf(&leaf(header))).collect();
         let (index, size) = (position as u64, checkpoint.size);
         let hashes = tree::inclusion(&Leaves(leaves), index, size).unwrap();
-        Proof { extra: None, index, hashes, checkpoint, note }
+        let extra = Some(self.events[position].0.clone());
+        Proof { extra, index, hashes, checkpoint, note }
     }
 
     /// Changes a header, as one who can write to the database would.

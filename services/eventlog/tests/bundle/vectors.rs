@@ -571,7 +571,7 @@ fn given_what_the_format_says_then_the_writer_of_one_release_writes_it() {
         log.seal(RELEASE, "release.resealed");
         let signed = log.signed();
         let (size, last) = (log.events.len() as u64, log.events.len() - 1);
-        let proof = Proof { extra: Some(log.events[last].0.clone()), ..log.proof(last, &signed) };
+        let proof = log.proof(last, &signed);
         let writer = SealedWriter::new(size, proof);
         let mut written =
             writer.begin(&StreamId::new(RELEASE).unwrap(), &[log_key().verifier().clone()]).unwrap();

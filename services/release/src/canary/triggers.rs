@@ -147,12 +147,13 @@ impl<'r> Seen<'r> {
         let steps = self.since().as_second().div_euclid(i64::from(rules.error_window_s.max(1)));
         let start = steps.saturating_mul(i64::from(rules.error_window_s.max(1)));
         let mut from = Timestamp::from_second(start).unwrap_or(self.since());
+        let before = self.began.map(|_| self.before(&metric.metric));
         let mut found = None;
         let mut in_a_row = 0;
         while from + length <= last {
             let window = Interval { from: from.max(self.since()), to: from + length };
             let ours = self.telemetry.errors(self.serving(), &metric.metric, window.from, window.to);
-            let beside = self.beside(&metric.metric, window);
+            let beside = before.unwrap_or_else(|| self.beside(&metric.metric, window));
             let limit = rules.error_rate.max(rules.error_ratio * beside.unwrap_or(0.0));
             let rate = ours.rate().filter(|rate| ours.requests >= rules.requests_min && *rate >= limit);
             in_a_row = if rate.is_some() { in_a_row + 1 } else { 0 };
@@ -176,12 +177,14 @@ impl<'r> Seen<'r> {
         found
     }
 
-    /// The error rate of the control in the same window, or the baseline's once everything is new.
+    /// The error rate of the control in the same window.
     fn beside(&self, metric: &Line, window: Interval) -> Option<f64> {
-        if self.began.is_none() {
-            let control = series(control(self.telemetry));
-            return self.telemetry.errors(control, metric, window.from, window.to).rate();
-        }
+        let control = series(control(self.telemetry));
+        self.telemetry.errors(control, metric, window.from, window.to).rate()
+    }
+
+    /// The rate of before, which is compared with once everything is new.
+    fn before(&self, metric: &Line) -> Option<f64> {
         let baselines = Baselines::of(self.release, self.deployment.started_at);
         baselines.recent.or(baselines.weekly)?.value(metric)
     }

@@ -1,13 +1,15 @@
 //! Tagging, binding and rejecting candidates, and what a new one does to every item.
 
+use std::collections::BTreeSet;
+
 use super::{Context, Decision, has_room, moving, not_ended, one, person, refuse, role, whole};
 use crate::actor::Role;
 use crate::command::{BindCandidate, RejectCandidate, TagCandidate};
 use crate::event::{Assurance, CandidateBound, CandidateRejected, CandidateTagged, Effect, EffectKind};
-use crate::procedure::{CandidateDigest, CandidateEffect, EqualEffect, Item, Procedure};
+use crate::procedure::{CandidateEffect, EqualEffect, Item, Procedure};
 use crate::product::ProductSettings;
 use crate::refusal::{Refusal, RefusalCode};
-use crate::release::{Candidate, CandidateStatus, ItemStatus, Life, Release};
+use crate::release::{Build, Candidate, CandidateStatus, ItemStatus, Life, Release};
 use crate::value::{Line, Sha256Hex};
 use crate::verdict::{Cause, Row};
 
@@ -69,6 +71,17 @@ pub fn tagged(release: &Release, body: &TagCandidate, ctx: &Context<'_>) -> Deci
     })
 }
 
+impl TagCandidate {
+    pub fn build(&self) -> Build<'_> {
+        Build {
+            artifacts: &self.artifacts,
+            migration_set: self.migration_set_digest.as_ref(),
+            config_schema: self.config_schema_digest.as_ref(),
+            pipeline: self.pipeline_digest.as_ref(),
+        }
+    }
+}
+
 /// One row per item. A waiver, a justification and a lone first signature bind one candidate and go
 /// with it. The last candidate is what the new one is compared with, even when it was rejected.
 pub fn effects(
@@ -94,6 +107,9 @@ pub fn effects(
                 },
                 ItemStatus::Satisfied { assurance, .. } => {
                     let verified = item.is_judged() && *assurance == Assurance::Verified;
+                    if let (CandidateEffect::Stale, Some(old)) = (&item.on_new_candidate, old) {
+                        return on_targets(release, item, old, new, settings, verified);
+                    }
                     on_candidate(&item.on_new_candidate, old, new, verified, touches_risk)
                 }
                 ItemStatus::Stale { reaffirmable: true, .. } => {
@@ -102,9 +118,36 @@ pub fn effects(
                 // It was not shown for the last candidate, so equality with that shows nothing.
                 ItemStatus::Stale { reaffirmable: false, .. } => EffectKind::Stale,
             };
-            Effect { item: item.number, effect }
+            Effect::on(item.number, effect)
         })
         .collect()
+}
+
+/// What needs new evidence needs it of the targets that the candidate changed.
+fn on_targets(
+    release: &Release,
+    item: &Item,
+    old: &Candidate,
+    new: &TagCandidate,
+    settings: &ProductSettings,
+    verified: bool,
+) -> Effect {
+    let whole = Effect::on(item.number, EffectKind::Stale);
+    let rests_on = release.items.get(&item.number).map_or(&[][..], |state| &state.rests_on[..]);
+    let seen = rests_on.iter().filter_map(|id| release.evidence.get(id));
+    let Some(shown) =
+        seen.map(|evidence| evidence.recorded.about_one_target()).collect::<Option<BTreeSet<_>>>()
+    else {
+        return whole;
+    };
+    let (kept, changed): (Vec<_>, Vec<_>) =
+        shown.into_iter().partition(|target| new.build().is_same_for(target, old.build(), settings));
+    match (kept.is_empty(), changed.is_empty()) {
+        (true, _) => whole,
+        (false, false) => Effect { targets: Some(changed.into_iter().cloned().collect()), ..whole },
+        (false, true) if verified => Effect::on(item.number, EffectKind::Unaffected),
+        (false, true) => Effect::on(item.number, EffectKind::Reaffirm),
+    }
 }
 
 fn on_pending(release: &Release, item: &Item) -> EffectKind {
@@ -146,7 +189,8 @@ fn on_candidate(
         CandidateEffect::Stale | CandidateEffect::Features => EffectKind::Stale,
         CandidateEffect::Revoke => EffectKind::Revoked,
         CandidateEffect::Conditional { equal, then } => {
-            let unchanged = old.is_some_and(|old| equal.iter().all(|digest| same_digest(*digest, old, new)));
+            let unchanged =
+                old.is_some_and(|old| equal.iter().all(|digest| new.build().has_same(*digest, old.build())));
             match (unchanged, then) {
                 (true, EqualEffect::Unaffected) => EffectKind::Unaffected,
                 (true, EqualEffect::Reevaluate) if verified => EffectKind::Reevaluate,
@@ -154,15 +198,6 @@ fn on_candidate(
                 (false, _) => EffectKind::Stale,
             }
         }
-    }
-}
-
-/// Equal means both known and the same, or both absent because the product has none.
-fn same_digest(digest: CandidateDigest, old: &Candidate, new: &TagCandidate) -> bool {
-    match digest {
-        CandidateDigest::MigrationSet => old.migration_set_digest == new.migration_set_digest,
-        CandidateDigest::ConfigSchema => old.config_schema_digest == new.config_schema_digest,
-        CandidateDigest::Pipeline => old.pipeline_digest == new.pipeline_digest,
     }
 }
 

@@ -155,7 +155,7 @@ fn restart(release: &Release, procedure: &Procedure) -> Vec<Effect> {
             ItemStatus::Waived { .. } => false,
             _ => true,
         })
-        .map(|(number, _)| Effect { item: *number, effect: EffectKind::Revoked })
+        .map(|(number, _)| Effect::on(*number, EffectKind::Revoked))
         .collect()
 }
 
@@ -254,7 +254,7 @@ pub fn undone(release: &Release, procedure: &Procedure) -> Vec<Effect> {
                 _ if procedure.is_about_deployment(item.number) => EffectKind::Stale,
                 _ => return None,
             };
-            Some(Effect { item: item.number, effect })
+            Some(Effect::on(item.number, effect))
         })
         .collect()
 }

@@ -62,7 +62,7 @@ pub fn attest(release: &Release, number: ItemNumber, body: &AttestItem, ctx: &Co
     let mut events = Vec::with_capacity(body.new_evidence.len() + 1);
     let mut cited = Vec::with_capacity(body.evidence.len() + body.new_evidence.len());
     for id in &body.evidence {
-        usable(release, item, *id, candidate)?;
+        usable(release, item, *id, candidate, ctx)?;
         if !cited.iter().any(|(known, _)| known == id) {
             cited.push((*id, release.evidence.get(id).map(|evidence| evidence.kind())));
         }
@@ -240,7 +240,13 @@ fn bound_to(release: &Release, item: &Item, ctx: &Context<'_>) -> Result<Option<
     Ok(Some(candidate.number))
 }
 
-fn usable(release: &Release, item: &Item, id: Uuid, candidate: Option<u32>) -> Result<(), Refusal> {
+fn usable(
+    release: &Release,
+    item: &Item,
+    id: Uuid,
+    candidate: Option<u32>,
+    ctx: &Context<'_>,
+) -> Result<(), Refusal> {
     let Some(evidence) = release.evidence.get(&id) else {
         return refuse(RefusalCode::EvidenceUnknown, format!("no evidence {id}"));
     };
@@ -253,6 +259,11 @@ fn usable(release: &Release, item: &Item, id: Uuid, candidate: Option<u32>) -> R
             format!("item {} does not take {}", item.number, evidence.kind().as_str()),
         );
     }
+    let reading = reading(release, item, ctx);
+    if reading.is_about_lost_staging(evidence) {
+        let detail = format!("{id} was seen on staging before an emergency took that");
+        return refuse(RefusalCode::EvidenceStale, detail);
+    }
     let about_old_candidate = match evidence.recorded.subject {
         Subject::Candidate { number } => Some(number) != candidate,
         // What needs new evidence for each candidate does not take what was known before it.
@@ -261,7 +272,8 @@ fn usable(release: &Release, item: &Item, id: Uuid, candidate: Option<u32>) -> R
             .is_some_and(|candidate| evidence.revision < candidate.tagged_at_revision),
         _ => false,
     };
-    if about_old_candidate && item.on_new_candidate != CandidateEffect::Unaffected {
+    let affected = item.on_new_candidate != CandidateEffect::Unaffected;
+    if about_old_candidate && affected && !reading.is_about_unchanged_target(evidence) {
         return Err(Refusal::new(
             RefusalCode::EvidenceStale,
             format!("{id} is not about the current candidate"),
@@ -419,7 +431,7 @@ pub fn mark_not_applicable(
         gate_open(release, item, ctx)?;
         let candidate = release.current_candidate().map(|candidate| candidate.number);
         for id in &body.evidence {
-            usable(release, item, *id, candidate)?;
+            usable(release, item, *id, candidate, ctx)?;
         }
         if item.is_judged() {
             let proof = rule::not_applicable(&reading(release, item, ctx));

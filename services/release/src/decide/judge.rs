@@ -374,9 +374,18 @@ pub fn fresh(
         procedure.items().filter_map(|item| Some((item, item.fresh.as_ref().filter(|fresh| which(fresh))?)));
     items
         .filter(|(item, _)| matches!(release.status(item.number), ItemStatus::Satisfied { .. }))
-        .map(|(item, fresh)| {
+        .flat_map(|(item, fresh)| {
+            let opened = release.opened.as_ref().filter(|_| release.is_told_by_target(item.number));
+            let each = opened.map_or(&[][..], |opened| &opened.targets);
+            let whole = each.is_empty().then_some(None);
+            each.iter().map(Some).chain(whole).map(move |target| (item, fresh, target))
+        })
+        .map(|(item, fresh, target)| {
             let evidence = release.items.get(&item.number).map_or(&[][..], |state| &state.evidence[..]);
-            let live = |evidence: &&Evidence| evidence.retracted.is_none();
+            let live = |evidence: &&Evidence| {
+                let of = evidence.recorded.target.as_ref();
+                evidence.retracted.is_none() && (target.is_none() || of.is_none() || of == target)
+            };
             let seen = evidence.iter().filter_map(|id| release.evidence.get(id)).map(|evidence| &**evidence);
             let newest = seen.rev().find(live).map(|evidence| evidence.occurred_at);
             let input = format!("item/{}/evidence/occurred_at", item.number);
@@ -384,10 +393,11 @@ pub fn fresh(
             let age = newest.map(|newest| now.duration_since(newest).as_secs());
             let young = age.is_some_and(|age| u64::try_from(age).unwrap_or(0) <= fresh.max_age_s);
             let observed = newest.map_or_else(|| "none".to_owned(), |newest| newest.to_string());
+            let target = target.cloned().unwrap_or_else(whole);
             if young {
-                Row::ok("fresh", &whole(), input, expected, observed)
+                Row::ok("fresh", &target, input, expected, observed)
             } else {
-                Row::failed("fresh", &whole(), input, expected, observed, Cause::Stale)
+                Row::failed("fresh", &target, input, expected, observed, Cause::Stale)
             }
         })
         .collect()

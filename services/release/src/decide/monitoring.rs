@@ -256,7 +256,7 @@ pub fn break_lease(release: &Release, id: Uuid, body: &BreakLease, ctx: &Context
         .procedure
         .item_by_key(ROLLBACK_ENVIRONMENT_MAINTAINED)
         .filter(|_| too_early)
-        .map(|item| Effect { item: item.number, effect: EffectKind::Failed })
+        .map(|item| Effect::on(item.number, EffectKind::Failed))
         .into_iter()
         .collect();
     one(LeaseBroken { lease: id, reason: body.reason.clone(), effects })

@@ -7,7 +7,7 @@ use crate::event::{
     AuthorizationRevoked, DeploymentFinished, DeploymentOutcome, Effect, EffectKind, EnvironmentPurpose,
     Outcome, ReleaseEvent, ReleaseOutcomeSet, ReleasePreempted, RevocationCause, TimerCause,
 };
-use crate::procedure::{Procedure, STAGING_DEPLOYED};
+use crate::procedure::Procedure;
 use crate::refusal::RefusalCode;
 use crate::release::{DeploymentState, ItemStatus, Release};
 
@@ -68,16 +68,15 @@ pub fn lose(release: &Release, body: &LoseEnvironment, ctx: &Context<'_>) -> Dec
 
 /// Everything from the deployment to staging up to the decision to go, unless production started on it.
 fn shown_on_staging(release: &Release, procedure: &Procedure) -> Vec<Effect> {
-    let from = procedure.item_by_key(STAGING_DEPLOYED).map(|item| item.number.step());
-    let to = procedure.approval_item().map(|item| item.number.step());
-    let latched = release.in_production().is_some();
-    let (Some(from), Some(to), false) = (from, to, latched) else { return Vec::new() };
-    let items = procedure.items().filter(|item| (from..to).contains(&item.number.step()));
+    if release.in_production().is_some() {
+        return Vec::new();
+    }
+    let items = procedure.items().filter(|item| procedure.is_shown_on_staging(item.number));
     items
         .filter(|item| {
             let status = release.status(item.number);
             status.is_closed() && !matches!(status, ItemStatus::Waived { .. })
         })
-        .map(|item| Effect { item: item.number, effect: EffectKind::Stale })
+        .map(|item| Effect::on(item.number, EffectKind::Stale))
         .collect()
 }

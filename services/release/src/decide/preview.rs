@@ -9,7 +9,7 @@ use crate::command::TagCandidate;
 use crate::event::{EffectKind, ReleaseEvent};
 use crate::refusal::Refusal;
 use crate::release::{ItemStatus, Release};
-use crate::value::ItemNumber;
+use crate::value::{ItemNumber, Name};
 
 /// What a new candidate would do to one item.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,6 +17,10 @@ use crate::value::ItemNumber;
 pub struct PreviewRow {
     pub item: ItemNumber,
     pub effect: EffectKind,
+    /// The targets that would have to show it again; absent when it concerns the whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 20))]
+    pub targets: Option<Vec<Name>>,
     pub before: ItemStatus,
     /// With the facts that are known of the new commit today.
     pub after: ItemStatus,
@@ -33,6 +37,7 @@ pub fn preview(release: &Release, new: &TagCandidate, ctx: &Context<'_>) -> Resu
     let rows = effects.into_iter().map(|effect| PreviewRow {
         item: effect.item,
         effect: effect.effect,
+        targets: effect.targets,
         before: release.status(effect.item).clone(),
         after: after.status(effect.item).clone(),
     });

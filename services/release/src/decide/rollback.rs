@@ -201,7 +201,7 @@ fn started(
     let mut effects = undone(release, procedure);
     if let Some(item) = procedure.item_by_key(ROLLBACK_NOT_NEEDED) {
         effects.retain(|row| row.item != item.number);
-        effects.push(Effect { item: item.number, effect: EffectKind::Failed });
+        effects.push(Effect::on(item.number, EffectKind::Failed));
     }
     events.push(Decided::now(RollbackStarted {
         rollback: (ctx.event_id)(events.len()),

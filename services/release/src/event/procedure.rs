@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Input;
-use crate::procedures::{ProcedureDifference, ProcedureJson};
+use crate::procedures::ProcedureDifference;
+use crate::sent_json::SentJson;
 use crate::value::{Prose, Sha256Hex};
 
 data! {
@@ -14,7 +15,7 @@ data! {
         /// To the version published before it.
         difference: ProcedureDifference,
         #[cfg_attr(feature = "openapi", schema(value_type = crate::procedure::Procedure))]
-        procedure: ProcedureJson,
+        procedure: SentJson,
     };
 
     ProcedureActivated {

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    ActivateProcedure, MAX_VERSIONS, ProcedureCommand, ProcedureDifference, ProcedureJson, Procedures,
-    PublishProcedure, PublishedVersion, RetireProcedure, lint,
+    ActivateProcedure, MAX_VERSIONS, ProcedureCommand, ProcedureDifference, Procedures, PublishProcedure,
+    PublishedVersion, RetireProcedure, lint,
 };
 use crate::actor::Role;
 use crate::aggregate::{Context, Decided};
@@ -13,6 +13,7 @@ use crate::event::{ProcedureActivated, ProcedureEvent, ProcedurePublished, Proce
 use crate::guard::{failed, one, person, refuse, role, room, second_person};
 use crate::procedure::Procedure;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::sent_json::SentJson;
 use crate::value::Name;
 use crate::verdict::{Cause, Row};
 
@@ -76,7 +77,7 @@ fn publish(
 }
 
 /// The JSON as a procedure of this name that people can follow.
-fn followable(name: &Name, json: &ProcedureJson) -> Result<Procedure, Refusal> {
+fn followable(name: &Name, json: &SentJson) -> Result<Procedure, Refusal> {
     let procedure: Procedure = match serde_json::from_str(json.as_str()) {
         Ok(procedure) => procedure,
         Err(error) => {

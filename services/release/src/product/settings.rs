@@ -25,6 +25,11 @@ pub struct ProductSettings {
     /// What the items of a checklist must hold for: regions, services; `default` when there is but one.
     pub targets: List<Name, 20>,
     pub environments: List<EnvironmentSettings, 20>,
+    /// Which of the targets an artifact is for, where each target has its own: a new candidate that leaves the
+    /// artifacts of a target as they are leaves alone what was seen of it. An artifact that is not listed is for
+    /// all of them.
+    #[serde(skip_serializing_if = "<[ArtifactSettings]>::is_empty")]
+    pub artifacts: List<ArtifactSettings, 100>,
     /// CI workflows that must have succeeded on a candidate's commit.
     pub required_workflows: List<Line, 50>,
     /// Files that state the version.
@@ -69,6 +74,16 @@ pub struct EnvironmentSettings {
     pub version_url: Option<Link>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_url: Option<Link>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactSettings {
+    /// As candidates and deployments name it.
+    pub name: Line,
+    /// Targets of the product.
+    pub targets: List<Name, 20>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,6 +169,7 @@ impl Default for ProductSettings {
         Self {
             repository: None,
             targets: list(vec![Name::default_target()]),
+            artifacts: List::default(),
             environments: list(vec![
                 environment(Name::staging(), EnvironmentPurpose::Staging),
                 environment(Name::production(), EnvironmentPurpose::Production),
@@ -194,6 +210,17 @@ impl ProductSettings {
         self.environments.iter().find(|environment| environment.name == *name)
     }
 
+    /// Whether the target runs the artifact of this name.
+    pub fn is_for(&self, artifact: &Line, target: &Name) -> bool {
+        let listed = self.artifacts.iter().find(|listed| listed.name == *artifact);
+        listed.is_none_or(|listed| listed.targets.contains(target))
+    }
+
+    /// Whether the artifact of this name is not everybody's.
+    pub fn is_listed(&self, artifact: &Line) -> bool {
+        self.artifacts.iter().any(|listed| listed.name == *artifact)
+    }
+
     /// Whether a release may ask for the procedure of this name.
     pub fn allows_procedure(&self, name: &Name) -> bool {
         self.procedure.name == *name || self.allowed_procedures.contains(name)
@@ -212,6 +239,14 @@ impl ProductSettings {
         };
         if self.targets.is_empty() {
             wrong("settings/targets".into(), "at least one target", "none".into(), Cause::Empty);
+        }
+        for (place, artifact) in self.artifacts.iter().enumerate() {
+            let input = format!("settings/artifacts/{place}/targets");
+            if artifact.targets.is_empty() {
+                wrong(input, "at least one target of the product", "none".into(), Cause::Empty);
+            } else if let Some(other) = artifact.targets.iter().find(|name| !self.targets.contains(name)) {
+                wrong(input, "targets of the product", other.to_string(), Cause::Mismatch);
+            }
         }
         if !self.environments.iter().any(|known| known.purpose == EnvironmentPurpose::Production) {
             let expected = "at least one environment for production";
@@ -245,9 +280,10 @@ impl ProductSettings {
     }
 
     /// The lists whose entries are told apart by name.
-    fn names(&self) -> [(&'static str, Vec<&str>); 11] {
+    fn names(&self) -> [(&'static str, Vec<&str>); 12] {
         [
             ("targets", self.targets.iter().map(Name::as_str).collect()),
+            ("artifacts", self.artifacts.iter().map(|entry| entry.name.as_str()).collect()),
             ("environments", self.environments.iter().map(|entry| entry.name.as_str()).collect()),
             ("required_workflows", self.required_workflows.iter().map(Line::as_str).collect()),
             ("manifests", self.manifests.iter().map(|entry| entry.path.as_str()).collect()),

@@ -10,7 +10,9 @@ use crate::event::{
     ReleaseEvent,
 };
 use crate::evidence::Artifact;
-use crate::value::{ActorId, CandidateTag, GitSha, Line, Prose, Sha256Hex};
+use crate::procedure::CandidateDigest;
+use crate::product::ProductSettings;
+use crate::value::{ActorId, CandidateTag, GitSha, ItemNumber, Line, Name, Prose, Sha256Hex};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -53,6 +55,55 @@ impl Candidate {
     pub fn is_bound(&self) -> bool {
         !self.artifacts.is_empty()
     }
+
+    /// The text of its tag without its `v`.
+    pub fn version(&self) -> &str {
+        self.tag.as_str().trim_start_matches('v')
+    }
+
+    pub fn build(&self) -> Build<'_> {
+        Build {
+            artifacts: &self.artifacts,
+            migration_set: self.migration_set_digest.as_ref(),
+            config_schema: self.config_schema_digest.as_ref(),
+            pipeline: self.pipeline_digest.as_ref(),
+        }
+    }
+}
+
+/// What a candidate is made of, whether it is tagged or would be.
+#[derive(Debug, Clone, Copy)]
+pub struct Build<'a> {
+    pub artifacts: &'a [Artifact],
+    pub migration_set: Option<&'a Sha256Hex>,
+    pub config_schema: Option<&'a Sha256Hex>,
+    pub pipeline: Option<&'a Sha256Hex>,
+}
+
+impl<'a> Build<'a> {
+    /// Both are known and the same, or both absent because the product has none.
+    pub fn has_same(self, digest: CandidateDigest, other: Self) -> bool {
+        match digest {
+            CandidateDigest::MigrationSet => self.migration_set == other.migration_set,
+            CandidateDigest::ConfigSchema => self.config_schema == other.config_schema,
+            CandidateDigest::Pipeline => self.pipeline == other.pipeline,
+        }
+    }
+
+    /// The target has artifacts of its own, and neither these nor what it shares with the others differ.
+    pub fn is_same_for(self, target: &Name, other: Self, settings: &ProductSettings) -> bool {
+        let ours = self.artifacts_of(target, settings);
+        let shared =
+            [CandidateDigest::MigrationSet, CandidateDigest::ConfigSchema, CandidateDigest::Pipeline];
+        ours.iter().any(|artifact| settings.is_listed(&artifact.name))
+            && same_artifacts(&ours, &other.artifacts_of(target, settings))
+            && shared.into_iter().all(|digest| self.has_same(digest, other))
+    }
+
+    /// Its own artifacts, and those of all targets.
+    pub fn artifacts_of(self, target: &Name, settings: &ProductSettings) -> Vec<Artifact> {
+        self.artifacts.iter().filter(|artifact| settings.is_for(&artifact.name, target)).cloned().collect()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -87,6 +138,32 @@ pub fn same_artifacts(one: &[Artifact], other: &[Artifact]) -> bool {
 }
 
 impl Release {
+    /// The candidates before the current one that are the same to the target, newest first; none that is behind
+    /// one that was not.
+    pub fn same_before<'a>(
+        &'a self,
+        target: &'a Name,
+        settings: &'a ProductSettings,
+    ) -> impl Iterator<Item = &'a Candidate> {
+        let current = self.current_candidate();
+        let same = move |earlier: &&Candidate| {
+            current.is_some_and(|current| current.build().is_same_for(target, earlier.build(), settings))
+        };
+        // The current one is the last, if any is.
+        self.candidates.iter().rev().skip(1).take_while(same)
+    }
+
+    /// Some of what was recorded for the item names one of several targets, so that it holds target by target.
+    pub fn is_told_by_target(&self, item: ItemNumber) -> bool {
+        let targets = self.opened.as_ref().map_or(&[][..], |opened| &opened.targets[..]);
+        let of_item = self.items.get(&item).map_or(&[][..], |state| &state.evidence[..]);
+        targets.len() > 1
+            && of_item.iter().filter_map(|id| self.evidence.get(id)).any(|evidence| {
+                let named = evidence.recorded.target.as_ref();
+                evidence.retracted.is_none() && named.is_some_and(|target| targets.contains(target))
+            })
+    }
+
     pub(super) fn candidate_tagged(&mut self, fact: &Fact<ReleaseEvent>, tagged: &CandidateTagged) {
         let at = fact.recorded_at;
         let by = &fact.by.id;

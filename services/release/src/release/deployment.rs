@@ -42,6 +42,8 @@ pub struct Deployment {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization: Option<Uuid>,
     pub started_at: Timestamp,
+    #[serde(skip)]
+    pub started_at_revision: u64,
     pub started_by: ActorId,
     /// Whether machines alone reported it, or a person too.
     #[serde(skip)]
@@ -369,6 +371,7 @@ impl Release {
             url: None,
             authorization: None,
             started_at: at,
+            started_at_revision: fact.revision,
             started_by: fact.by.id.clone(),
             origin: DeploymentOrigin::of(fact),
             status: DeploymentState::Running,

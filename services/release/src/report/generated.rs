@@ -9,7 +9,7 @@ use crate::aggregate::{Aggregate, Context, Decided};
 use crate::event::{Fact, NoteText, ReportEvent, ReportGenerated, ReportQuery};
 use crate::guard::{one, role};
 use crate::refusal::Refusal;
-use crate::value::{ActorId, Line, ReleaseId, Sha256Hex};
+use crate::value::{ActorId, Line, Name, ReleaseId, Sha256Hex};
 
 /// Who signs a report off, or hands it to somebody who does.
 pub const GENERATORS: [Role; 2] = [Role::Auditor, Role::ReleaseManager];
@@ -33,6 +33,13 @@ pub enum GenerateReport {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 9007199254740991_u64))]
         at_position: Option<u64>,
+        /// The control mapping to look at; the built-in one when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        control_mapping: Option<Name>,
+        /// Which version of it; the newest when absent. The report says which that was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(minimum = 1))]
+        control_mapping_version: Option<u32>,
     },
 }
 

@@ -107,7 +107,7 @@ impl Judge for JourneysPassed {
             if let Some(version) = &check.version {
                 let bare = version.as_str().trim_start_matches('v');
                 let release = reading.version().is_some_and(|version| version.as_str() == bare);
-                let holds = release || reading.candidate_version() == Some(bare);
+                let holds = release || reading.is_candidate_version(bare);
                 let expected = reading.candidate_version().unwrap_or_default();
                 findings.row(check.at("version"), holds, Cause::Mismatch, expected, bare);
             } else if self.purpose == EnvironmentPurpose::Production {

@@ -36,8 +36,7 @@ impl Judge for PerformanceKept {
             return findings.no_evidence(reading.number(), EvidenceKind::PerfComparison, expected);
         };
         findings.rest_on(run.evidence);
-        let candidate = reading.candidate();
-        if let Some(candidate) = candidate {
+        if let Some(candidate) = reading.candidate_at(run.head_sha.as_ref()) {
             findings.equal(run.at("head_sha"), &candidate.commit_sha, run.head_sha.as_ref());
         }
         findings.equal(

@@ -9,7 +9,7 @@ use crate::actor::ActorKind;
 use crate::event::{EnvironmentPurpose, ReleaseOpened};
 use crate::evidence::of::Of;
 use crate::evidence::{Artifact, CommitFacts, DeploymentStatus, Facts, Subject, of};
-use crate::procedure::{CandidateDigest, CandidateEffect, Item, Policy, Procedure};
+use crate::procedure::{CandidateEffect, Item, Policy, Procedure};
 use crate::product::ProductSettings;
 use crate::release::{
     Candidate, Deployment, DeploymentOrigin, DeploymentState, Evidence, ItemState, Release,
@@ -24,7 +24,7 @@ pub struct Reading<'a> {
     pub settings: &'a ProductSettings,
     pub policy: Policy,
     pub now: Timestamp,
-    /// The target it is about; `None` while none is chosen.
+    /// The target it is about; `None` when it is about all of them at once.
     pub target: Option<&'a Name>,
 }
 
@@ -106,9 +106,8 @@ impl<'a> Reading<'a> {
         self.release.opened.as_ref()
     }
 
-    pub fn targets(&self, each: bool) -> Vec<&'a Name> {
-        let targets = self.opened().map_or(&[][..], |opened| &opened.targets[..]);
-        targets.iter().take(if each { targets.len() } else { 1 }).collect()
+    pub fn targets(&self) -> &'a [Name] {
+        self.opened().map_or(&[], |opened| &opened.targets)
     }
 
     pub fn state(&self) -> Option<&'a ItemState> {
@@ -129,7 +128,24 @@ impl<'a> Reading<'a> {
 
     /// The text of the candidate's tag without its `v`.
     pub fn candidate_version(&self) -> Option<&'a str> {
-        self.candidate().map(|candidate| candidate.tag.as_str().trim_start_matches('v'))
+        self.candidate().map(Candidate::version)
+    }
+
+    /// The candidate and those before it that are the same to the target, newest first.
+    fn same_candidates(&self) -> impl Iterator<Item = &'a Candidate> {
+        let earlier = self.target.map(|target| self.release.same_before(target, self.settings));
+        self.candidate().into_iter().chain(earlier.into_iter().flatten())
+    }
+
+    /// The candidate at the commit, among those that are the same to the target; else the current one.
+    pub fn candidate_at(&self, commit: Option<&GitSha>) -> Option<&'a Candidate> {
+        let at_commit = |candidate: &&Candidate| Some(&candidate.commit_sha) == commit;
+        self.same_candidates().find(at_commit).or_else(|| self.candidate())
+    }
+
+    /// It is the version of the candidate, or of one that is the same to the target.
+    pub fn is_candidate_version(&self, version: &str) -> bool {
+        self.same_candidates().any(|candidate| candidate.version() == version)
     }
 
     pub fn number(&self) -> ItemNumber {
@@ -167,10 +183,10 @@ impl<'a> Reading<'a> {
     /// reports proves nothing to a strict procedure where a machine could.
     fn counts(&self, evidence: &Evidence) -> bool {
         let person = evidence.by.kind == ActorKind::Person;
-        let of_target = match (&evidence.recorded.target, self.target) {
-            (Some(of), Some(target)) => of == target,
-            _ => true,
-        };
+        let of_target = evidence.recorded.target.as_ref().is_none_or(|of| match self.target {
+            Some(target) => of == target,
+            None => self.targets().contains(of),
+        });
         evidence.retracted.is_none()
             && of_target
             && !(person
@@ -179,6 +195,41 @@ impl<'a> Reading<'a> {
                 && !self.takes_statement(evidence))
             && self.is_about_candidate(evidence)
             && !self.is_about_undone(evidence)
+            && !self.is_about_lost_staging(evidence)
+    }
+
+    /// It was seen on staging before an emergency took that.
+    pub fn is_about_lost_staging(&self, evidence: &Evidence) -> bool {
+        self.release.staging_lost_at_revision.is_some_and(|lost| evidence.revision < lost)
+            && self.procedure.is_shown_on_staging(self.item.number)
+    }
+
+    /// It names one target, was seen of a candidate that is the same to that as the current one, and nothing
+    /// seen of the whole came after it.
+    pub fn is_about_unchanged_target(&self, evidence: &Evidence) -> bool {
+        let of_build =
+            matches!(self.item.on_new_candidate, CandidateEffect::Stale | CandidateEffect::Reevaluate);
+        let Some(target) = evidence.recorded.about_one_target().filter(|_| of_build) else { return false };
+        let commit = commit_of(&evidence.recorded.facts);
+        let is_of = |candidate: &Candidate| {
+            let of_subject = match evidence.recorded.subject {
+                Subject::Candidate { number } => number == candidate.number,
+                _ => evidence.revision > candidate.tagged_at_revision,
+            };
+            of_subject || commit == Some(&candidate.commit_sha)
+        };
+        self.release.same_before(target, self.settings).any(is_of) && !self.is_outdated_by_whole(evidence)
+    }
+
+    /// What was seen of the whole since counts no more for the candidate; what it outdated does not come back.
+    fn is_outdated_by_whole(&self, evidence: &Evidence) -> bool {
+        let ids = self.state().map_or(&[][..], |state| &state.evidence[..]);
+        let newest_first = ids.iter().rev().filter_map(|id| self.release.evidence.get(id));
+        newest_first.take_while(|other| other.age() > evidence.age()).any(|other| {
+            let of_whole = other.recorded.target.is_none() && other.kind() == evidence.kind();
+            let before = self.candidate().is_some_and(|current| other.revision < current.tagged_at_revision);
+            of_whole && before && other.retracted.is_none()
+        })
     }
 
     /// It was seen of a deployment to production that came to nothing since.
@@ -200,7 +251,9 @@ impl<'a> Reading<'a> {
 
     fn is_about_candidate(&self, evidence: &Evidence) -> bool {
         let Some(candidate) = self.candidate() else { return true };
-        if commit_of(&evidence.recorded.facts) == Some(&candidate.commit_sha) {
+        if commit_of(&evidence.recorded.facts) == Some(&candidate.commit_sha)
+            || self.is_about_unchanged_target(evidence)
+        {
             return true;
         }
         if self.item.on_new_candidate == CandidateEffect::Features {
@@ -209,10 +262,11 @@ impl<'a> Reading<'a> {
         match (&self.item.on_new_candidate, &evidence.recorded.subject) {
             (CandidateEffect::Unaffected | CandidateEffect::Reaffirm | CandidateEffect::RiskAreas, _) => true,
             (_, Subject::Candidate { number }) if *number == candidate.number => true,
-            (CandidateEffect::Conditional { equal, .. }, Subject::Candidate { number }) => self
-                .release
-                .candidate(*number)
-                .is_some_and(|old| equal.iter().all(|digest| same_digest(*digest, old, candidate))),
+            (CandidateEffect::Conditional { equal, .. }, Subject::Candidate { number }) => {
+                self.release.candidate(*number).is_some_and(|old| {
+                    equal.iter().all(|digest| old.build().has_same(*digest, candidate.build()))
+                })
+            }
             (_, Subject::Candidate { .. }) => false,
             (CandidateEffect::Stale, _) => evidence.revision > candidate.tagged_at_revision,
             (_, _) => true,
@@ -258,7 +312,11 @@ impl<'a> Reading<'a> {
     /// What was deployed last to environments of the purpose, as far as it counts for the target.
     pub fn deployed(&self, purpose: EnvironmentPurpose) -> Option<DeploymentSeen<'a>> {
         let gone = |d: &Deployment| matches!(d.status, DeploymentState::RolledBack { .. });
-        let own = self.release.deployments.iter().filter(|d| d.purpose == purpose && !gone(d));
+        let lost = |d: &Deployment| {
+            purpose == EnvironmentPurpose::Staging
+                && self.release.staging_lost_at_revision.is_some_and(|lost| d.started_at_revision < lost)
+        };
+        let own = self.release.deployments.iter().filter(|d| d.purpose == purpose && !gone(d) && !lost(d));
         let own = own.map(|d| DeploymentSeen {
             input: format!("deployment/{}", d.deployment),
             evidence: None,
@@ -323,14 +381,5 @@ fn commit_of(facts: &Facts) -> Option<&GitSha> {
         Facts::PerfComparison(facts) => facts.head_sha.as_ref(),
         Facts::JourneyCheck(facts) => facts.commit_sha.as_ref(),
         _ => None,
-    }
-}
-
-/// Equal means both known and the same, or both absent because the product has none.
-pub fn same_digest(digest: CandidateDigest, old: &Candidate, new: &Candidate) -> bool {
-    match digest {
-        CandidateDigest::MigrationSet => old.migration_set_digest == new.migration_set_digest,
-        CandidateDigest::ConfigSchema => old.config_schema_digest == new.config_schema_digest,
-        CandidateDigest::Pipeline => old.pipeline_digest == new.pipeline_digest,
     }
 }

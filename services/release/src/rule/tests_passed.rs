@@ -48,6 +48,7 @@ impl Judge for TestsPassed {
             return findings.no_evidence(reading.number(), EvidenceKind::TestReport, expected);
         };
         findings.rest_on(report.evidence);
+        let candidate = reading.candidate_at(report.head_sha.as_ref()).unwrap_or(candidate);
         let previous = reading.previous().is_some();
         let floor = report.previous_total.map_or(self.tests_min, |before| {
             self.tests_min.max(
@@ -100,8 +101,9 @@ impl Judge for TestsPassed {
             {
                 let seen = version.as_ref().map(|version| version.as_str().trim_start_matches('v'));
                 let expected = reading.candidate_version().unwrap_or_default();
-                findings
-                    .checked(report.at(member), seen, Cause::Mismatch, expected, |seen| *seen == expected);
+                findings.checked(report.at(member), seen, Cause::Mismatch, expected, |seen| {
+                    reading.is_candidate_version(seen)
+                });
             }
             if let Some(head) = &report.head_sha {
                 findings.equal(report.at("head_sha"), &candidate.commit_sha, Some(head));

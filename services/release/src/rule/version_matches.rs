@@ -55,6 +55,7 @@ impl Judge for VersionMatches {
             findings.row(probe.at("http_status"), status == 200, Cause::Value, "200", status.to_string());
         }
         version(findings, &probe.at("version"), reading, probe.version.as_str());
+        let candidate = reading.candidate_at(Some(&probe.commit_sha)).unwrap_or(candidate);
         findings.equal(probe.at("commit_sha"), &candidate.commit_sha, Some(&probe.commit_sha));
         replicas(findings, &probe.at("replicas_matched"), probe.replicas_matched, probe.replicas_total);
         after_deployment(reading, findings, self.purpose, &probe.beside("occurred_at"), probe.occurred_at());
@@ -98,7 +99,7 @@ fn judge_own(
 fn version(findings: &mut Findings, input: &str, reading: &Reading<'_>, seen: &str) {
     let seen_bare = seen.trim_start_matches('v');
     let of_release = reading.version().is_some_and(|version| version.as_str() == seen_bare);
-    let holds = of_release || reading.candidate_version() == Some(seen_bare);
+    let holds = of_release || reading.is_candidate_version(seen_bare);
     let expected = reading.candidate_version().unwrap_or_default();
     findings.row(input, holds, Cause::Mismatch, expected, seen);
 }

@@ -42,7 +42,8 @@ impl Judge for WorkflowsPassed {
         runs.sort_by_key(|run| {
             (run.completed_at.unwrap_or(run.occurred_at()), run.attempt, run.evidence.revision)
         });
-        let here = |run: &CiRun| run.head_sha == candidate.commit_sha;
+        let of_run = |run: &CiRun| reading.candidate_at(Some(&run.head_sha)).unwrap_or(candidate);
+        let here = |run: &CiRun| run.head_sha == of_run(run).commit_sha;
         let mut latest = BTreeMap::new();
         for run in &runs {
             let known = latest
@@ -65,6 +66,7 @@ impl Judge for WorkflowsPassed {
             .filter(|(name, _)| required.is_empty() || required.iter().any(|r| r.as_str() == **name))
         {
             findings.rest_on(run.evidence);
+            let candidate = of_run(run);
             findings.equal(run.at("head_sha"), &candidate.commit_sha, Some(&run.head_sha));
             let attempts =
                 if run.attempt > 1 { format!(" on attempt {}", run.attempt) } else { String::new() };

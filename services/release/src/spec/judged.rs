@@ -96,7 +96,10 @@ pub fn tagged() -> Spec<Release> {
 pub fn through(step: u32) -> Spec<Release> {
     // Most stories go on from one of these, and telling one takes longer than what is tested of it.
     static TOLD: [OnceLock<Spec<Release>>; 8] = [const { OnceLock::new() }; 8];
-    let tell = || if step == 0 { tagged() } else { through(step - 1).step_reported(step) };
+    let tell = || match step {
+        0 => tagged(),
+        _ => through(step - 1).taken_as_read(|story| story.step_reported(step)),
+    };
     match TOLD.get(usize::try_from(step).unwrap_or(usize::MAX)) {
         Some(told) => told.get_or_init(tell).clone(),
         None => tell(),

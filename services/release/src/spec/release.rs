@@ -335,13 +335,9 @@ pub fn deploy(environment: &str, authorization: Option<Uuid>) -> Command {
 
 /// Gate 3 is open, the rollback was rehearsed, the flags are set, and a window is planned.
 pub fn windowed() -> Spec<Release> {
-    tagged()
-        .step_closed(1)
-        .step_closed(2)
-        .step_closed(3)
-        .closed(&["4.2", "4.7"])
-        .when(alice(), Command::SetWindow(window()), &around())
-        .accepted()
+    let closed =
+        |story: Spec<Release>| story.step_closed(1).step_closed(2).step_closed(3).closed(&["4.2", "4.7"]);
+    tagged().taken_as_read(closed).when(alice(), Command::SetWindow(window()), &around()).accepted()
 }
 
 /// Approval of the window is asked for.
@@ -361,7 +357,7 @@ pub fn grant(story: &Spec<Release>) -> Command {
 pub fn approved() -> Spec<Release> {
     let story = requested();
     let grant = grant(&story);
-    story.when(grace(), grant, &around()).accepted().step_closed(4)
+    story.when(grace(), grant, &around()).accepted().taken_as_read(|story| story.step_closed(4))
 }
 
 /// Everybody said go, inside the window.

@@ -5,12 +5,12 @@ use release::event::{ProcedureActivated, ProcedurePublished, ProcedureRetired};
 use release::procedure::{CandidateEffect, PRODUCT_RELEASE_V1, Procedure, hash};
 use release::procedures::{
     ActivateProcedure, BUILT_IN, BUILT_IN_FORCE, LintCode, MAX_VERSIONS, ProcedureCommand as Command,
-    ProcedureDifference, ProcedureJson, PublishProcedure, RetireProcedure, built_in, lint,
+    ProcedureDifference, PublishProcedure, RetireProcedure, built_in, lint,
 };
 use release::refusal::RefusalCode as No;
 use release::spec::{Spec, actor, alice, grace, heidi, nothing, peggy};
 use release::value::Name;
-use release::{Procedures, Role, wire};
+use release::{Procedures, Role, SentJson, wire};
 use serde_json::{Value, json};
 
 use crate::registry::{live, name, prose, replays, somebody, tells_all};
@@ -60,7 +60,7 @@ fn read(procedure: &Value) -> Procedure {
 }
 
 fn publish_text(text: &str) -> Command {
-    let procedure = ProcedureJson::new(text).unwrap();
+    let procedure = SentJson::new(text).unwrap();
     Command::Publish { name: name("hotfix"), body: PublishProcedure { procedure } }
 }
 
@@ -105,7 +105,7 @@ fn given_no_version_when_published_it_is_proposed_byte_for_byte() {
             version: 1,
             hash: hash(text.as_bytes()),
             difference,
-            procedure: ProcedureJson::new(&text).unwrap(),
+            procedure: SentJson::new(&text).unwrap(),
         }
         .into(),
     ]);
@@ -252,7 +252,7 @@ fn given_no_such_version_when_activated_it_is_unknown() {
 #[test]
 fn given_the_built_in_name_nothing_is_published_under_it() {
     let text = String::from_utf8(PRODUCT_RELEASE_V1.to_vec()).unwrap();
-    let procedure = ProcedureJson::new(&text).unwrap();
+    let procedure = SentJson::new(&text).unwrap();
     let command = Command::Publish { name: Name::product_release(), body: PublishProcedure { procedure } };
     nothing::<Procedures>().when(peggy(), command, &alone()).then_refused(No::ProcedureReserved);
 }
@@ -303,9 +303,9 @@ fn given_as_many_versions_as_one_stream_holds_one_more_is_refused() {
 
 #[test]
 fn given_json_that_is_too_long_it_is_no_procedure() {
-    let long = format!("\"{}\"", "x".repeat(ProcedureJson::MAX_BYTES));
-    assert!(ProcedureJson::new(&long).is_err());
-    assert!(ProcedureJson::new("{").is_err());
+    let long = format!("\"{}\"", "x".repeat(SentJson::MAX_BYTES));
+    assert!(SentJson::new(&long).is_err());
+    assert!(SentJson::new("{").is_err());
     let body = format!("{{\"procedure\":{long}}}");
     assert!(serde_json::from_str::<PublishProcedure>(&body).is_err());
     let body: PublishProcedure = serde_json::from_str(r#"{"procedure": {"a":  1.0} }"#).unwrap();

@@ -3,7 +3,9 @@ use release::event::{
     EnvironmentPurpose, ProductDigestRejected, ProductRegistered, ProductSettingsPublished,
 };
 use release::procedure::Policy;
-use release::product::settings::{EnvironmentSettings, MAX_BYTES, MetricQuery, ProductSettings, Slo};
+use release::product::settings::{
+    ArtifactSettings, EnvironmentSettings, MAX_BYTES, MetricQuery, ProductSettings, Slo,
+};
 use release::product::{ProductCommand, PublishSettings, RegisterProduct, RejectDigest};
 use release::refusal::RefusalCode as No;
 use release::spec::{Spec, alice, bob, given, grace, monday, nothing, peggy, robot};
@@ -134,13 +136,22 @@ fn given_settings_that_contradict_themselves_when_published_every_entry_is_named
             version_url: None,
             health_url: None,
         }]);
+        settings.artifacts = list([
+            ArtifactSettings { name: line("cart"), targets: List::default() },
+            ArtifactSettings { name: line("pay"), targets: list([name("pay")]) },
+            ArtifactSettings { name: line("pay"), targets: List::default() },
+        ]);
         settings.required_workflows = list([line("ci"), line("e2e"), line("ci")]);
         settings.slos = list([slo]);
         settings.procedure.version = Some(0);
     });
     checkout().when(peggy(), publish(wrong), &()).then_refused(No::SettingsInvalid).naming(&[
         "settings/targets",
+        "settings/artifacts/0/targets",
+        "settings/artifacts/1/targets",
+        "settings/artifacts/2/targets",
         "settings/environments",
+        "settings/artifacts/2",
         "settings/required_workflows/2",
         "settings/slos/0/objective_ppm",
         "settings/slos/0/window_days",
@@ -221,6 +232,7 @@ fn given_stored_settings_when_read_and_written_again_bytes_and_hash_are_the_same
     let json = r#"{"name":"checkout","settings":{
         "repository":{"url":"https://git.example/checkout","provider_id":"4711"},
         "targets":["eu","us"],
+        "artifacts":[{"name":"checkout-eu","targets":["eu"]}],
         "required_workflows":["ci.yml"],
         "manifests":[{"path":"Cargo.toml"}],
         "databases":[{"name":"orders"}],

@@ -8,7 +8,12 @@ use release::spec::{Spec, alice, bob, id, judy, monday, nothing, peggy, robot};
 use crate::registry::{line, release, replays};
 
 fn asked() -> ReportCommand {
-    ReportCommand::Generate(GenerateReport::Release { release: release("2.4.0"), at_position: None })
+    ReportCommand::Generate(GenerateReport::Release {
+        release: release("2.4.0"),
+        at_position: None,
+        control_mapping: None,
+        control_mapping_version: None,
+    })
 }
 
 fn made() -> Option<ReportMade> {

@@ -224,7 +224,7 @@ fn given_every_variant_it_can_be_published_as_it_is() {
         assert_eq!((procedure.name.as_str(), procedure.version), (*name, 1));
         assert_eq!(procedure.items().count(), 49, "{name}");
         let json = serde_json::to_string(&procedure).unwrap();
-        assert!(release::procedures::ProcedureJson::new(&json).is_ok(), "{name}");
+        assert!(release::SentJson::new(&json).is_ok(), "{name}");
     }
     assert!(variant("unheard-of").is_none());
 }

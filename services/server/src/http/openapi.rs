@@ -12,10 +12,11 @@ use utoipa::OpenApi;
 
 use super::route::is_unlimited;
 use super::{
-    approvals, attachments, authorizations, baselines, board, calendar, candidates, comments, deployments,
-    environments, events, evidence, exceptions, freezes, gates, inbox, items, leases, legal_holds,
-    low_traffic, observations, operations, people, procedures, products, releases, reports, retention,
-    roll_call, rollback_proposals, rollback_triggers, rollbacks, signing_keys, timers, tlog, waivers, window,
+    approvals, attachments, authorizations, baselines, board, calendar, candidates, comments,
+    control_mappings, deployments, environments, events, evidence, exceptions, freezes, gates, inbox, items,
+    leases, legal_holds, low_traffic, metrics, observations, operations, people, procedures, products,
+    releases, reports, retention, roll_call, rollback_proposals, rollback_triggers, rollbacks, signing_keys,
+    timers, tlog, waivers, window,
 };
 
 #[derive(OpenApi)]
@@ -139,6 +140,10 @@ use super::{
         products::publish_settings::handler,
         products::list_versions::handler,
         products::get_version::handler,
+        control_mappings::list::handler,
+        control_mappings::publish::handler,
+        control_mappings::list_versions::handler,
+        control_mappings::get_version::handler,
         procedures::list::handler,
         procedures::publish::handler,
         procedures::list_versions::handler,
@@ -182,6 +187,8 @@ use super::{
         people::list::handler,
         people::get::handler,
         people::unlink::handler,
+        metrics::delivery::handler,
+        metrics::flow::handler,
         operations::whoami::handler,
         operations::live::handler,
         operations::ready::handler,
@@ -283,10 +290,15 @@ fn tags() -> Value {
             "What releases are made of: environments, targets, procedures, as numbered settings."
         ),
         tag("Procedures", "Steps and items as data, in immutable versions."),
+        tag(
+            "Control mappings",
+            "Which controls of which frameworks there are and what proves each, in immutable versions."
+        ),
         tag("Environments", "What runs where, and which release holds an environment."),
         tag("Calendar", "Freezes of products and environments."),
         tag("Retention", "How long the content of attachments is kept, and what has to be kept longer."),
         tag("People", "Which accounts and author keys belong to one person."),
+        tag("Metrics", "Delivery and flow over a period, counted from the log."),
         tag("Operations", "The process, its version, its API description."),
     ])
 }
@@ -424,6 +436,8 @@ const ACROSS_STREAMS: &[&str] = &[
     "/v1/events/{event}/proof",
     "/v1/exceptions",
     "/v1/inbox",
+    "/v1/metrics/delivery",
+    "/v1/metrics/flow",
     "/v1/observations",
     "/v1/observations/{observation}",
     "/v1/procedures",

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use eventlog::header::leaf;
 use eventlog::{Recorded, Revision, StreamId};
 use release::event::ReportQuery;
-use release::report::controls::{BUILT_IN, ControlMappingRef, PinnedMapping};
+use release::report::controls::{ControlMappingRef, PinnedMapping};
 use release::report::generated::{Generated, GeneratedReport};
-use release::value::ReleaseId;
+use release::value::{Name, ReleaseId};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -108,28 +108,25 @@ async fn retention(app: &App, tenant: &str, id: &ReleaseId, last: &Recorded) -> 
     Ok(then.head.state.keeping(id, input(&stream, then.head.revision)).months)
 }
 
-/// The controls that a report looks at unless it asks for others.
-pub fn newest_controls() -> Result<PinnedMapping, Problem> {
-    let newest = BUILT_IN.last().map(|(_, bytes)| PinnedMapping::parse(bytes));
-    let missing = || Problem::new(Code::Internal, "no control mapping is built in");
-    newest.ok_or_else(missing)?.map_err(|error| Problem::internal(&error))
-}
-
-/// The version that a report names.
-fn controls(reference: &ControlMappingRef) -> Result<PinnedMapping, Problem> {
-    let mut known = BUILT_IN.iter().filter_map(|(_, bytes)| PinnedMapping::parse(bytes).ok());
-    let known = known.find(|known| known.reference == *reference);
-    known.ok_or_else(|| {
-        let detail = format!("control mapping {} version {} is not known", reference.name, reference.version);
-        Problem::new(Code::Internal, detail)
-    })
+/// The controls that a report looks at: without a name the built-in ones, without a version their newest.
+pub async fn controls(
+    app: &App,
+    caller: &Caller,
+    name: Option<&Name>,
+    version: Option<u32>,
+) -> Result<PinnedMapping, Problem> {
+    let stream = names::controls(caller.tenant()).map_err(|error| Problem::internal(&error))?;
+    let known = app.control_mappings.load(&stream).await?.committed();
+    PinnedMapping::parse(known.state.stored(name, version)?).map_err(|error| Problem::internal(&error))
 }
 
 /// The bytes of a report again, from the log alone.
 async fn again(app: &App, caller: &Caller, generated: &Generated) -> Result<Made, Problem> {
     let ReportQuery::Release { release, control_mapping, .. } = &generated.query;
     let when = AsOf { at_position: Some(generated.position), ..AsOf::default() };
-    let fresh = of(app, caller, release, &when, 0, controls(control_mapping)?).await?;
+    let ControlMappingRef { name, version, .. } = control_mapping;
+    let controls = controls(app, caller, Some(name), Some(*version)).await?;
+    let fresh = of(app, caller, release, &when, 0, controls).await?;
     if fresh.made.sha256 == generated.sha256 {
         return Ok(fresh.made);
     }

@@ -12,7 +12,9 @@ use jiff::SignedDuration;
 use release::decide::{Around, Opening, Snapshots};
 use release::directory::People;
 use release::environment::{EnvironmentAround, EnvironmentCommand, ReserveEnvironment};
-use release::event::{CalendarEvent, ChangeClass, EnvironmentEvent, EnvironmentPurpose, LeasePurpose};
+use release::event::{
+    CalendarEvent, ChangeClass, EnvironmentEvent, EnvironmentPurpose, LeasePurpose, RetentionEvent,
+};
 use release::product::{ProductCommand, RegisterProduct};
 use release::value::{Name, ReleaseId};
 use release::{Command, EventData, ReleaseEvent, Role};
@@ -24,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::effects::EFFECTS;
 use super::file::File;
-use super::{FREEZE_DECLARED, Progress, RESCHEDULES, TRIES, run};
+use super::{Progress, RESCHEDULES, RESCHEDULES_ALL, TRIES, run};
 use crate::app::App;
 use crate::command::handle;
 use crate::testing::{Observed, app, app_in, by};
@@ -80,9 +82,10 @@ fn every_event_type_that_the_reactor_waits_for_is_one_that_is_written() {
         .iter()
         .chain(EnvironmentEvent::TYPES)
         .chain(CalendarEvent::TYPES)
+        .chain(RetentionEvent::TYPES)
         .map(|(name, _)| *name)
         .collect();
-    let awaited = EFFECTS.iter().map(|(name, _)| *name).chain(RESCHEDULES).chain([FREEZE_DECLARED]);
+    let awaited = EFFECTS.iter().map(|(name, _)| *name).chain(RESCHEDULES).chain(RESCHEDULES_ALL);
     let unknown: Vec<_> = awaited.filter(|name| !written.contains(name)).collect();
     assert!(unknown.is_empty(), "no such event types: {unknown:?}");
 }

@@ -9,6 +9,7 @@ use eventlog::header::{self, Actor};
 use eventlog::{Position, ReadError, Recorded, Revision, StreamId};
 use futures_util::StreamExt;
 use jiff::Timestamp;
+use release::environment::Environment;
 use release::wire::WireError;
 use release::{ActorKind, Aggregate, Role};
 use rusqlite::Connection;
@@ -21,7 +22,7 @@ use super::catalog::Entry;
 use super::exceptions::ExceptionRow;
 use super::file::{self, Cursor};
 use super::releases::{self, NewRow};
-use super::{Progress, Stopped, View, catalog, event_ids, observations};
+use super::{Progress, Stopped, View, catalog, event_ids, facts, observations};
 use crate::app::App;
 use crate::streams::{Committed, LoadError, Streams, Until};
 use crate::surroundings::SurroundingsError;
@@ -72,6 +73,11 @@ struct Batch {
     streams: BTreeMap<StreamId, Touched>,
     ids: Vec<(Uuid, Position)>,
     observations: Vec<Recorded>,
+    facts: Vec<facts::Made>,
+    /// Every event of an environment: what one tells rests on those before it.
+    of_environments: Vec<Recorded>,
+    /// An event that no fact can be made of, and why; facts of before it are kept.
+    unreadable: Option<(Position, String)>,
     /// Who did something for which product of which tenant, last with which roles.
     people: BTreeMap<Seen, (Position, Vec<Role>)>,
     /// When each was first seen in a role.
@@ -85,6 +91,7 @@ struct Batch {
 struct Found {
     ids: Vec<(Uuid, Position)>,
     observations: Vec<observations::Made>,
+    facts: Vec<facts::Made>,
 }
 
 struct Touched {
@@ -98,8 +105,9 @@ struct Tail {
     app: Arc<App>,
     /// In a mutex, never contended, because a connection alone would keep the task on one thread.
     db: Mutex<Option<Connection>>,
-    cursors: [Option<Position>; 3],
+    cursors: [Option<Position>; 4],
     position: Option<Position>,
+    environments: facts::Environments,
     /// The log's head when this node started.
     target: Option<Position>,
     caught_up: bool,
@@ -168,8 +176,9 @@ impl Tail {
         let mut tail = Self {
             app,
             db: Mutex::default(),
-            cursors: [None; 3],
+            cursors: [None; 4],
             position: None,
+            environments: facts::Environments::default(),
             target,
             caught_up: false,
             stopped: Vec::new(),
@@ -201,8 +210,8 @@ impl Tail {
     /// Whether the log still has the events that the views have taken in last.
     async fn trust(
         &self,
-        cursors: rusqlite::Result<[Option<Cursor>; 3]>,
-    ) -> Result<Option<[Option<Position>; 3]>, Failure> {
+        cursors: rusqlite::Result<[Option<Cursor>; 4]>,
+    ) -> Result<Option<[Option<Position>; 4]>, Failure> {
         let Ok(cursors) = cursors else { return Ok(None) };
         for cursor in cursors.iter().flatten() {
             let before = cursor.position.0.checked_sub(1).map(Position);
@@ -216,7 +225,7 @@ impl Tail {
 
     /// Takes in what is new; whether there is more.
     async fn step(&mut self) -> Result<bool, Failure> {
-        let batch = self.gather().await?;
+        let mut batch = self.gather().await?;
         let Some(last) = batch.last else {
             self.catch_up();
             return Ok(false);
@@ -240,7 +249,10 @@ impl Tail {
                 Err(failure) => return Err(failure),
             }
         }
-        let mut found = Found { ids: batch.ids, observations: Vec::new() };
+        if !self.has_stopped(View::Facts) {
+            self.facts(&mut batch).await?;
+        }
+        let mut found = Found { ids: batch.ids, observations: Vec::new(), facts: batch.facts };
         for recorded in &batch.observations {
             match observations::made(recorded) {
                 Ok(made) => found.observations.extend(made),
@@ -279,6 +291,15 @@ impl Tail {
         batch.ids.push((recorded.id, position));
         if header::event_type(&recorded.header) == Some(observations::EVENT_TYPE) {
             batch.observations.push(recorded.clone());
+        }
+        if names::as_environment(&recorded.stream).is_some() {
+            batch.of_environments.push(recorded.clone());
+        }
+        match facts::of_release(recorded) {
+            Ok(made) => batch.facts.extend(made),
+            Err(error) => {
+                batch.unreadable.get_or_insert((position, error));
+            }
         }
         if let Some((of, roles, at)) = person(recorded) {
             for role in &roles {
@@ -386,6 +407,62 @@ impl Tail {
         Ok(entries)
     }
 
+    /// Adds what environments tell to what releases did.
+    async fn facts(&mut self, batch: &mut Batch) -> Result<(), Failure> {
+        let known = self.cursor(View::Facts);
+        for recorded in batch.of_environments.iter().filter(|recorded| known < Some(recorded.position)) {
+            let (stream, revision) = (&recorded.stream, recorded.revision.0);
+            let made = match self.environments.take(stream, revision) {
+                Some(environment) => Ok(environment),
+                None => self.environment_before(stream, recorded.revision).await?,
+            };
+            let made = made.and_then(|mut environment| {
+                let made = facts::of_environment(&mut environment, recorded)?;
+                self.environments.put(stream, revision + 1, environment);
+                Ok(made)
+            });
+            match made {
+                Ok(made) => batch.facts.extend(made),
+                Err(error) => {
+                    let found = (recorded.position, error);
+                    let earlier = batch.unreadable.take().filter(|(position, _)| *position < found.0);
+                    batch.unreadable = earlier.or(Some(found));
+                    break;
+                }
+            }
+        }
+        if let Some((position, error)) =
+            batch.unreadable.take().filter(|(position, _)| known < Some(*position))
+        {
+            batch.facts.retain(|made| made.position() < position.0);
+            self.stop(View::Facts, Some(position), &error);
+        }
+        Ok(())
+    }
+
+    /// What an environment was before one of its events, which may be in the middle of a command.
+    async fn environment_before(
+        &self,
+        stream: &StreamId,
+        revision: Revision,
+    ) -> Result<Result<Environment, String>, Failure> {
+        let mut environment = Environment::default();
+        let mut next = Revision(0);
+        while next < revision {
+            let page = self.app.store.read_stream(stream, next, PAGE).await?;
+            if page.is_empty() {
+                break;
+            }
+            for recorded in page.iter().filter(|recorded| recorded.revision < revision) {
+                if let Err(error) = facts::of_environment(&mut environment, recorded) {
+                    return Ok(Err(error));
+                }
+            }
+            next = Revision(page.last().map_or(revision.0, |last| last.revision.0 + 1));
+        }
+        Ok(Ok(environment))
+    }
+
     /// The state with the event that touched it: from memory when live, folded aside when catching up,
     /// so that old releases do not push those in use out of memory.
     async fn state<A: Aggregate>(
@@ -446,6 +523,7 @@ impl Tail {
         let moving = View::ALL.map(|view| (view, !self.has_stopped(view)));
         found.ids.retain(|(_, position)| self.cursor(View::EventIds) < Some(*position));
         found.observations.retain(|made| self.cursor(View::EventIds) < Some(made.position()));
+        found.facts.retain(|made| self.cursor(View::Facts) < Some(Position(made.position())));
         let written = blocking(move || {
             let tx = db.transaction()?;
             for (row, opened) in &rows {
@@ -454,6 +532,7 @@ impl Tail {
             catalog::write(&tx, &entries)?;
             event_ids::write(&tx, &mut found.ids)?;
             observations::write(&tx, &found.observations)?;
+            facts::write(&tx, &found.facts)?;
             for (view, _) in moving.iter().filter(|(_, moves)| *moves) {
                 file::move_cursor(&tx, *view, last)?;
             }
@@ -534,9 +613,9 @@ impl Tail {
     }
 }
 
-fn cursors(db: &Connection) -> rusqlite::Result<[Option<Cursor>; 3]> {
-    let [one, two, three] = View::ALL;
-    Ok([file::cursor(db, one)?, file::cursor(db, two)?, file::cursor(db, three)?])
+fn cursors(db: &Connection) -> rusqlite::Result<[Option<Cursor>; 4]> {
+    let [one, two, three, four] = View::ALL;
+    Ok([file::cursor(db, one)?, file::cursor(db, two)?, file::cursor(db, three)?, file::cursor(db, four)?])
 }
 
 /// The person behind an event, and their roles for the product that its stream is of.
@@ -559,7 +638,7 @@ fn person(recorded: &Recorded) -> Option<(Seen, Vec<Role>, Timestamp)> {
             (parts.next()?, Some(parts.next()?.to_owned()))
         }
         (None, "procedure") => (rest.split_once('.')?.0, None),
-        (None, "calendar" | "directory") => (rest, None),
+        (None, "calendar" | "directory" | "controls") => (rest, None),
         (None, _) => return None,
     };
     let roles =

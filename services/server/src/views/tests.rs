@@ -163,6 +163,8 @@ impl World {
             "first_uses",
             "event_ids",
             "observations",
+            "facts",
+            "emergencies",
             "cursors",
             "temp.listed",
         ];
@@ -690,4 +692,43 @@ async fn given_a_long_log_when_views_are_rebuilt_then_the_figure_is_printed() {
         }
         println!("{path}: {:?}", began.elapsed() / 20);
     }
+}
+
+#[actix_web::test]
+async fn given_metrics_at_a_position_when_more_is_recorded_or_views_are_built_again_then_they_are_the_same() {
+    let mut world = World::running().await;
+    world.register("default", "checkout").await;
+    world.open("default", "checkout", "2.4.0").await;
+    world.settled().await;
+    let first = world.get("/v1/metrics/flow?product=checkout", &["viewer"]).await.ok();
+    let position = first["position"].as_u64().unwrap();
+    let period = format!("from={}&to={}", first["from"].as_str().unwrap(), first["to"].as_str().unwrap());
+    let waiver = json!({
+        "reason": "the load generator is down", "compensating_control": "longer monitoring",
+        "expires_at": Clock::System.now() + jiff::SignedDuration::from_hours(1),
+    });
+    world.post("default", "/v1/releases/checkout-2.4.0/items/2.4/waivers", waiver, "release_manager").await;
+    world.open("default", "checkout", "2.5.0").await;
+    world.settled().await;
+    let path = format!("/v1/metrics/flow?product=checkout&{period}&at_position={position}");
+    let again = world.get(&path, &["viewer"]).await;
+    assert!(again.headers.get("cache-control").unwrap().to_str().unwrap().contains("immutable"));
+    assert_eq!(again.ok(), first);
+    world.end().await;
+    world.sql("UPDATE meta SET version = version + 1");
+    world.restart().await;
+    assert_eq!(world.get(&path, &["viewer"]).await.ok(), first);
+
+    let delivery = world.get("/v1/metrics/delivery", &["auditor"]).await.ok();
+    assert_eq!(delivery["deployment_frequency"]["deployments"], 0);
+    assert!(delivery["change_failure_rate"].get("rate").is_none(), "{delivery}");
+    let text = world.get("/v1/metrics/delivery?product=checkout&format=prometheus", &["viewer"]).await;
+    assert!(
+        text.headers.get("content-type").unwrap().to_str().unwrap().starts_with("application/openmetrics")
+    );
+    world.get("/v1/metrics/flow?product=checkout", &["viewer:search"]).await.refused(403, "role_missing");
+    let wrong = "/v1/metrics/flow?from=2026-02-01T00:00:00Z&to=2026-02-01T00:00:00Z";
+    world.get(wrong, &["viewer"]).await.refused(400, "invalid_parameter");
+    let beyond = "/v1/metrics/flow?at_position=100000";
+    world.get(beyond, &["viewer"]).await.refused(503, "position_not_reached");
 }

@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::Story;
 use crate::release::Seal;
-use crate::value::{ReleaseId, Sha256Hex};
+use crate::report::controls::ControlMappingRef;
+use crate::value::{Name, ReleaseId, Sha256Hex};
 
 shapes! {
     Integrity {
@@ -65,6 +66,12 @@ shapes! {
 pub(super) fn of(story: &Story<'_>) -> Integrity {
     let material = story.material;
     let id = story.release.id().as_ref().map(ReleaseId::to_string).unwrap_or_default();
+    let controls = match &material.controls.reference {
+        built_in if built_in.name == Name::common_frameworks() => String::new(),
+        ControlMappingRef { name, version, .. } => {
+            format!(" --control-mapping {name} --control-mapping-version {version}")
+        }
+    };
     let (tenant, position, months) = (material.tenant, material.position, material.retention_months);
     Integrity {
         stream: material.stream.to_owned(),
@@ -88,7 +95,7 @@ pub(super) fn of(story: &Story<'_>) -> Integrity {
         bundle: format!("/v1/releases/{id}/bundle"),
         verify: "shiplog verify BUNDLE --policy POLICY",
         regenerate: format!(
-            "shiplog report --bundle BUNDLE --policy POLICY --tenant {tenant} --release {id} --at-position {position} --retention-months {months} --expect SHA256"
+            "shiplog report --bundle BUNDLE --policy POLICY --tenant {tenant} --release {id} --at-position {position} --retention-months {months}{controls} --expect SHA256"
         ),
         redactions: Vec::new(),
         seal: story.release.sealed.as_ref().map(|Seal { count, root, revision }| ReportedSeal {

@@ -2,9 +2,9 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use release::Procedure;
-use release::procedures::{ProcedureCommand, ProcedureJson, PublishProcedure};
+use release::procedures::{ProcedureCommand, PublishProcedure};
 use release::value::Name;
+use release::{Procedure, SentJson};
 
 use super::{ProcedureVersion, record};
 use crate::app::App;
@@ -41,7 +41,7 @@ impl ProcedureBody {
         let malformed = |detail: String| Problem::field(Code::MalformedYaml, "", detail);
         let text = std::str::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
         let document = yaml::parse(text).map_err(|error| malformed(error.to_string()))?;
-        let procedure = ProcedureJson::new(&document.value.to_string())
+        let procedure = SentJson::new(&document.value.to_string())
             .map_err(|error| Problem::field(Code::InvalidBody, "", error.to_string()))?;
         Ok(Self { publish: PublishProcedure { procedure }, yaml: Some(document) })
     }
@@ -91,7 +91,7 @@ pub async fn handler(app: Data<App>, call: Call<Name, ProcedureBody, DryRun>) ->
 }
 
 /// Every row that reads the procedure points at the member, and at its line in the YAML that was sent.
-fn placed(mut problem: Problem, sent: &ProcedureJson, yaml: Option<&Document>) -> Problem {
+fn placed(mut problem: Problem, sent: &SentJson, yaml: Option<&Document>) -> Problem {
     for row in &mut problem.rows {
         let Some(pointer) = row.input.strip_prefix("procedure").map(str::to_owned) else { continue };
         let misfit = if row.rule == "shape" { misfit(sent) } else { None };
@@ -108,7 +108,7 @@ fn placed(mut problem: Problem, sent: &ProcedureJson, yaml: Option<&Document>) -
 }
 
 /// Where the JSON is no procedure, and why.
-fn misfit(sent: &ProcedureJson) -> Option<(String, String)> {
+fn misfit(sent: &SentJson) -> Option<(String, String)> {
     let mut json = serde_json::Deserializer::from_str(sent.as_str());
     let error = serde_path_to_error::deserialize::<_, Procedure>(&mut json).err()?;
     Some((json_pointer(error.path()), without_place(&error.inner().to_string()).to_owned()))

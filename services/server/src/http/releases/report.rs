@@ -4,7 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use release::report::ReleaseReport;
-use release::value::ReleaseId;
+use release::value::{Name, ReleaseId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -13,7 +13,8 @@ use crate::app::App;
 use crate::http::answer::{Answer, Document};
 use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
 use crate::http::prefer::wait_s;
-use crate::http::reports::{newest_controls, of, rendered};
+use crate::http::reports::rendered::{self, Form};
+use crate::http::reports::{controls, of};
 use crate::report::Made;
 
 /// Which state of the release is reported, and in which form.
@@ -36,9 +37,15 @@ pub struct ReportAsOf {
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
     #[serde(default, deserialize_with = "exact_integer")]
     pub min_position: Option<u64>,
-    /// `json`, `html` or `csv`, as `Accept` may say too; this counts where both do.
-    #[param(min_length = 1, max_length = 10, pattern = "^[a-z]+$", example = "json")]
-    pub format: Option<String>,
+    /// The control mapping to look at; the built-in one when absent.
+    #[param(value_type = Option<Name>)]
+    pub control_mapping: Option<Name>,
+    /// Which version of it; the newest when absent.
+    #[param(minimum = 1)]
+    pub control_mapping_version: Option<u32>,
+    /// The form, as `Accept` may say too; this counts where both do.
+    #[param(inline)]
+    pub format: Option<Form>,
 }
 
 impl FromQuery for ReportAsOf {
@@ -79,8 +86,8 @@ pub async fn handler(
 }
 
 async fn report(app: &App, call: &Call<ReleaseId, NoBody, ReportAsOf>, request: &HttpRequest) -> Answer {
-    let ReportAsOf { as_of, at_position, at_revision, min_position, format } = &call.query;
-    let format = rendered::asked(format.as_deref(), request)?;
+    let ReportAsOf { as_of, at_position, at_revision, min_position, format, .. } = &call.query;
+    let format = rendered::asked(*format, request);
     let when = AsOf {
         as_of: *as_of,
         at_position: *at_position,
@@ -89,7 +96,9 @@ async fn report(app: &App, call: &Call<ReleaseId, NoBody, ReportAsOf>, request: 
         min_position: *min_position,
     };
     let wait = wait_s(request.headers())?;
-    let fresh = of(app, &call.caller, &call.path, &when, wait, newest_controls()?).await?;
+    let (name, version) = (call.query.control_mapping.as_ref(), call.query.control_mapping_version);
+    let controls = controls(app, &call.caller, name, version).await?;
+    let fresh = of(app, &call.caller, &call.path, &when, wait, controls).await?;
     if let Some(format) = format {
         let Made { bytes, position, .. } = fresh.made;
         let name = format!("report-{}", call.path);

@@ -12,7 +12,7 @@ use release::value::Line;
 use release::{Actor, role_missing};
 use uuid::Uuid;
 
-use super::{Fresh, ReportEnvelope, generated, newest_controls, of};
+use super::{Fresh, ReportEnvelope, controls, generated, of};
 use crate::app::App;
 use crate::command::{Handled, handle, is_recorded};
 use crate::http::answer::{self, Answer, View};
@@ -51,7 +51,7 @@ const OPERATION: &str = "generateReport";
 
 async fn generate(app: &App, caller: &Caller, body: GenerateReport, request: &HttpRequest) -> Answer {
     caller.require_idempotency_key()?;
-    let GenerateReport::Release { release, at_position } = &body;
+    let GenerateReport::Release { release, at_position, control_mapping, control_mapping_version } = &body;
     caller.may_read(Some(release.product()))?;
     let envelope = caller.envelope(OPERATION, Some(release.product()))?;
     may_generate(&envelope.actor)?;
@@ -62,7 +62,7 @@ async fn generate(app: &App, caller: &Caller, body: GenerateReport, request: &Ht
         None
     } else {
         let when = AsOf { at_position: *at_position, ..AsOf::default() };
-        let controls = newest_controls()?;
+        let controls = controls(app, caller, control_mapping.as_ref(), *control_mapping_version).await?;
         let fresh = of(app, caller, release, &when, wait_s(request.headers())?, controls).await?;
         if !caller.dry_run {
             keep(app, &fresh).await?;

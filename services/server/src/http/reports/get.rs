@@ -11,6 +11,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use super::rendered::Form;
 use super::{ReportEnvelope, again, generated, read, rendered};
 use crate::app::App;
 use crate::http::answer::{Answer, Document, json};
@@ -22,9 +23,9 @@ use crate::http::problem::Problem;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ReportForm {
-    /// `json`, `html` or `csv`, as `Accept` may say too; this counts where both do.
-    #[param(min_length = 1, max_length = 10, pattern = "^[a-z]+$", example = "json")]
-    pub format: Option<String>,
+    /// The form, as `Accept` may say too; this counts where both do.
+    #[param(inline)]
+    pub format: Option<Form>,
 }
 
 impl FromQuery for ReportForm {
@@ -57,7 +58,7 @@ async fn report(app: &App, call: &Call<Uuid, NoBody, ReportForm>, request: &Http
     let caller = &call.caller;
     let known = read(app, caller, call.path).await?;
     let generated = generated(&known.state)?;
-    if let Some(format) = rendered::asked(call.query.format.as_deref(), request)? {
+    if let Some(format) = rendered::asked(call.query.format, request) {
         let envelope = json(&ReportEnvelope::of(app, generated))?;
         let bytes = bytes(app, caller, generated).await?;
         let name = format!("report-{}", generated.report);

@@ -5,30 +5,44 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use release::wire::sha256_hex;
 use rendering::{Format, content_security_policy, render};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::http::accept::{self, preferred};
 use crate::http::answer::{Answer, Document};
 use crate::http::call::Caller;
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 
 /// In the order that is preferred where a caller likes several as much.
 pub const ANSWERS: [&str; 3] = [accept::JSON, "text/html", "text/csv"];
 
-/// What is asked for: by the query, else by `Accept`. `None` is the canonical JSON.
-pub fn asked(format: Option<&str>, request: &HttpRequest) -> Result<Option<Format>, Problem> {
-    let essence = |format: Format| format.media_type().split(';').next().unwrap_or_default();
-    let Some(format) = format else {
-        let liked = preferred(request, &ANSWERS).unwrap_or(accept::JSON);
-        return Ok(Format::ALL.into_iter().find(|format| essence(*format) == liked));
-    };
-    if format == "json" {
-        return Ok(None);
+/// Canonical JSON, or a rendering of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    Json,
+    Html,
+    Csv,
+}
+
+impl Form {
+    fn rendering(self) -> Option<Format> {
+        match self {
+            Self::Json => None,
+            Self::Html => Some(Format::Html),
+            Self::Csv => Some(Format::Csv),
+        }
     }
-    let known = Format::ALL.into_iter().find(|known| known.as_str() == format);
-    known.map(Some).ok_or_else(|| {
-        let known = Format::ALL.map(Format::as_str).join(", ");
-        Problem::new(Code::NotAcceptable, format!("{format} is none of: json, {known}"))
-    })
+}
+
+/// What is asked for: by the query, else by `Accept`. `None` is the canonical JSON.
+pub fn asked(form: Option<Form>, request: &HttpRequest) -> Option<Format> {
+    if let Some(form) = form {
+        return form.rendering();
+    }
+    let liked = preferred(request, &ANSWERS)?;
+    let essence = |format: &Format| format.media_type().split(';').next() == Some(liked);
+    Format::ALL.into_iter().find(essence)
 }
 
 /// A rendering of canonical bytes; its hash is its own.
