@@ -1,5 +1,6 @@
 //! CSV (RFC 4180): one file, every table of the report below the other, named in the first column. Row 0 of a table
-//! has its headings, so that a filter on the first column gives one table with its headings.
+//! has its headings, so that a filter on the first column gives one table with its headings. It begins with a mark
+//! (U+FEFF) by which spreadsheets know UTF-8.
 
 use csv::{Terminator, WriterBuilder};
 
@@ -44,7 +45,7 @@ impl Sheet {
     }
 
     fn written(self) -> Result<Vec<u8>, RenderError> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::from("\u{feff}");
         let width = self.rows.iter().map(Vec::len).max().unwrap_or_default();
         {
             let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(&mut bytes);
@@ -67,17 +68,23 @@ fn written(cell: &Cell) -> String {
     }
 }
 
-/// A spreadsheet takes a cell that begins like a formula for one; with an apostrophe before it, it is text.
+/// A spreadsheet takes a cell that begins like a formula for one; with an apostrophe before it, it is text. So that
+/// this holds for readers who separate cells by something else, it goes for what follows a separator, too.
 fn inert(cell: &str) -> String {
-    let begins = |text: &str| {
-        text.starts_with([
-            '=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
-        ])
-    };
     let number = cell.strip_prefix('-').is_some_and(|rest| {
         !rest.is_empty() && rest.chars().all(|digit| digit.is_ascii_digit() || digit == '.')
     });
-    if !number && (begins(cell) || begins(cell.trim_start())) { format!("'{cell}") } else { cell.to_owned() }
+    if number {
+        return cell.to_owned();
+    }
+    cell.split_inclusive([',', ';', '\t', '\r', '\n']).map(quoted).collect()
+}
+
+fn quoted(piece: &str) -> String {
+    let begins = piece.trim_start_matches(|c: char| c.is_whitespace() || c == '"');
+    let formula = begins.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']);
+    let begins_with_tab = piece.starts_with(['\t', '\r', '\n']);
+    if formula || begins_with_tab { format!("'{piece}") } else { piece.to_owned() }
 }
 
 #[cfg(test)]
@@ -85,16 +92,20 @@ mod tests {
     use super::inert;
 
     #[test]
-    fn a_cell_that_begins_like_a_formula_is_text_and_a_number_stays_one() {
+    fn what_begins_like_a_formula_is_text_and_a_number_stays_one() {
         for (cell, expected) in [
             ("=1+1", "'=1+1"),
             ("+1", "'+1"),
             ("@SUM(A1)", "'@SUM(A1)"),
             ("-cmd|' /C calc'!A0", "'-cmd|' /C calc'!A0"),
-            ("\t=1", "'\t=1"),
+            ("\t=1", "'\t'=1"),
             ("  =1", "'  =1"),
+            ("\"=1", "'\"=1"),
             ("\u{ff1d}1", "'\u{ff1d}1"),
             ("-", "'-"),
+            ("a;=1", "a;'=1"),
+            ("a, \"-b\"", "a,' \"-b\""),
+            ("a\n@b", "a\n'@b"),
             ("-600", "-600"),
             ("-0.5", "-0.5"),
             ("checkout", "checkout"),
