@@ -187,6 +187,8 @@ async fn given_a_report_when_another_form_is_asked_for_then_it_is_a_rendering_th
             assert!(rendered.header("content-type").is_some_and(|told| told.starts_with(media_type)));
             let policy = rendered.header("content-security-policy").unwrap();
             assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+            assert!(policy.ends_with("frame-ancestors 'none'"), "{policy}");
+            assert_eq!(rendered.header("x-content-type-options"), Some("nosniff"));
             let text = String::from_utf8(rendered.body.to_vec()).unwrap();
             assert!(text.contains(&hex(&canonical.body)), "{format}");
             assert_eq!(text.contains(&hex(&envelope.body)), *path == recorded, "{format}");

@@ -56,6 +56,9 @@ pub struct Report {
     #[arg(long, value_name = "FORMAT", default_value = "json", requires = "out",
         value_parser = PossibleValuesParser::new(["json", "html", "csv"]))]
     format: String,
+    /// The envelope that a rendering shows, as `GET /v1/reports/{report}/envelope` answers it.
+    #[arg(long, value_name = "FILE", requires = "out")]
+    envelope: Option<PathBuf>,
     /// Print the report itself, byte for byte.
     #[arg(long)]
     json: bool,
@@ -85,7 +88,8 @@ impl Report {
         let Made { report, bytes, sha256, position, .. } = self.made()?;
         if let Some(out) = &self.out {
             let form = Format::ALL.into_iter().find(|form| form.as_str() == self.format);
-            let written = form.map(|form| render(form, &bytes, None)).transpose()?;
+            let envelope = self.envelope.as_deref().map(audit::read).transpose()?;
+            let written = form.map(|form| render(form, &bytes, envelope.as_deref())).transpose()?;
             std::fs::write(out, written.as_deref().unwrap_or(&bytes))
                 .map_err(|cause| audit::named(out, &cause))?;
         }

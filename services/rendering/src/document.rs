@@ -58,6 +58,7 @@ pub struct Column {
 pub enum Cell {
     /// The log does not say.
     Unknown,
+    Number(String),
     Text(String),
     /// Events of the timeline.
     Revisions(Vec<u64>),
@@ -72,6 +73,7 @@ impl Cell {
     pub fn of(value: &Value) -> Self {
         match value {
             Value::Null => Self::Unknown,
+            Value::Number(number) => Self::Number(number.to_string()),
             value => Self::Text(plain(value)),
         }
     }

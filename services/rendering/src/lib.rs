@@ -41,6 +41,8 @@ impl Format {
 pub enum RenderError {
     #[error("it is not JSON: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("the envelope is that of another report")]
+    Envelope,
     #[error("there is no rendering of reports of kind {0}")]
     Kind(String),
     #[error("the page cannot be written: {0}")]
@@ -61,9 +63,14 @@ pub fn render(format: Format, canonical: &[u8], envelope: Option<&[u8]>) -> Resu
 /// What is rendered, whatever the form.
 pub fn document(canonical: &[u8], envelope: Option<&[u8]>) -> Result<Document, RenderError> {
     let report: Value = serde_json::from_slice(canonical)?;
-    let sealed = envelope.map(|bytes| serde_json::from_slice(bytes).map(|told: Value| (told, hex(bytes))));
+    let sha256 = hex(canonical);
+    let envelope = envelope.map(|bytes| serde_json::from_slice(bytes).map(|told: Value| (told, hex(bytes))));
+    let envelope = envelope.transpose()?;
+    if envelope.as_ref().is_some_and(|(told, _)| told["sha256"] != *sha256) {
+        return Err(RenderError::Envelope);
+    }
     match report["report"]["kind"].as_str() {
-        Some("release") => Ok(release::document(&report, hex(canonical), sealed.transpose()?)),
+        Some("release") => Ok(release::document(&report, sha256, envelope)),
         other => Err(RenderError::Kind(other.unwrap_or("unknown").to_owned())),
     }
 }

@@ -51,7 +51,7 @@ impl Sheet {
             let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(&mut bytes);
             for mut row in self.rows {
                 row.resize(width, String::new());
-                writer.write_record(row.iter().map(|cell| inert(cell)))?;
+                writer.write_record(row)?;
             }
             writer.flush().map_err(csv::Error::from)?;
         }
@@ -63,21 +63,23 @@ impl Sheet {
 fn written(cell: &Cell) -> String {
     match cell {
         Cell::Unknown => String::new(),
-        Cell::Text(text) => text.clone(),
+        Cell::Number(number) => number.clone(),
+        Cell::Text(text) => inert(text),
         Cell::Revisions(all) => all.iter().map(u64::to_string).collect::<Vec<_>>().join("; "),
     }
 }
 
-/// A spreadsheet takes a cell that begins like a formula for one; with an apostrophe before it, it is text. So that
-/// this holds for readers who separate cells by something else, it goes for what follows a separator, too.
-fn inert(cell: &str) -> String {
-    let number = cell.strip_prefix('-').is_some_and(|rest| {
-        !rest.is_empty() && rest.chars().all(|digit| digit.is_ascii_digit() || digit == '.')
-    });
-    if number {
-        return cell.to_owned();
+/// A spreadsheet takes what begins like a formula for one, and 11.50 for a number or a date; with an apostrophe
+/// before it, it is the text that it was. So that this holds for readers who separate cells by something else, it
+/// goes for what follows a separator, too.
+fn inert(text: &str) -> String {
+    let digits = text.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    let reads_as_number =
+        text.parse::<f64>().is_ok() || text.chars().all(|c| c.is_ascii_digit() || ". ,:/-%".contains(c));
+    if digits && reads_as_number {
+        return format!("'{text}");
     }
-    cell.split_inclusive([',', ';', '\t', '\r', '\n']).map(quoted).collect()
+    text.split_inclusive([',', ';', '\t', '\r', '\n']).map(quoted).collect()
 }
 
 fn quoted(piece: &str) -> String {
@@ -92,7 +94,7 @@ mod tests {
     use super::inert;
 
     #[test]
-    fn what_begins_like_a_formula_is_text_and_a_number_stays_one() {
+    fn what_a_spreadsheet_would_read_as_something_else_is_text() {
         for (cell, expected) in [
             ("=1+1", "'=1+1"),
             ("+1", "'+1"),
@@ -106,8 +108,14 @@ mod tests {
             ("a;=1", "a;'=1"),
             ("a, \"-b\"", "a,' \"-b\""),
             ("a\n@b", "a\n'@b"),
-            ("-600", "-600"),
-            ("-0.5", "-0.5"),
+            ("-600", "'-600"),
+            ("11.50", "'11.50"),
+            ("1.5", "'1.5"),
+            ("2026-06-01", "'2026-06-01"),
+            ("100 %", "'100 %"),
+            ("00123e45", "'00123e45"),
+            ("2026-06-01T08:01:00Z", "2026-06-01T08:01:00Z"),
+            ("2.4.0-rc.1", "2.4.0-rc.1"),
             ("checkout", "checkout"),
             ("a=b", "a=b"),
             ("", ""),

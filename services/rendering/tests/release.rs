@@ -1,6 +1,6 @@
 //! Renderings of the golden reports of releases, byte for byte: `SHIPLOG_WRITE_GOLDEN=1` writes them anew.
 
-use rendering::{Cell, Format, document, render};
+use rendering::{Cell, Format, RenderError, document, render};
 
 mod hostile;
 
@@ -61,6 +61,7 @@ fn given_hostile_words_everywhere_when_a_report_is_a_sheet_then_no_cell_begins_a
     // However a reader separates cells: one that begins a formula has an apostrophe before it.
     for cell in text.split([',', ';', '\n', '\r', '\t']) {
         let cell = cell.trim_start_matches(['"', ' ']);
+        // What the log has as a number is one: seconds before a start.
         let number = cell.trim_end_matches('"').parse::<f64>().is_ok();
         assert!(number || !cell.starts_with(['=', '+', '-', '@']), "{cell}");
     }
@@ -69,14 +70,19 @@ fn given_hostile_words_everywhere_when_a_report_is_a_sheet_then_no_cell_begins_a
 
 #[test]
 fn given_an_envelope_when_a_report_is_rendered_then_it_says_the_hash_of_both() {
-    let envelope = br#"{"report":"r","generated_by":"https://id.example#audrey","simulated_clock":true}"#;
-    let told = document(GOLDEN[0].1, Some(envelope)).expect("it is rendered");
-    let page = render(Format::Html, GOLDEN[0].1, Some(envelope)).expect("it is rendered");
+    let sha256 = document(GOLDEN[0].1, None).expect("it is rendered").sha256;
+    let envelope = format!(
+        r#"{{"report":"r","sha256":"{sha256}","generated_by":"https://id.example#audrey","simulated_clock":true}}"#
+    );
+    let envelope = Some(envelope.as_bytes());
+    let told = document(GOLDEN[0].1, envelope).expect("it is rendered");
+    let page = render(Format::Html, GOLDEN[0].1, envelope).expect("it is rendered");
     let page = String::from_utf8(page).expect("text");
     let Some(Cell::Text(sha256)) = told.envelope.last().map(|fact| &fact.value) else {
         unreachable!("the envelope ends with its hash")
     };
     assert!(page.contains(sha256) && page.contains(&told.sha256) && page.contains("simulated"));
+    assert!(matches!(render(Format::Csv, GOLDEN[1].1, envelope), Err(RenderError::Envelope)));
 }
 
 #[test]

@@ -64,12 +64,13 @@ pub async fn answer(
     if let Some(unchanged) = document.unchanged() {
         return Ok(unchanged);
     }
+    let policy = format!("{}; frame-ancestors 'none'", content_security_policy());
     let file = format!("inline; filename=\"{name}.{}\"", format.as_str());
     Ok(document
         .answer(&mut HttpResponse::Ok())
         .insert_header((header::CONTENT_TYPE, format.media_type()))
         .insert_header((header::VARY, "accept"))
         .insert_header((header::CONTENT_DISPOSITION, file))
-        .insert_header((header::CONTENT_SECURITY_POLICY, content_security_policy()))
+        .insert_header((header::CONTENT_SECURITY_POLICY, policy))
         .body(bytes))
 }
