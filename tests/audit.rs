@@ -426,6 +426,8 @@ async fn given_a_report_when_it_is_made_again_from_a_bundle_or_elsewhere_then_it
     let asked = json!({"kind": "release", "release": id});
     let made = auditor.post("/v1/reports", asked).key("q4").await.created();
     let served = auditor.get(&made.location()).await.ok();
+    let envelope = auditor.get(&format!("{}/envelope", made.location())).await.ok();
+    std::fs::write(desk.file("envelope"), &envelope.body).unwrap();
     desk.exported("log").await;
     ended(&desk.asked("export", &["--release", &id, "-o", "release"]).await, 0);
 
@@ -442,6 +444,15 @@ async fn given_a_report_when_it_is_made_again_from_a_bundle_or_elsewhere_then_it
         let shown = ended(&desk.shiplog(&there).await, 0);
         assert!(shown.contains(&format!("sha256     {sha256}")), "{shown}");
         assert!(std::fs::read(desk.file("report.json")).unwrap() == served.body);
+        for form in ["html", "csv"] {
+            let paper = auditor.get(&format!("{}?format={form}", made.location())).await.ok();
+            let rendered = ["--format", form, "--envelope", "envelope", "--out", "paper"];
+            ended(&desk.shiplog(&[&report[..], &rendered].concat()).await, 0);
+            assert!(
+                std::fs::read(desk.file("paper")).unwrap() == paper.body,
+                "{bundle} gives another {form}"
+            );
+        }
         let wrong = "0".repeat(64);
         let other = desk.shiplog(&[&report[..], &["--expect", &wrong]].concat()).await;
         assert!(ended(&other, 2).contains(&sha256));

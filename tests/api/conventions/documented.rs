@@ -85,10 +85,10 @@ fn on_a_sample(template: &str) -> String {
 }
 
 #[tokio::test]
-async fn given_a_caller_who_takes_only_html_when_any_operation_is_called_then_406_unless_it_is_public() {
+async fn given_a_caller_who_takes_only_images_when_any_operation_is_called_then_406_unless_it_is_public() {
     let world = World::new().await;
     for operation in operations(&world).await.iter().filter(|operation| !operation.public) {
-        let answer = operation.by(&world.alice()).header("accept", "text/html").await;
+        let answer = operation.by(&world.alice()).header("accept", "image/png").await;
         answer.refused(406, "not_acceptable");
     }
 }

@@ -4,6 +4,7 @@ pub mod envelope;
 pub mod generate;
 pub mod get;
 pub mod list;
+pub mod rendered;
 
 use std::sync::Arc;
 

@@ -1,36 +1,69 @@
 //! `GET /v1/reports/{report}`
 
-use actix_web::HttpResponse;
 use actix_web::body::SizedStream;
 use actix_web::web::Data;
-use futures_util::StreamExt;
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
 use release::report::ReleaseReport;
+use release::report::generated::Generated;
+use serde::Deserialize;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::{again, generated, read};
+use super::rendered::Form;
+use super::{ReportEnvelope, again, generated, read, rendered};
 use crate::app::App;
-use crate::http::answer::{Answer, Document};
-use crate::http::call::{Call, NoBody};
+use crate::http::answer::{Answer, Document, json};
+use crate::http::call::{Call, Caller, FromQuery, NoBody};
+use crate::http::problem::Problem;
+
+/// In which form a report is read.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct ReportForm {
+    /// The form, as `Accept` may say too; this counts where both do.
+    #[param(inline)]
+    pub format: Option<Form>,
+}
+
+impl FromQuery for ReportForm {
+    const ANSWERS: &'static [&'static str] = &rendered::ANSWERS;
+}
 
 /// Read a report
 ///
 /// Its canonical bytes (RFC 8785), for ever those of which `Content-Digest` and the envelope say the SHA-256. Where
 /// they are no longer kept they are made again from the log. Who made it and when is at `/envelope` below it.
+/// HTML and CSV are renderings of these bytes with their envelope; they say the SHA-256 of both, and `Content-Digest`
+/// is their own.
 #[utoipa::path(
     get,
     path = "/v1/reports/{report}",
     operation_id = "getReport",
     tag = "Reports",
-    responses((status = 200, description = "The report", body = ReleaseReport)),
+    params(ReportForm),
+    responses((status = 200, description = "The report", content(
+        (ReleaseReport = "application/json"),
+        (String = "text/html"),
+        (String = "text/csv"),
+    ))),
 )]
-pub async fn handler(app: Data<App>, call: Call<Uuid, NoBody>) -> Answer {
-    report(&app, &call).await.map_err(|problem| problem.on(&call.caller))
+pub async fn handler(app: Data<App>, call: Call<Uuid, NoBody, ReportForm>, request: HttpRequest) -> Answer {
+    report(&app, &call, &request).await.map_err(|problem| problem.on(&call.caller))
 }
 
-async fn report(app: &App, call: &Call<Uuid, NoBody>) -> Answer {
+async fn report(app: &App, call: &Call<Uuid, NoBody, ReportForm>, request: &HttpRequest) -> Answer {
     let caller = &call.caller;
     let known = read(app, caller, call.path).await?;
     let generated = generated(&known.state)?;
+    if let Some(format) = rendered::asked(call.query.format, request) {
+        let envelope = json(&ReportEnvelope::of(app, generated))?;
+        let bytes = bytes(app, caller, generated).await?;
+        let name = format!("report-{}", generated.report);
+        return rendered::answer(format, bytes, Some(envelope), generated.position, &name, caller).await;
+    }
     let document = Document {
         sha256: &generated.sha256,
         position: generated.position,
@@ -58,4 +91,17 @@ async fn report(app: &App, call: &Call<Uuid, NoBody>) -> Answer {
             Ok(document.answer(&mut HttpResponse::Ok()).body(made.bytes))
         }
     }
+}
+
+/// All of it at once, to be rendered.
+async fn bytes(app: &App, caller: &Caller, generated: &Generated) -> Result<Bytes, Problem> {
+    let kept = app.vault.open(&generated.sha256).await.ok().flatten();
+    if let Some(content) = kept.filter(|content| content.size == generated.size) {
+        let whole: Result<Vec<Bytes>, _> = content.pieces.try_collect().await;
+        match whole {
+            Ok(pieces) => return Ok(pieces.concat().into()),
+            Err(error) => tracing::warn!(%error, "a report is made again"),
+        }
+    }
+    Ok(again(app, caller, generated).await?.bytes)
 }
