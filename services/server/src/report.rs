@@ -1,6 +1,8 @@
 //! The report of a release from stored events: here from the log, in the command line from a bundle, with the same
 //! bytes.
 
+pub mod period;
+
 use bytes::Bytes;
 use eventlog::header::leaf;
 use eventlog::tree::{Hash, Peaks};
