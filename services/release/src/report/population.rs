@@ -90,6 +90,46 @@ pub enum Standing {
     Excluded,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WaivedItem {
+    pub item: ItemNumber,
+    /// Which event waived it.
+    pub event: u64,
+}
+
+/// What was started in an emergency, and signed afterwards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LateApproval {
+    pub due_at: Timestamp,
+    pub in_time: bool,
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub at: Option<Timestamp>,
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub by: Option<ActorId>,
+}
+
+/// What is read of a row again, for a sample or a comparison.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ReadRow {
+    pub change: u64,
+    pub kind: ChangeKind,
+    pub standing: Standing,
+    pub product: Name,
+    pub environment: Name,
+    pub at: Timestamp,
+    pub digests: Vec<Digest>,
+    pub release: Option<ReadRelease>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ReadRelease {
+    pub class: ChangeClass,
+    pub waived: Vec<WaivedItem>,
+    pub approval_after_start: Option<LateApproval>,
+}
+
 impl Answered {
     pub fn as_str(self) -> &'static str {
         match self {
@@ -197,8 +237,6 @@ shapes! {
         approval_after_start: LateApproval,
     };
 
-    WaivedItem { item: ItemNumber, event: u64, };
-
     ChangeException {
         #[cfg_attr(feature = "openapi", schema(max_length = 400))]
         id: String,
@@ -206,9 +244,6 @@ shapes! {
         severity: &'static str,
         open: bool,
     };
-
-    /// What was started in an emergency, and signed afterwards.
-    LateApproval { due_at: Timestamp, in_time: bool, } nullable { at: Timestamp, by: ActorId, };
 
     /// Why an orphan is no finding.
     Exclusion { event: u64, reason: Prose, by: ActorId, };

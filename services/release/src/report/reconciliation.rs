@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::value::{Digest, Line, List, Name, Sha256Hex};
+use super::population::{ReadRow, Standing};
+use crate::value::{Digest, Line, List, Name};
 
 /// Most entries of a list that comes with a request.
 pub const ENTRIES_MAX: usize = 10_000;
@@ -32,6 +33,14 @@ pub struct Ours {
     pub environment: Name,
     pub at: Timestamp,
     pub digests: Vec<Digest>,
+}
+
+impl Ours {
+    /// An orphan that was found to be none is no deployment that another list would have.
+    pub fn of(row: ReadRow) -> Option<Self> {
+        let ReadRow { change, standing, product, environment, at, digests, .. } = row;
+        (standing != Standing::Excluded).then_some(Self { change, product, environment, at, digests })
+    }
 }
 
 /// How the two lists relate.
@@ -133,14 +142,4 @@ pub fn reconcile(list: &[ListedDeployment], tolerance_s: u64, changes: &[Ours]) 
         only_here: only_here.len() as u64,
         only_here_changes: only_here.into_iter().take(ENTRIES_MAX).collect(),
     }
-}
-
-/// Who made a list, and what it was when it was compared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct ListSource {
-    pub supplier: Line,
-    /// Of the list's bytes as the supplier gave them.
-    pub sha256: Sha256Hex,
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::population::{Change, ChangeKind, Standing};
+use super::population::{ChangeKind, ReadRow, Standing};
 use crate::value::Line;
 use crate::wire::hex;
 
@@ -18,6 +18,8 @@ pub const GENERATOR: &str = "shiplog.sample.v1";
 
 /// Most rows of a draw; whoever wants more takes all, which are in the report.
 pub const SIZE_MAX: u32 = 1_000;
+/// Most rows of a sample, with all that is included: so many are in one event.
+pub const DRAWN_MAX: usize = 10_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -51,7 +53,7 @@ pub struct Stub {
 }
 
 impl Stub {
-    pub fn of(change: &Change) -> Self {
+    pub fn of(change: &ReadRow) -> Self {
         let release = change.release.as_ref();
         let governed = release.filter(|_| change.standing == Standing::Governed);
         let class = match (governed, change.kind) {

@@ -10,7 +10,7 @@ use release::event::{EnvironmentEvent, Interval, ReleaseEvent, Sighting};
 use release::report::fact::{self, Noted, ReportFact};
 use release::report::population::Around;
 use release::{Aggregate, Fact};
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, Row, params};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -128,7 +128,7 @@ pub fn create(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(SCHEMA)
 }
 
-pub fn write(tx: &Transaction<'_>, made: &[Made]) -> rusqlite::Result<()> {
+pub fn write(tx: &Connection, made: &[Made]) -> rusqlite::Result<()> {
     let mut insert = tx.prepare_cached(
         "INSERT OR IGNORE INTO facts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?;

@@ -4,13 +4,26 @@ use actix_web::HttpResponse;
 use actix_web::body::SizedStream;
 use actix_web::web::Data;
 use futures_util::StreamExt;
+use release::event::ReportQuery;
 use release::report::ReleaseReport;
+use release::report::population::PeriodReport;
+use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::period::{ReportOnItsWay, content, on_its_way};
 use super::{again, generated, read};
 use crate::app::App;
 use crate::http::answer::{Answer, Document};
 use crate::http::call::{Call, NoBody};
+
+/// Which of the two, `report.kind` says.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AnyReport {
+    Release(Box<ReleaseReport>),
+    Period(PeriodReport),
+}
 
 /// Read a report
 ///
@@ -21,14 +34,20 @@ use crate::http::call::{Call, NoBody};
     path = "/v1/reports/{report}",
     operation_id = "getReport",
     tag = "Reports",
-    responses((status = 200, description = "The report", body = ReleaseReport)),
+    responses(
+        (status = 200, description = "The report", body = AnyReport),
+        (status = 202, description = "The report is being made", body = ReportOnItsWay),
+    ),
 )]
 pub async fn handler(app: Data<App>, call: Call<Uuid, NoBody>) -> Answer {
     report(&app, &call).await.map_err(|problem| problem.on(&call.caller))
 }
 
-async fn report(app: &App, call: &Call<Uuid, NoBody>) -> Answer {
+async fn report(app: &Data<App>, call: &Call<Uuid, NoBody>) -> Answer {
     let caller = &call.caller;
+    if app.making.is_running(call.path) && caller.has_any_role().is_ok() {
+        return on_its_way(call.path);
+    }
     let known = read(app, caller, call.path).await?;
     let generated = generated(&known.state)?;
     let document = Document {
@@ -40,6 +59,11 @@ async fn report(app: &App, call: &Call<Uuid, NoBody>) -> Answer {
     };
     if let Some(unchanged) = document.unchanged() {
         return Ok(unchanged);
+    }
+    if matches!(generated.query, ReportQuery::Period(_)) {
+        let content = content(app, caller.tenant(), generated).await?;
+        let body = SizedStream::new(content.size, content.pieces);
+        return Ok(document.answer(&mut HttpResponse::Ok()).body(body));
     }
     let kept = app.vault.open(&generated.sha256).await;
     let kept = kept.inspect_err(|error| tracing::warn!(%error, "a report is made again"));
