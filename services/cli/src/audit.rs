@@ -59,6 +59,8 @@ pub struct Caller {
 
 /// How often a request is repeated that the service asks to repeat later.
 const ATTEMPTS: u32 = 20;
+/// How long a service that cannot answer yet is asked again.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The longest that a request may take; the service waits up to 30 seconds for a checkpoint.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -112,6 +114,7 @@ impl Service {
         with: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Vec<u8>, Failure> {
         let mut attempt = 1;
+        let until = Instant::now() + LONGEST_WAIT;
         loop {
             let response = with(self.request(path)).send().await?;
             let status = response.status();
@@ -119,9 +122,12 @@ impl Service {
                 response.headers().get("retry-after").and_then(|wait| wait.to_str().ok()?.parse().ok());
             let later = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
             let body = response.bytes().await?;
-            match wait.filter(|_| later && attempt < ATTEMPTS) {
+            match wait.filter(|_| later && attempt < ATTEMPTS && Instant::now() < until) {
                 _ if status.is_success() => return Ok(body.to_vec()),
-                Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+                Some(seconds) => {
+                    eprintln!("waiting: {}", detail(&body));
+                    tokio::time::sleep(Duration::from_secs(seconds)).await;
+                }
                 None => return Err(format!("GET {path} answered {status}: {}", detail(&body)).into()),
             }
             attempt += 1;

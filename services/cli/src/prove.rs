@@ -13,7 +13,7 @@ use crate::check::as_json;
 
 /// Fetch the proof of one event, check it, and print it for `shiplog check`.
 ///
-/// Waits up to 30 seconds for a checkpoint that covers the event.
+/// Waits about a minute for a checkpoint that covers the event, and says so.
 #[derive(Args)]
 pub struct Prove {
     #[command(flatten)]

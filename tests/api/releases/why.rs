@@ -109,4 +109,10 @@ async fn given_a_commit_when_previewed_then_one_row_per_item_and_nothing_is_reco
     let same = opened.under(&format!("candidates/preview?commit={}", bodies::commit(1)));
     world.viewer().get(&same).await.refused(409, "candidate_same");
     world.viewer().get(&opened.under("candidates/preview")).await.refused(400, "invalid_parameter");
+    let built = |text: &str| format!("{path}&artifacts={text}");
+    let digest = format!("sha256:{}", "1".repeat(64));
+    world.viewer().get(&built(&format!("cart@{digest},pay@{digest}"))).await.ok();
+    for wrong in ["", "cart", "cart@", &format!("cart@{digest},"), &format!("@{digest}")] {
+        world.viewer().get(&built(wrong)).await.refused(400, "invalid_parameter");
+    }
 }

@@ -149,9 +149,8 @@ impl Release {
         let same = move |earlier: &&Candidate| {
             current.is_some_and(|current| current.build().is_same_for(target, earlier.build(), settings))
         };
-        let newest_first = self.candidates.iter().rev();
-        let earlier = newest_first.skip_while(move |c| Some(c.number) != current.map(|c| c.number)).skip(1);
-        earlier.take_while(same)
+        // The current one is the last, if any is.
+        self.candidates.iter().rev().skip(1).take_while(same)
     }
 
     /// Some of what was recorded for the item names one of several targets, so that it holds target by target.

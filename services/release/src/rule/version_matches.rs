@@ -86,7 +86,6 @@ fn judge_own(
         Some(seen) => version(findings, &input("version"), reading, seen.as_str()),
         None => findings.absent(input("version"), "the candidate's version"),
     }
-    let candidate = reading.candidate_at(probe.commit_sha.as_ref()).unwrap_or(candidate);
     findings.equal(input("commit_sha"), &candidate.commit_sha, probe.commit_sha.as_ref());
     match (probe.replicas_matched, probe.replicas_total) {
         (Some(matched), Some(total)) => replicas(findings, &input("replicas_matched"), matched, total),

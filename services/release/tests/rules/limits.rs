@@ -14,7 +14,7 @@ use release::rule::{Findings, Judge, VersionNumbers};
 use release::spec::judged::{
     Case, around, case, honest, patched, record, report, sign, strict, tagged, through,
 };
-use release::spec::release::{commit, item, line, list, version, window};
+use release::spec::release::{commit, item, line, list, name, version, window};
 use release::spec::{Spec, bob, carol, dave, grace, robot};
 use release::verdict::Cause::{Absent, Empty, Mismatch, Stale, Value};
 use release::{Actor, Command};
@@ -83,6 +83,10 @@ fn step_1() {
     assert!(failing_by(&by_id, &tagged(), "1.1", named("4711")).is_empty());
     assert_eq!(failing_by(&by_id, &tagged(), "1.1", named("4712")), ["repository"]);
     case("1.1").holds_with(json!({"deleted": false, "contains_candidate": true}));
+    // A release for one target says so in its rows, also of what holds for the whole.
+    let mut europe = tagged();
+    europe.state.opened.as_mut().unwrap().targets = vec![name("eu")];
+    assert!(europe.failing("1.1").iter().all(|row| row.target == name("eu")));
 
     // The version is after the previous one, and by a major step where something breaks and 1.0.0 was reached.
     let broken = |from: &str, to: &str, breaks: u32| {

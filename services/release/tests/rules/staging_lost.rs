@@ -119,8 +119,9 @@ fn given_a_deployment_to_staging_before_it_was_lost_another_one_is_needed() {
 
 #[test]
 fn given_production_that_runs_the_candidate_losing_staging_takes_nothing_from_it() {
+    assert!(lost(through(3)).state.staging_lost_at_revision.is_some());
     let story = lost(through(5));
-    assert_eq!(closed(&story), SHOWN_ON_STAGING);
+    assert_eq!((closed(&story), story.state.staging_lost_at_revision), (SHOWN_ON_STAGING.to_vec(), None));
     let facts = honest("2.3", &story).remove(0);
     assert_eq!(closed(&story.reported("2.3", facts)), SHOWN_ON_STAGING);
 }

@@ -292,6 +292,10 @@ fn given_one_replaced_service_what_was_seen_of_it_before_closes_nothing() {
     let old = patched(honest("2.1", &story).remove(0), &json!({"artifacts": [built("pay", '1')]}));
     let story = seen(story, "pay", "2.1", old);
     assert_eq!(because_of(&story, "2.1"), [("pay".to_owned(), Cause::Mismatch)]);
+    // Nor what another one is built of.
+    let other = patched(honest("2.1", &story).remove(0), &json!({"artifacts": [built("cart", '1')]}));
+    let story = seen(story.minutes_later(1), "pay", "2.1", other);
+    assert_eq!(because_of(&story, "2.1"), [("pay".to_owned(), Cause::Mismatch)]);
     assert!(closed(&shown_by(story.minutes_later(1), "pay", "2.1"), "2.1"));
 }
 
@@ -528,9 +532,16 @@ fn given_a_fact_of_one_service_it_is_as_fresh_as_its_own_last_probe() {
     };
     assert_eq!(fresh(&story), each(&|service| service == "cart"));
     let again = |story, service: &&str| shown_by(shown_by(story, service, "2.2"), service, "2.5");
-    let story = ["mail", "pay"].iter().fold(story, again);
-    let evaluate = Command::EvaluateGate { gate: 3 };
-    assert_eq!(fresh(&act(story, alice(), evaluate)), each(&|_| true));
+    let others = ["mail", "pay"].iter().fold(story.clone(), again);
+    let evaluate = || Command::EvaluateGate { gate: 3 };
+    assert_eq!(fresh(&act(others, alice(), evaluate())), each(&|_| true));
+    // A probe of all of them is one of each.
+    let probe = |story: Story, number: &&str| {
+        let facts = honest(number, &story).remove(0);
+        act(story, robot(), judged::record(number, facts))
+    };
+    let whole = ["2.2", "2.5"].iter().fold(story, probe);
+    assert_eq!(fresh(&act(whole, alice(), evaluate())), each(&|_| true));
 }
 
 #[test]
@@ -541,6 +552,20 @@ fn given_one_case_tried_on_the_whole_the_other_cases_of_an_unchanged_service_sta
     facts["cases"].as_array_mut().unwrap().truncate(1);
     let story = act(story, robot(), judged::record("3.3", facts));
     assert_eq!(because_of(&story, "3.3"), absent(&["pay"]));
+}
+
+#[test]
+fn given_a_version_that_was_tried_on_an_unchanged_service_it_is_still_the_one_that_runs() {
+    let tried = |story: Story, service: &&str| {
+        let version = story.state.current_candidate().unwrap().version().to_owned();
+        let facts = patched(honest("3.3", &story).remove(0), &json!({"version": version}));
+        seen(story, service, "3.3", facts)
+    };
+    let story = SERVICES.iter().fold(through(2), tried);
+    let story = act(story, bob(), Command::TagCandidate(of_builds(2, ['1', '1', '2']))).minutes_later(1);
+    let story = step(step(story, 1, &["pay"]), 2, &["pay"]);
+    assert_eq!(because_of(&story, "3.3"), absent(&["pay"]));
+    assert!(failing(&tried(story, &"pay"), "3.3").is_empty());
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl FromQuery for StoreAttachment {
     tag = "Attachments",
     params(StoreAttachment),
     request_body(content = String, content_type = "application/octet-stream", description = "The content; send its own media type."),
-    responses((status = 201, description = "The attachment", body = Attachment, example = json!({
+    responses((status = 200, description = "It was attached before.", body = Attachment), (status = 201, description = "The attachment", body = Attachment, example = json!({
         "sha256": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", "size": 48213,
         "media_type": "application/pdf", "name": "pen-test-2.4.0.pdf", "at": "2026-11-22T12:00:00Z",
         "by": "https://login.example#bob"

@@ -6,8 +6,10 @@ use actix_web::web::Data;
 use release::Context;
 use release::command::TagCandidate;
 use release::decide::{PreviewRow, preview};
-use release::value::{CandidateTag, GitSha, List, ReleaseId, Sha256Hex};
-use serde::{Deserialize, Serialize};
+use release::evidence::Artifact;
+use release::value::{CandidateTag, Digest, GitSha, Line, List, ReleaseId, Sha256Hex};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -33,9 +35,31 @@ pub struct NextCandidate {
     config_schema_digest: Option<Sha256Hex>,
     #[param(value_type = Option<String>, min_length = 64, max_length = 64)]
     pipeline_digest: Option<Sha256Hex>,
+    /// What is built of it, as `NAME@DIGEST`, separated by commas; unknown when not given.
+    #[serde(default)]
+    #[param(value_type = Option<String>, max_length = 8192, pattern = "^[ -~]*$", example = "cart@sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")]
+    artifacts: Built,
 }
 
 impl FromQuery for NextCandidate {}
+
+/// Artifacts as a query names them.
+#[derive(Debug, Default)]
+struct Built(List<Artifact, 100>);
+
+impl<'de> Deserialize<'de> for Built {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let artifact = |entry: &str| {
+            let (name, digest) = entry.rsplit_once('@').ok_or_else(|| format!("no NAME@DIGEST: {entry}"))?;
+            let name = Line::new(name).map_err(|invalid| invalid.to_string())?;
+            let digest = Digest::new(digest).map_err(|invalid| invalid.to_string())?;
+            Ok::<_, String>(Artifact { name, digest })
+        };
+        let built = text.split(',').map(artifact).collect::<Result<Vec<_>, _>>().map_err(D::Error::custom)?;
+        List::new(built).map(Self).map_err(D::Error::custom)
+    }
+}
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CandidatePreview {
@@ -75,7 +99,7 @@ async fn answer(app: &App, caller: &Caller, id: &ReleaseId, next: NextCandidate)
         // No tag object exists yet; nothing here reads it.
         tag_object_sha: next.commit.clone(),
         commit_sha: next.commit,
-        artifacts: List::default(),
+        artifacts: next.artifacts.0,
         authors: List::default(),
         changed_paths: List::default(),
         migration_set_digest: next.migration_set_digest,

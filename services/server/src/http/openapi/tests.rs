@@ -294,7 +294,7 @@ fn escaped(key: &str) -> String {
 fn each(value: &Value, pointer: &str, look: &mut impl FnMut(&str, &Map<String, Value>)) {
     match value {
         Value::Object(members) => {
-            let names = pointer.ends_with("/properties") || pointer.ends_with("/mapping");
+            let names = pointer.ends_with("/properties") || pointer.ends_with("/discriminator/mapping");
             if !names {
                 look(pointer, members);
             }

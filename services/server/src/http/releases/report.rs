@@ -43,7 +43,7 @@ pub struct ReportAsOf {
     #[param(minimum = 1)]
     pub control_mapping_version: Option<u32>,
     /// `json`, as `Accept` may say too.
-    #[param(min_length = 1, max_length = 10, pattern = "^[a-z]+$", example = "json")]
+    #[param(min_length = 4, max_length = 4, pattern = "^json$", example = "json")]
     pub format: Option<String>,
 }
 
