@@ -10,10 +10,10 @@ use release::event::{ChangeClass, DeploymentOutcome, Interval};
 use release::report::fact::{self, Noted, ReportFact};
 use release::report::metrics::{DeliveryCount, FlowCount};
 use release::report::population::{
-    About, Answered, At, Change, ChangeKind, Framing, Orphaned, PeriodQuery, PeriodTotals, Placed,
+    About, Answered, At, Change, ChangeKind, Framing, Orphaned, PeriodQuery, PeriodTotals, Placed, ReadRow,
     ReleaseRecord, RowsHash, Standing, Tally, record,
 };
-use release::report::reconciliation::{ListedDeployment, Ours, reconcile};
+use release::report::reconciliation::{Comparison, ListedDeployment, Reconciled};
 use release::report::sample::{Draw, Included, SampleMethod, Stub};
 use release::report::{canonical, generated::GENERATORS};
 use release::spec::release::{
@@ -276,9 +276,9 @@ fn stub(change: u64) -> Stub {
 fn drawn(method: SampleMethod, size: u32, include: Vec<Included>) -> Vec<u64> {
     let mut draw = Draw::new(method, size, line("ACME 2026 Q4"), include);
     (0..400).for_each(|change| draw.take(stub(change)));
-    let (rows, drawn) = draw.finish();
-    assert_eq!(rows, 400);
-    drawn.into_iter().map(|row| row.change).collect()
+    let drawn = draw.finish();
+    assert_eq!(drawn.rows, 400);
+    drawn.sample.into_iter().map(|row| row.change).collect()
 }
 
 /// What an auditor would write down to draw the same.
@@ -324,7 +324,12 @@ fn given_what_is_included_then_it_comes_on_top_of_the_draw_and_once() {
     let expected: std::collections::BTreeSet<_> = emergencies.filter(missing).collect();
     assert_eq!(with[25..].iter().copied().collect::<std::collections::BTreeSet<_>>(), expected);
     assert_eq!(with.len(), 25 + expected.len());
-    assert_eq!(drawn(SampleMethod::All, 1, Vec::new()).len(), 400);
+    let mut all = Draw::new(SampleMethod::All, 1, line("ACME 2026 Q4"), Vec::new());
+    (0..400).for_each(|change| all.take(stub(change)));
+    let all = all.finish();
+    assert_eq!((all.rows, all.drawn, all.sample.len()), (400, 400, 0));
+    let numbers: String = (0..400).map(|change| format!("{change}\n")).collect();
+    assert_eq!(all.sha256, release::wire::sha256_hex(numbers.as_bytes()));
 }
 
 fn at(minute: i64) -> Timestamp {
@@ -341,14 +346,23 @@ fn listed(minute: i64, digit: char) -> ListedDeployment {
     }
 }
 
-fn ours(change: u64, minute: i64, digits: &[char]) -> Ours {
-    Ours {
+fn ours(change: u64, minute: i64, digits: &[char]) -> ReadRow {
+    ReadRow {
         change,
+        kind: ChangeKind::Deployment,
+        standing: Standing::Governed,
         product: name("checkout"),
         environment: name("production"),
         at: at(minute),
         digests: digits.iter().map(|digit| artifact(*digit).digest).collect(),
+        release: None,
     }
+}
+
+fn reconcile(list: &[ListedDeployment], tolerance_s: u64, population: &[ReadRow]) -> Reconciled {
+    let mut comparison = Comparison::new(list.to_vec(), tolerance_s);
+    population.iter().for_each(|row| comparison.take(row.clone()));
+    comparison.finish()
 }
 
 #[test]
@@ -374,6 +388,9 @@ fn given_a_list_then_entries_go_to_the_nearest_change_with_their_digest_within_t
     assert_eq!((told.only_here, told.complete), (0, false));
     let alone = reconcile(&[], 900, &population);
     assert_eq!((alone.only_here, alone.complete), (4, true), "a list of nothing finds nothing missing");
+    assert_eq!(alone.only_here_changes, [1, 2, 3, 4]);
+    let excluded = ReadRow { standing: Standing::Excluded, ..ours(5, 0, &['1']) };
+    assert_eq!(reconcile(&list, 900, &[excluded]).changes, 0, "no list would have it");
     assert_eq!(reconcile(&list[..2], 0, &population).matched.len(), 0);
     let other = ListedDeployment { environment: name("eu"), ..listed(0, '1') };
     assert_eq!(reconcile(&[other], 900, &population).only_there.len(), 1);

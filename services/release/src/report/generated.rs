@@ -12,7 +12,7 @@ use crate::event::{
 use crate::guard::{one, refuse, role};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::report::reconciliation::Listed;
-use crate::report::sample::{DRAWN_MAX, GENERATOR, Included, SIZE_MAX, SampleMethod};
+use crate::report::sample::{DRAWN_MAX, Drawn, GENERATOR, Included, SIZE_MAX, SampleMethod};
 use crate::value::{ActorId, Line, List, Name, ReleaseId, Sha256Hex};
 
 /// Who signs a report off, or hands it to somebody who does.
@@ -106,15 +106,8 @@ pub struct ReconcileReport {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Done {
     Made(ReportMade),
-    Drawn(SampleDrawn),
+    Drawn(Drawn),
     Compared(Compared),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct SampleDrawn {
-    pub rows: u64,
-    /// In their order.
-    pub changes: Vec<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -302,13 +295,12 @@ impl DrawSample {
     }
 }
 
-fn sampled(body: &DrawSample, drawn: &SampleDrawn, sample: Uuid) -> Result<ReportSampled, Refusal> {
+fn sampled(body: &DrawSample, drawn: &Drawn, sample: Uuid) -> Result<ReportSampled, Refusal> {
     body.is_possible()?;
-    let all = body.method == SampleMethod::All;
-    if !all && drawn.changes.len() > DRAWN_MAX {
-        return refuse(RefusalCode::SampleInvalid, format!("{} rows would be drawn", drawn.changes.len()));
+    if drawn.sample.len() > DRAWN_MAX {
+        let detail = format!("more than {DRAWN_MAX} rows are drawn or included");
+        return refuse(RefusalCode::SampleInvalid, detail);
     }
-    let numbers: String = drawn.changes.iter().map(|change| format!("{change}\n")).collect();
     Ok(ReportSampled {
         sample,
         method: body.method,
@@ -317,9 +309,9 @@ fn sampled(body: &DrawSample, drawn: &SampleDrawn, sample: Uuid) -> Result<Repor
         include: body.include.to_vec(),
         generator: Line::new(GENERATOR).unwrap_or_else(|_| body.seed.clone()),
         rows: drawn.rows,
-        drawn: drawn.changes.len() as u64,
-        drawn_sha256: crate::wire::sha256_hex(numbers.as_bytes()),
-        changes: if all { Vec::new() } else { drawn.changes.clone() },
+        drawn: drawn.drawn,
+        drawn_sha256: drawn.sha256.clone(),
+        changes: drawn.sample.iter().map(|row| row.change).collect(),
     })
 }
 

@@ -1,8 +1,8 @@
 //! The population compared with a list that somebody else keeps: a registry, a cluster, a cloud's audit log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::population::{ReadRow, Standing};
@@ -25,24 +25,6 @@ pub struct ListedDeployment {
     pub reference: Option<Line>,
 }
 
-/// What the comparison reads of a row of the report.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Ours {
-    pub change: u64,
-    pub product: Name,
-    pub environment: Name,
-    pub at: Timestamp,
-    pub digests: Vec<Digest>,
-}
-
-impl Ours {
-    /// An orphan that was found to be none is no deployment that another list would have.
-    pub fn of(row: ReadRow) -> Option<Self> {
-        let ReadRow { change, standing, product, environment, at, digests, .. } = row;
-        (standing != Standing::Excluded).then_some(Self { change, product, environment, at, digests })
-    }
-}
-
 /// How the two lists relate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -58,7 +40,7 @@ pub struct Reconciled {
     pub only_there: Vec<ListedDeployment>,
     /// How many changes the other side does not list.
     pub only_here: u64,
-    /// The first of them.
+    /// Of them, those recorded first.
     #[cfg_attr(feature = "openapi", schema(max_items = 10_000))]
     pub only_here_changes: Vec<u64>,
     /// Nothing is only there.
@@ -81,65 +63,124 @@ pub struct Matched {
 /// A list as it was given.
 pub type Listed = List<ListedDeployment, ENTRIES_MAX>;
 
+/// A change to which an entry of the list could go.
+#[derive(Debug)]
+struct Near {
+    change: u64,
+    digests: Vec<Digest>,
+    /// The entries' places in the list, and how far apart they are in seconds.
+    entries: Vec<(usize, i64)>,
+}
+
 /// Each entry goes to the nearest change of its environment that has its digest, within the tolerance; then what is left
 /// to the nearest change without a known digest. A change takes one entry, and the entry listed first goes first where
 /// two are as near. A deployment of several artifacts is listed once for each; they all go to it.
-pub fn reconcile(list: &[ListedDeployment], tolerance_s: u64, changes: &[Ours]) -> Reconciled {
-    let mut by_place: BTreeMap<(&Name, &Name), Vec<usize>> = BTreeMap::new();
-    for (at, change) in changes.iter().enumerate() {
-        by_place.entry((&change.product, &change.environment)).or_default().push(at);
+///
+/// Changes come one by one, and those to which no entry can go are only counted.
+#[derive(Debug)]
+pub struct Comparison {
+    list: Vec<ListedDeployment>,
+    tolerance_s: u64,
+    /// The entries' places in the list, by time.
+    entries: BTreeMap<(Name, Name), Vec<usize>>,
+    near: Vec<Near>,
+    changes: u64,
+    alone: Alone,
+}
+
+#[derive(Debug, Default)]
+struct Alone {
+    count: u64,
+    first: BTreeSet<u64>,
+}
+
+impl Alone {
+    fn add(&mut self, change: u64) {
+        self.count += 1;
+        self.first.insert(change);
+        if self.first.len() > ENTRIES_MAX {
+            self.first.pop_last();
+        }
     }
-    let near = |entry: &ListedDeployment, change: &Ours| {
-        let apart = entry.at.duration_since(change.at).as_secs();
-        (apart.unsigned_abs() <= tolerance_s).then_some(apart)
-    };
-    // Every possible pair, nearest first; the order is total, so that it is the same whoever compares.
-    let mut pairs = Vec::new();
-    for (place, entry) in list.iter().enumerate() {
-        for at in by_place.get(&(&entry.product, &entry.environment)).into_iter().flatten() {
-            let change = &changes[*at];
-            let by_digest = change.digests.contains(&entry.digest);
-            if !by_digest && !change.digests.is_empty() {
+}
+
+impl Comparison {
+    pub fn new(list: Vec<ListedDeployment>, tolerance_s: u64) -> Self {
+        let mut entries: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut by_time: Vec<_> = list.iter().enumerate().collect();
+        by_time.sort_by_key(|(place, entry)| (entry.at, *place));
+        for (place, entry) in by_time {
+            entries.entry((entry.product.clone(), entry.environment.clone())).or_default().push(place);
+        }
+        Self { list, tolerance_s, entries, near: Vec::new(), changes: 0, alone: Alone::default() }
+    }
+
+    pub fn take(&mut self, row: ReadRow) {
+        let ReadRow { change, standing, product, environment, at, digests, .. } = row;
+        // An orphan that was found to be none is no deployment that another list would have.
+        if standing == Standing::Excluded {
+            return;
+        }
+        self.changes += 1;
+        let entries = self.entries.get(&(product, environment)).map(Vec::as_slice).unwrap_or_default();
+        let tolerance = SignedDuration::from_secs(i64::try_from(self.tolerance_s).unwrap_or(i64::MAX));
+        let earliest = at.saturating_sub(tolerance).unwrap_or(Timestamp::MIN);
+        let from = entries.partition_point(|place| self.list[*place].at < earliest);
+        let near = entries[from..].iter().map(|place| (*place, &self.list[*place]));
+        let near = near.map(|(place, entry)| (place, entry, entry.at.duration_since(at)));
+        let near = near.take_while(|(.., apart)| *apart <= tolerance);
+        let possible = near.filter(|(_, entry, _)| digests.is_empty() || digests.contains(&entry.digest));
+        let entries: Vec<_> = possible.map(|(place, _, apart)| (place, apart.as_secs())).collect();
+        if entries.is_empty() {
+            self.alone.add(change);
+        } else {
+            self.near.push(Near { change, digests, entries });
+        }
+    }
+
+    pub fn finish(self) -> Reconciled {
+        let Self { list, tolerance_s, near, changes, mut alone, .. } = self;
+        // Every possible pair, nearest first; the order is total, so that it is the same whoever compares.
+        let mut pairs = Vec::new();
+        for (at, change) in near.iter().enumerate() {
+            for (place, apart_s) in &change.entries {
+                pairs.push((change.digests.is_empty(), apart_s.unsigned_abs(), *place, at, *apart_s));
+            }
+        }
+        pairs.sort_unstable();
+        let mut entries: BTreeMap<usize, Matched> = BTreeMap::new();
+        // Which digests of each change were listed; a change without one takes one entry.
+        let mut taken: BTreeMap<usize, Vec<&Digest>> = BTreeMap::new();
+        for (by_time, _, place, at, apart_s) in pairs {
+            let digest = &list[place].digest;
+            let free = match taken.get(&at) {
+                None => true,
+                Some(known) => !by_time && !known.contains(&digest),
+            };
+            if entries.contains_key(&place) || !free {
                 continue;
             }
-            if let Some(apart) = near(entry, change) {
-                pairs.push((!by_digest, apart.unsigned_abs(), place, *at, apart));
-            }
+            taken.entry(at).or_default().push(digest);
+            let change = near[at].change;
+            entries.insert(place, Matched { entry: place as u64, change, apart_s, by_digest: !by_time });
         }
-    }
-    pairs.sort_unstable();
-    let mut entries: BTreeMap<usize, Matched> = BTreeMap::new();
-    // Which digests of each change were listed; a change without one takes one entry.
-    let mut taken: BTreeMap<usize, Vec<&Digest>> = BTreeMap::new();
-    for (by_time, _, place, at, apart_s) in pairs {
-        let digest = &list[place].digest;
-        let free = match taken.get(&at) {
-            None => true,
-            Some(known) => !by_time && !known.contains(&digest),
-        };
-        if entries.contains_key(&place) || !free {
-            continue;
+        let unmatched = near.iter().enumerate().filter(|(at, _)| !taken.contains_key(at));
+        unmatched.for_each(|(_, change)| alone.add(change.change));
+        let only_there: Vec<_> = list
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| !entries.contains_key(place))
+            .map(|(_, entry)| entry.clone())
+            .collect();
+        Reconciled {
+            tolerance_s,
+            listed: list.len() as u64,
+            changes,
+            complete: only_there.is_empty(),
+            matched: entries.into_values().collect(),
+            only_there,
+            only_here: alone.count,
+            only_here_changes: alone.first.into_iter().collect(),
         }
-        taken.entry(at).or_default().push(digest);
-        let change = changes[at].change;
-        entries.insert(place, Matched { entry: place as u64, change, apart_s, by_digest: !by_time });
-    }
-    let only_there: Vec<_> = list
-        .iter()
-        .enumerate()
-        .filter(|(place, _)| !entries.contains_key(place))
-        .map(|(_, entry)| entry.clone())
-        .collect();
-    let only_here = changes.iter().enumerate().filter(|(at, _)| !taken.contains_key(at));
-    let only_here: Vec<_> = only_here.map(|(_, change)| change.change).collect();
-    Reconciled {
-        tolerance_s,
-        listed: list.len() as u64,
-        changes: changes.len() as u64,
-        complete: only_there.is_empty(),
-        matched: entries.into_values().collect(),
-        only_there,
-        only_here: only_here.len() as u64,
-        only_here_changes: only_here.into_iter().take(ENTRIES_MAX).collect(),
     }
 }

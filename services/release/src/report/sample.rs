@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::population::{ChangeKind, ReadRow, Standing};
-use crate::value::Line;
+use crate::value::{Line, Sha256Hex};
 use crate::wire::hex;
 
 /// `shiplog.sample.v1`: a row's place is the SHA-256 of `SEED:ROW` in UTF-8, where `ROW` is its number in decimal, as
 /// hexadecimal text in ascending order. `random` takes the first `size` rows of all; `stratified` takes of each stratum
-/// (class and product) the first `size` times its share of the rows, rounded up; `all` takes every row. What is
-/// included whatever the draw comes on top.
+/// (class and product) the first `size` times its share of the rows, rounded up; `all` takes every row in the report's
+/// order. What is included whatever the draw comes on top.
 pub const GENERATOR: &str = "shiplog.sample.v1";
 
 /// Most rows of a draw; whoever wants more takes all, which are in the report.
@@ -101,6 +101,35 @@ pub struct Draw {
     /// The first of each stratum, by their places; without strata there is one.
     strata: BTreeMap<String, Stratum>,
     included: BTreeMap<String, DrawnRow>,
+    /// Over the numbers of all rows, which are not kept where all are taken.
+    all: Numbers,
+}
+
+/// What came of a draw.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drawn {
+    /// How many rows there were.
+    pub rows: u64,
+    /// How many are in the sample.
+    pub drawn: u64,
+    /// Over their numbers in decimal, each with a line feed behind it.
+    pub sha256: Sha256Hex,
+    /// By their places in the draw, of strata one after the other, then what was included; none where all were taken.
+    pub sample: Vec<DrawnRow>,
+}
+
+#[derive(Debug, Default)]
+struct Numbers(Sha256);
+
+impl Numbers {
+    fn add(&mut self, change: u64) {
+        self.0.update(format!("{change}\n"));
+    }
+
+    fn finish(self) -> Sha256Hex {
+        // 64 hexadecimal digits by construction.
+        Sha256Hex::new(&hex(&self.0.finalize())).unwrap_or_else(|_| unreachable!("hex of 32 bytes"))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -119,11 +148,16 @@ impl Draw {
             rows: 0,
             strata: BTreeMap::new(),
             included: BTreeMap::new(),
+            all: Numbers::default(),
         }
     }
 
     pub fn take(&mut self, stub: Stub) {
         self.rows += 1;
+        if self.method == SampleMethod::All {
+            self.all.add(stub.change);
+            return;
+        }
         let draw = hex(&Sha256::digest(format!("{}:{}", self.seed, stub.change)));
         let wanted = self.include.iter().any(|include| match include {
             Included::Emergencies => stub.emergency,
@@ -132,7 +166,8 @@ impl Draw {
         });
         let Stub { change, stratum, .. } = stub;
         let drawn = DrawnRow { change, stratum, draw: draw.clone(), included: false };
-        if wanted {
+        // One more than fits is enough to know that they do not fit.
+        if wanted && self.included.len() <= DRAWN_MAX {
             self.included.insert(draw.clone(), DrawnRow { included: true, ..drawn.clone() });
         }
         let of = match self.method {
@@ -143,31 +178,31 @@ impl Draw {
         stratum.rows += 1;
         stratum.first.insert(draw, drawn);
         // The share of a stratum is never more than the whole draw.
-        if self.method != SampleMethod::All && stratum.first.len() > self.size {
+        if stratum.first.len() > self.size {
             stratum.first.pop_last();
         }
     }
 
-    /// How many rows there were, and those that were drawn or included, each by its place in the draw; of strata one
-    /// after the other.
-    pub fn finish(self) -> (u64, Vec<DrawnRow>) {
-        let Self { method, size, rows, strata, mut included, .. } = self;
-        let mut drawn = Vec::new();
-        for stratum in strata.into_values() {
-            let takes = match method {
-                SampleMethod::All => usize::MAX,
-                SampleMethod::Random => size,
-                SampleMethod::Stratified => {
-                    let share = (size as u64 * stratum.rows).div_ceil(rows.max(1));
-                    usize::try_from(share).unwrap_or(usize::MAX)
-                }
-            };
-            drawn.extend(stratum.first.into_values().take(takes));
+    pub fn finish(self) -> Drawn {
+        let Self { method, size, rows, strata, mut included, all, .. } = self;
+        if method == SampleMethod::All {
+            return Drawn { rows, drawn: rows, sha256: all.finish(), sample: Vec::new() };
         }
-        for row in &drawn {
+        let mut sample = Vec::new();
+        for stratum in strata.into_values() {
+            let share = (size as u64 * stratum.rows).div_ceil(rows.max(1));
+            let takes = match method {
+                SampleMethod::Stratified => usize::try_from(share).unwrap_or(usize::MAX),
+                SampleMethod::Random | SampleMethod::All => size,
+            };
+            sample.extend(stratum.first.into_values().take(takes));
+        }
+        for row in &sample {
             included.remove(&row.draw);
         }
-        drawn.extend(included.into_values());
-        (rows, drawn)
+        sample.extend(included.into_values());
+        let mut numbers = Numbers::default();
+        sample.iter().for_each(|row| numbers.add(row.change));
+        Drawn { rows, drawn: sample.len() as u64, sha256: numbers.finish(), sample }
     }
 }

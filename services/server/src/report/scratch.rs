@@ -44,7 +44,7 @@ impl Scratch {
         Ok(Self {
             tenant: tenant.to_owned(),
             db,
-            environments: Environments::default(),
+            environments: Environments::never_forgotten(),
             made: Vec::new(),
             _dir: dir,
         })

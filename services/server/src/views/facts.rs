@@ -100,26 +100,37 @@ fn made<E>(
 }
 
 /// Environments as they were behind the last event that was read of each.
-#[derive(Default)]
-pub struct Environments(BTreeMap<StreamId, (u64, Environment)>);
+pub struct Environments {
+    known: BTreeMap<StreamId, (u64, Environment)>,
+    /// Beyond this many all are forgotten, and folded again when they are needed.
+    limit: usize,
+}
 
-/// Beyond this many all are forgotten, and folded again when they are needed.
-const MAX_ENVIRONMENTS: usize = 1_000;
+impl Default for Environments {
+    fn default() -> Self {
+        Self { known: BTreeMap::new(), limit: 1_000 }
+    }
+}
 
 impl Environments {
+    /// For who reads each event once, and so cannot fold an environment again.
+    pub fn never_forgotten() -> Self {
+        Self { known: BTreeMap::new(), limit: usize::MAX }
+    }
+
     /// The environment before the event at this revision, where it is known; it is put back behind that.
     pub fn take(&mut self, stream: &StreamId, revision: u64) -> Option<Environment> {
         if revision == 0 {
             return Some(Environment::default());
         }
-        self.0.remove(stream).filter(|(next, _)| *next == revision).map(|(_, environment)| environment)
+        self.known.remove(stream).filter(|(next, _)| *next == revision).map(|(_, environment)| environment)
     }
 
     pub fn put(&mut self, stream: &StreamId, next: u64, environment: Environment) {
-        if self.0.len() >= MAX_ENVIRONMENTS {
-            self.0.clear();
+        if self.known.len() >= self.limit {
+            self.known.clear();
         }
-        self.0.insert(stream.clone(), (next, environment));
+        self.known.insert(stream.clone(), (next, environment));
     }
 }
 

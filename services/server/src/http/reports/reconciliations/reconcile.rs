@@ -9,7 +9,7 @@ use futures_util::stream;
 use release::report::canonical;
 use release::report::generated::{Compared, Done, ReconcileReport, Reconciliation, ReportCommand};
 use release::report::population::ReadRow;
-use release::report::reconciliation::{ENTRIES_MAX, ListedDeployment, Ours, reconcile};
+use release::report::reconciliation::{Comparison, ENTRIES_MAX, ListedDeployment};
 use release::value::Sha256Hex;
 use release::wire::sha256_hex;
 use uuid::Uuid;
@@ -61,11 +61,11 @@ async fn compare(app: &Data<App>, call: &Call<Uuid, Samples<ReconcileReport>, Dr
             let (list, list_sha256) = list(body)?;
             let tolerance_s = tolerance(body)?;
             let content = content(app, caller.tenant(), &report).await?;
-            let changes = each_row(content, Vec::new(), |changes, row| {
-                changes.extend(Ours::of(serde_json::from_str::<ReadRow>(row.get())?));
+            let comparison = each_row(content, Comparison::new(list, tolerance_s), |comparison, row| {
+                comparison.take(serde_json::from_str::<ReadRow>(row.get())?);
                 Ok(())
             });
-            let told = reconcile(&list, tolerance_s, &changes.await?);
+            let told = comparison.await?.finish();
             let bytes = Bytes::from(canonical(&told).map_err(|error| Problem::internal(&error))?);
             let (result_sha256, result_size) = (sha256_hex(&bytes), bytes.len() as u64);
             if !caller.dry_run {

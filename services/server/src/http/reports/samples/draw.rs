@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use release::report::generated::{Done, DrawSample, ReportCommand, SampleDrawn, Sampled};
+use release::report::generated::{Done, DrawSample, ReportCommand, Sampled};
 use release::report::population::ReadRow;
 use release::report::sample::{Draw, Stub};
 use uuid::Uuid;
@@ -20,7 +20,7 @@ use crate::http::reports::{act, has_rows, ready};
 /// SHA-256 of `SEED:ROW` in UTF-8, where `ROW` is its `change` in decimal, as hexadecimal text in ascending order.
 /// `random` takes the first `size` rows of all. `stratified` takes of each stratum, which is class and product, the
 /// first `size` times its share of all rows, rounded up; a rollback and an orphan have a class of their own. `all` takes
-/// every row. What `include` names comes on top: emergencies, orphans, and what was started with an item waived. The
+/// every row in the report's order. What `include` names comes on top: emergencies, orphans, and what was started with an item waived. The
 /// seed is for the auditor to choose, after the report was made. Roles: `auditor`, `release_manager`.
 #[utoipa::path(
     post,
@@ -52,9 +52,7 @@ async fn draw(app: &Data<App>, call: &Call<Uuid, Json<DrawSample>, DryRun>) -> A
                 draw.take(Stub::of(&serde_json::from_str::<ReadRow>(row.get())?));
                 Ok(())
             });
-            let (rows, drawn) = draw.await?.finish();
-            let changes = drawn.into_iter().map(|row| row.change).collect();
-            Some(Done::Drawn(SampleDrawn { rows, changes }))
+            Some(Done::Drawn(draw.await?.finish()))
         }
     };
     let command = ReportCommand::Sample(body.clone());
