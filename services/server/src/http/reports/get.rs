@@ -5,18 +5,21 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
+use release::event::ReportQuery;
 use release::report::ReleaseReport;
 use release::report::generated::Generated;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use release::report::population::PeriodReport;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::period::{ReportOnItsWay, content, on_its_way};
 use super::rendered::Form;
 use super::{ReportEnvelope, again, generated, read, rendered};
 use crate::app::App;
 use crate::http::answer::{Answer, Document, json};
 use crate::http::call::{Call, Caller, FromQuery, NoBody};
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 
 /// In which form a report is read.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -32,6 +35,14 @@ impl FromQuery for ReportForm {
     const ANSWERS: &'static [&'static str] = &rendered::ANSWERS;
 }
 
+/// Which of the two, `report.kind` says.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AnyReport {
+    Release(Box<ReleaseReport>),
+    Period(PeriodReport),
+}
+
 /// Read a report
 ///
 /// Its canonical bytes (RFC 8785), for ever those of which `Content-Digest` and the envelope say the SHA-256. Where
@@ -44,21 +55,30 @@ impl FromQuery for ReportForm {
     operation_id = "getReport",
     tag = "Reports",
     params(ReportForm),
-    responses((status = 200, description = "The report", content(
-        (ReleaseReport = "application/json"),
-        (String = "text/html"),
-        (String = "text/csv"),
-    ))),
+    responses(
+        (status = 200, description = "The report", content(
+            (AnyReport = "application/json"),
+            (String = "text/html"),
+            (String = "text/csv"),
+        )),
+        (status = 202, description = "The report is being made", body = ReportOnItsWay),
+    ),
 )]
 pub async fn handler(app: Data<App>, call: Call<Uuid, NoBody, ReportForm>, request: HttpRequest) -> Answer {
     report(&app, &call, &request).await.map_err(|problem| problem.on(&call.caller))
 }
 
-async fn report(app: &App, call: &Call<Uuid, NoBody, ReportForm>, request: &HttpRequest) -> Answer {
+async fn report(app: &Data<App>, call: &Call<Uuid, NoBody, ReportForm>, request: &HttpRequest) -> Answer {
     let caller = &call.caller;
+    if app.making.is_running(call.path) && caller.has_any_role().is_ok() {
+        return on_its_way(call.path);
+    }
     let known = read(app, caller, call.path).await?;
     let generated = generated(&known.state)?;
     if let Some(format) = rendered::asked(call.query.format, request) {
+        if matches!(generated.query, ReportQuery::Period(_)) {
+            return Err(Problem::new(Code::NotAcceptable, "the report of a period is answered as application/json"));
+        }
         let envelope = json(&ReportEnvelope::of(app, generated))?;
         let bytes = bytes(app, caller, generated).await?;
         let name = format!("report-{}", generated.report);
@@ -73,6 +93,11 @@ async fn report(app: &App, call: &Call<Uuid, NoBody, ReportForm>, request: &Http
     };
     if let Some(unchanged) = document.unchanged() {
         return Ok(unchanged);
+    }
+    if matches!(generated.query, ReportQuery::Period(_)) {
+        let content = content(app, caller.tenant(), generated).await?;
+        let body = SizedStream::new(content.size, content.pieces);
+        return Ok(document.answer(&mut HttpResponse::Ok()).body(body));
     }
     let kept = app.vault.open(&generated.sha256).await;
     let kept = kept.inspect_err(|error| tracing::warn!(%error, "a report is made again"));
