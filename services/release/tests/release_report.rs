@@ -5,20 +5,21 @@
 
 use jiff::SignedDuration;
 use release::command::{
-    AmendRelease, ApproveAfterStart, AuthorizeProduction, BreakGlass, CompleteRollback, GrantApproval,
-    GrantWaiver, ObserveRollback, RequestApproval, RequestWaiver, RollbackObservation, StartRollback,
-    TriggerRollback, VerifyRollback,
+    AmendRelease, ApproveAfterStart, AuthorizeProduction, BreakGlass, CompleteRollback, DecideRollback,
+    GrantApproval, GrantWaiver, ObserveRollback, RequestApproval, RequestWaiver, RollbackObservation,
+    VerifyRollback,
 };
-use release::event::{ChangeClass, Meaning};
+use release::event::{ChangeClass, Meaning, RollbackDecision};
 use release::report::canonical;
 use release::report::release::ReleaseReport;
 use release::spec::judged::{around, honest, procedure, tagged, through};
-use release::spec::release::{self as attested, deploy, item, line, list, prose};
+use release::spec::release::{deploy, item, line, list, prose};
 use release::spec::report::reported;
 use release::spec::{Spec, alice, dave, erin, grace, monday, robot, rupert};
 use release::{Actor, Command, Release};
 use serde_json::{Value, json};
 
+use crate::rules::samples::{BROKEN, canary_out, minutes, of_canary};
 use crate::rules::walk::sampled;
 
 type Story = Spec<Release>;
@@ -75,34 +76,21 @@ fn waivers() -> Story {
     act(story, alice(), Command::Close)
 }
 
-/// The rollout fails, somebody goes back, and the release is closed on what was learned.
+/// The canary fails, it is taken back, and the release is closed on what was learned.
 fn rolled_back() -> Story {
-    let act = |story: Story, who, command| story.when(who, command, &attested::around()).accepted();
-    let story = attested::deploying().minutes_later(3);
-    let trigger = Command::TriggerRollback(TriggerRollback {
-        rule: line("C2"),
-        detail: prose("9 % errors in two windows"),
-        deployment: Some(story.deployment()),
-        metric: Some(line("error_rate")),
-        value: Some(0.09),
-        control: Some(0.0013),
-        threshold: Some(0.05),
-        from: None,
-        to: None,
-        at: None,
-    });
-    let story = act(story, robot(), trigger).minutes_later(1);
-    let start = StartRollback {
+    let story = canary_out(approved(through(3)).before_item("5.1").made_true("5.1").made_true("5.2"), BROKEN);
+    let story = minutes(story, 3, |at| of_canary(BROKEN, at));
+    let proposed = story.state.proposals.first().unwrap().proposal;
+    let body = DecideRollback {
+        decision: RollbackDecision::Rollback,
         reason: prose("Every eleventh request fails"),
-        deployment: None,
-        to: None,
-        mode: None,
-        incident: Some(line("INC-118")),
     };
-    let story = act(story, erin(), Command::StartRollback(start)).minutes_later(1);
+    let story = act(story, erin(), Command::DecideRollback { proposal: proposed, body }).minutes_later(1);
     let rollback = story.rollback();
     let seen =
         |observation| Command::ObserveRollback { rollback, body: ObserveRollback { observation, at: None } };
+    let incident = RollbackObservation::IncidentLinked { incident: line("INC-118"), url: None };
+    let story = act(story, erin(), seen(incident));
     let story = act(story, robot(), seen(RollbackObservation::TrafficShifted { weight_percent: 0.0 }));
     let story = act(story, robot(), seen(RollbackObservation::SchemaKept { note: None })).minutes_later(8);
     let body = VerifyRollback {
@@ -116,7 +104,9 @@ fn rolled_back() -> Story {
     let story = act(story, robot(), Command::VerifyRollback { rollback, body }).minutes_later(1);
     let done = Command::CompleteRollback { rollback, body: CompleteRollback { note: None } };
     let story = act(story, dave(), done).minutes_later(10);
-    act(story.closed(&["7.4", "7.7"]).minutes_later(1), alice(), Command::Close)
+    let learned = json!({"kind": "ticket", "key": "REL-13", "status": "open"});
+    let story = story.made_true("7.4").reported("7.7", learned).made_true("7.7").minutes_later(1);
+    act(story, alice(), Command::Close)
 }
 
 /// On-call goes to production alone; what was missing is shown afterwards, and an approver signs after the fact.
@@ -153,9 +143,7 @@ fn emergency() -> Story {
 }
 
 fn report_of(story: &Story) -> ReleaseReport {
-    let pinned = &story.state.opened.as_ref().unwrap().procedure;
-    let procedure = if pinned.version == 1 { attested::procedure() } else { procedure() };
-    reported(story, &procedure).unwrap()
+    reported(story, &procedure()).unwrap()
 }
 
 #[track_caller]

@@ -114,8 +114,9 @@ impl<'a> Reading<'a> {
         self.release.items.get(&self.item.number).map(|state| &**state)
     }
 
+    /// What the item speaks of.
     pub fn candidate(&self) -> Option<&'a Candidate> {
-        self.release.current_candidate()
+        self.release.judged_candidate()
     }
 
     pub fn version(&self) -> Option<&'a Version> {

@@ -53,8 +53,8 @@ pub fn why(release: &Release, around: &Around, now: jiff::Timestamp, question: Q
     let mut missing = match question {
         Question::Item(number) => {
             let Some(item) = procedure.item(number) else { return Vec::new() };
-            // What is ahead of its step comes first; an item that may be early does not wait for it.
-            let waits = !item.early && !release.is_step_open(number.step(), procedure);
+            // What is ahead of its step comes first, unless the item waits for nothing.
+            let waits = !release.is_reached(item, procedure);
             let ahead = release.open_before(number.step(), procedure).filter(|_| waits);
             let mut missing: Vec<_> = ahead.flat_map(|item| of_item(release, around, now, item)).collect();
             missing.extend(of_item(release, around, now, item));
