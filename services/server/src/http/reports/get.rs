@@ -77,7 +77,10 @@ async fn report(app: &Data<App>, call: &Call<Uuid, NoBody, ReportForm>, request:
     let generated = generated(&known.state)?;
     if let Some(format) = rendered::asked(call.query.format, request) {
         if matches!(generated.query, ReportQuery::Period(_)) {
-            return Err(Problem::new(Code::NotAcceptable, "the report of a period is answered as application/json"));
+            return Err(Problem::new(
+                Code::NotAcceptable,
+                "the report of a period is answered as application/json",
+            ));
         }
         let envelope = json(&ReportEnvelope::of(app, generated))?;
         let bytes = bytes(app, caller, generated).await?;
