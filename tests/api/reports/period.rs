@@ -179,7 +179,7 @@ async fn given_a_quarter_when_reported_then_each_change_is_governed_or_told_to_b
     // One product alone, for who may read no other.
     let narrow = quarter.world.person("ida", &["auditor:search"]);
     let mut body = quarter.asked();
-    narrow.post("/v1/reports", body.clone()).key("all").await.refused(403, "product_not_readable");
+    narrow.post("/v1/reports", body.clone()).key("all").await.refused(403, "role_missing");
     body["product"] = json!("search");
     let one = narrow.post("/v1/reports", body).key("one").await.created();
     assert_eq!(narrow.get(&one.location()).await.ok().json()["completeness"]["observed"], 1);
