@@ -22,7 +22,7 @@ use crate::http::call::{Call, NoBody};
 #[serde(untagged)]
 pub enum AnyReport {
     Release(Box<ReleaseReport>),
-    Period(PeriodReport),
+    Period(Box<PeriodReport>),
 }
 
 /// Read a report
