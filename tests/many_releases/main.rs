@@ -3,7 +3,7 @@
 //! `many_releases DIR COUNT [whole]` writes a log of so many releases of the quarter into DIR: stories of the domain, by
 //! the book, with a waiver, rolled back, of an emergency, and not deployed, and builds that no release put there. Of
 //! each only what its row is made of is written, unless `whole`. `many_releases DIR` reads facts out of it as the
-//! service's views do, writes the report as the service does, and draws from it.
+//! service's views do, writes the report as the service does to DIR/report.json, and draws from it.
 
 mod read;
 mod write;

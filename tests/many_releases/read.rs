@@ -33,11 +33,11 @@ pub fn report(dir: &Path, runtime: &Runtime) -> Result<(), Box<dyn std::error::E
 
     let query = PeriodQuery { from: super::quarter(), to: super::quarter() + super::QUARTER, products: None };
     let asked = PeriodAsked { tenant: "default".into(), query, position: last, root: sha256(&root) };
-    let path = files.path().join("report.json");
+    let path = dir.join("report.json");
     let log = Stored { store: &store, runtime, last };
     let changes = period::write(&db, &log, &asked, &mut BufWriter::new(File::create(&path)?))?;
     let size = std::fs::metadata(&path)?.len();
-    measure.say(&format!("report of {changes} changes, {} MiB", size >> 20));
+    measure.say(&format!("report of {changes} changes, {} KiB", size >> 10));
 
     let mut draw = Draw::new(SampleMethod::Random, 25, line("ACME audit 2026 Q4"), Vec::new());
     rows::each(BufReader::new(File::open(&path)?), |row| {
@@ -46,6 +46,7 @@ pub fn report(dir: &Path, runtime: &Runtime) -> Result<(), Box<dyn std::error::E
     })?;
     let drawn = draw.finish();
     measure.say(&format!("sample of {} of {}", drawn.drawn, drawn.rows));
+    println!("{:?}", drawn.sample.iter().map(|row| row.change).collect::<Vec<_>>());
     runtime.block_on(store.close());
     Ok(())
 }

@@ -145,8 +145,8 @@ impl Told {
     /// Evidence, and the items that no question of the sheet is about, are most of a release.
     fn is_of_the_row(&self) -> bool {
         let data: serde_json::Value = serde_json::from_str(&self.data).unwrap();
-        let of_step_3 = |item: &str| item.starts_with("3.") || item == "1.2";
-        !self.event_type.starts_with("evidence.") && data["item"].as_str().is_none_or(of_step_3)
+        let asked = |item: &str| item.starts_with("3.") || ["1.2", "1.6"].contains(&item);
+        !self.event_type.starts_with("evidence.") && data["item"].as_str().is_none_or(asked)
     }
 }
 

@@ -5,11 +5,13 @@ use std::process::{Command, Stdio};
 
 use jiff::{SignedDuration, Timestamp};
 use release::report::canonical;
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{hex, is_named_by_its_hash};
 use crate::harness::process::executable;
 use crate::harness::{Answer, Client, Opened, World, bodies, story};
+use crate::witness;
 
 /// What an auditor asks of a quarter in which one release went by the book but for a waiver, one was an emergency, one
 /// was not deployed, and two builds ran that no release put there, of which one is no finding.
@@ -47,6 +49,13 @@ impl Quarter {
 
 fn auditor(world: &World) -> Client {
     world.person("audrey", &["auditor"])
+}
+
+/// Returns once facts were read out of the log again; until then who asks for a period is told to come back.
+async fn caught_up(world: &World) {
+    while world.viewer().get("/v1/metrics/flow").await.status == StatusCode::SERVICE_UNAVAILABLE {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Deployed while an item was waived.
@@ -176,14 +185,20 @@ async fn given_a_quarter_when_reported_then_each_change_is_governed_or_told_to_b
         rows.iter().flat_map(|row| [canonical(row).unwrap(), b"\n".to_vec()].concat()).collect();
     assert_eq!((&told["ipe"]["rows"], &told["ipe"]["rows_sha256"]), (&json!(4), &json!(hex(&lines))));
 
+    let listed =
+        auditor(&quarter.world).get(&format!("/v1/reports?min_position={}", made.position())).await.ok();
+    assert_eq!(listed.json()["reports"], json!([made.json()]));
+
     // One product alone, for who may read no other.
     let narrow = quarter.world.person("ida", &["auditor:search"]);
     let mut body = quarter.asked();
-    narrow.post("/v1/reports", body.clone()).key("all").await.refused(403, "product_not_readable");
+    narrow.post("/v1/reports", body.clone()).key("all").await.refused(403, "role_missing");
     body["product"] = json!("search");
     let one = narrow.post("/v1/reports", body).key("one").await.created();
     assert_eq!(narrow.get(&one.location()).await.ok().json()["completeness"]["observed"], 1);
     narrow.get(&made.location()).await.refused(404, "not_found");
+    let listed = narrow.get(&format!("/v1/reports?min_position={}", one.position())).await.ok();
+    assert_eq!(listed.json()["reports"], json!([one.json()]));
 }
 
 #[tokio::test]
@@ -212,6 +227,7 @@ async fn given_a_report_of_a_period_when_made_again_without_views_or_vault_or_fr
             std::fs::remove_dir_all(data.join("vault")).unwrap();
         })
         .await;
+    caught_up(&world).await;
     let again = auditor(&world).get(&made.location()).await.ok();
     assert!(again.body == report.body, "{again}");
     let twice = auditor(&world).post("/v1/reports", then).key("twice").await.created();
@@ -388,8 +404,10 @@ async fn given_a_list_from_elsewhere_when_reconciled_then_what_only_one_side_kno
     stranger.post(&under("reconciliations"), body).key("s").await.refused(404, "not_found");
     // All that was done with the report is on its stream.
     let feed = auditor.get(&format!("/v1/events?after={}&limit=200", made.position() - 1)).await.ok().json();
-    let types: Vec<_> =
-        feed["events"].as_array().unwrap().iter().map(|one| one["header"]["type"].clone()).collect();
+    let events = feed["events"].as_array().unwrap();
+    let types = events.iter().map(|one| one["header"]["type"].as_str().unwrap());
+    // Who was denied something is noted in between.
+    let types: Vec<_> = types.filter(|one| one.starts_with("report.")).collect();
     assert_eq!(types, ["report.generated", "report.reconciled", "report.reconciled"]);
 }
 
@@ -408,4 +426,30 @@ async fn given_what_is_no_period_or_not_theirs_to_ask_then_refused_by_name() {
     auditor(&world).post("/v1/reports", future).key("f").await.refused(404, "not_found");
     let preview = auditor(&world).post("/v1/reports?dry_run=true", asked).key("d").await.ok().json();
     assert_eq!(preview["events"][0]["type"], "report.generated");
+}
+
+#[tokio::test]
+async fn given_a_report_that_takes_longer_than_its_caller_waits_then_it_is_on_its_way_and_a_repetition_finds_it()
+ {
+    // No checkpoint is published, so no report ends.
+    let world = World::configured(|config| {
+        config.tlog.witnesses = vec![witness::nobody()];
+        config.tlog.quorum = 1;
+    })
+    .await;
+    world.open("2.4.0").await;
+    let asked = json!({"kind": "period", "from": "2026-01-01T00:00:00Z", "to": "2099-01-01T00:00:00Z"});
+    let post = |world: &World| auditor(world).post("/v1/reports", asked.clone()).key("q4");
+    let waiting = post(&world).header("prefer", "wait=1").await.expect(StatusCode::ACCEPTED);
+    assert_eq!(waiting.json()["state"], "being_made");
+    assert!(waiting.header("retry-after").is_some(), "{waiting}");
+    auditor(&world).get(&waiting.location()).await.expect(StatusCode::ACCEPTED);
+    world.nobody().get(&waiting.location()).await.expect(StatusCode::UNAUTHORIZED);
+
+    let world = world.restarted().await;
+    caught_up(&world).await;
+    let made = post(&world).await.created();
+    assert_eq!(made.location(), waiting.location());
+    let report = auditor(&world).get(&made.location()).await.ok().json();
+    assert_eq!(report["undeployed"][0]["release"], "checkout-2.4.0");
 }

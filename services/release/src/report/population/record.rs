@@ -206,11 +206,11 @@ impl Folding<'_> {
     fn started(&self, entry: &Placed, started: &DeploymentStarted) -> Shown {
         let by = &entry.fact.by.id;
         let (approval, lead_s) = self.approval(entry, started);
-        let waived = self.state.items.iter().filter_map(|(item, state)| {
-            matches!(state.status, ItemStatus::Waived { .. }).then(|| WaivedItem {
-                item: *item,
-                event: state.changed_at_revision.map_or(0, |revision| self.position(revision)),
-            })
+        let waived = self.state.items.iter();
+        let waived = waived.filter(|(_, state)| matches!(state.status, ItemStatus::Waived { .. }));
+        let waived = waived.map(|(item, state)| WaivedItem {
+            item: *item,
+            event: state.changed_at_revision.map_or(0, |revision| self.position(revision)),
         });
         let version = self.state.candidate(started.candidate).map(|candidate| candidate.tag.as_str());
         Shown {

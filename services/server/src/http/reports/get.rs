@@ -40,7 +40,7 @@ impl FromQuery for ReportForm {
 #[serde(untagged)]
 pub enum AnyReport {
     Release(Box<ReleaseReport>),
-    Period(PeriodReport),
+    Period(Box<PeriodReport>),
 }
 
 /// Read a report

@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{CHECKPOINT_WAIT_S, ReportEnvelope, generated};
+use super::{ReportEnvelope, generated};
 use crate::app::App;
 use crate::command::{Envelope, Handled, handle, is_recorded};
 use crate::http::answer::{self, Answer, View, json};
@@ -38,6 +38,9 @@ use crate::views::View as Views;
 
 /// Who does not say how long they wait is told after this time that the report is on its way.
 const WAIT: Duration = Duration::from_secs(20);
+
+/// Nobody is kept waiting by the task, so it waits longer for a checkpoint than a request would.
+const PROOF_WAIT_S: u64 = 60;
 
 /// A report that is being made.
 #[derive(Debug, Serialize, ToSchema)]
@@ -154,7 +157,7 @@ async fn fresh(
     let last = end_of_command(app, at_position.map_or(newest, Position)).await?;
     let position = last.position.0;
     lists::ready(app, Views::Facts, Some(position)).await?;
-    let proof = prove(app, &last, CHECKPOINT_WAIT_S).await?;
+    let proof = prove(app, &last, PROOF_WAIT_S).await?;
     let root = proof.root_then(&leaf(&last.header)).map_err(|error| Problem::internal(&error))?;
     let root = sha256(&root);
     let asked = PeriodAsked { tenant: tenant.to_owned(), query: query.clone(), position, root: root.clone() };
