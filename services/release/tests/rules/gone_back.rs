@@ -1,6 +1,8 @@
 //! A release that went back: what was shown of its candidate stays on record, it can be closed as rolled back,
 //! and another candidate can still go out.
 
+use std::sync::LazyLock;
+
 use release::command::{
     CompleteRollback, ObserveRollback, ReaffirmItem, RejectCandidate, RetractEvidence, RollbackObservation,
     StartRollback, VerifyRollback,
@@ -20,8 +22,11 @@ type Story = Spec<Release>;
 
 /// Authorized, out as a canary that fails.
 fn failing() -> Story {
-    let story = through(4).before_item("5.1").made_true("5.1").made_true("5.2");
-    minutes(canary_out(story, BROKEN), 3, |at| of_canary(BROKEN, at))
+    static TOLD: LazyLock<Story> = LazyLock::new(|| {
+        let story = through(4).before_item("5.1").made_true("5.1").made_true("5.2");
+        minutes(canary_out(story, BROKEN), 3, |at| of_canary(BROKEN, at))
+    });
+    TOLD.clone()
 }
 
 fn start(story: Story) -> Story {
