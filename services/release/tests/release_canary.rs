@@ -413,6 +413,17 @@ fn given_no_telemetry_for_two_minutes_the_clock_pauses_and_after_five_an_abort_i
 }
 
 #[test]
+fn given_a_canary_that_falls_silent_it_is_not_production_that_is_heard_in_its_place() {
+    let story = minutes(canary_out(), 3, FINE);
+    let pauses = story.now + SignedDuration::from_millis(120_001);
+    let mut story = story.after(SignedDuration::from_secs(60));
+    let mut beside = points(FINE, story.now);
+    beside.retain(|sample| sample.series == SampleSeries::Production);
+    story = sampled(story, beside);
+    assert_eq!(next_due(&story.state, &judging()), Some(pauses));
+}
+
+#[test]
 fn given_two_windows_of_many_errors_a_rollback_is_proposed_once_and_again_after_people_went_on() {
     let burning = Load { canary_errors: 60, control_errors: 100, ..FINE };
     let story = minutes(canary_out(), 1, FINE);
