@@ -25,9 +25,6 @@ pub fn follow(
         return None;
     }
     let mut touched = Touched::by(release, decided);
-    if touched.reads.is_empty() && touched.items.is_empty() {
-        return None;
-    }
     if touched.facts_only && !procedure.steps.iter().any(|step| touched.reaches(release, procedure, step)) {
         return None;
     }

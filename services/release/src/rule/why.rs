@@ -148,7 +148,6 @@ fn of_row(release: &Release, around: &Around, item: Option<&Item>, row: Row) -> 
             vec![Role::Engineer, Role::ReleaseManager, Role::Machine]
         }
         (_, None) if row.input.starts_with("window") => vec![Role::ReleaseManager],
-        (_, None) if row.input.starts_with("settings/") => vec![Role::Admin],
         // A decision is for people, whatever else is reported of the deployment.
         (Some(item), None) if row.input.ends_with("/decisions") => item.roles.clone(),
         (_, None) if row.input.starts_with("deployment") => vec![Role::Operator, Role::Machine],
