@@ -59,6 +59,14 @@ pub struct Replay {
     json: bool,
 }
 
+struct Bundled {
+    events: Vec<Recorded>,
+    /// Those of the procedures of its tenant.
+    procedures: Vec<Recorded>,
+    /// Where the bundle is of the release alone.
+    sealed: Option<Sealed>,
+}
+
 /// Most differences that are told.
 const TOLD: usize = 20;
 
@@ -66,7 +74,7 @@ impl Replay {
     pub async fn run(self) -> Outcome {
         let id = ReleaseId::new(&self.release).map_err(|error| format!("{}: {error}", self.release))?;
         let stream = names::release(&self.tenant, &id)?;
-        let (events, procedures, sealed) = self.verified(&stream)?;
+        let Bundled { events, procedures, sealed } = self.verified(&stream)?;
         let facts = self.as_it_was(&events)?;
         let last = facts.len().checked_sub(1).and_then(|last| events.get(last));
         let last = last.ok_or_else(|| format!("{id} was not opened at that time"))?;
@@ -116,12 +124,8 @@ impl Replay {
         found.told(revision, compared)
     }
 
-    /// The events of the release and of the procedures of its tenant, from a bundle that holds, and where it is
-    /// of that release alone how it was sealed.
-    fn verified(
-        &self,
-        release: &StreamId,
-    ) -> Result<(Vec<Recorded>, Vec<Recorded>, Option<Sealed>), Failure> {
+    /// What a bundle that holds says of the release.
+    fn verified(&self, release: &StreamId) -> Result<Bundled, Failure> {
         let published = format!("procedure-{}.", self.tenant);
         let (mut of_release, mut of_procedures) = (Vec::new(), Vec::new());
         let mut progress = Progress::new("verified");
@@ -138,7 +142,7 @@ impl Replay {
             kept.push(recorded(event));
         })?;
         let verified = verified.map_err(Verdict::of)?;
-        Ok((of_release, of_procedures, verified.sealed))
+        Ok(Bundled { events: of_release, procedures: of_procedures, sealed: verified.sealed })
     }
 
     /// What one command recorded stays together, as in the API's answers.
