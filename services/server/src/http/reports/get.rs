@@ -7,8 +7,9 @@ use futures_util::StreamExt;
 use release::event::ReportQuery;
 use release::report::ReleaseReport;
 use release::report::population::PeriodReport;
-use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{AnyOfBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use super::period::{ReportOnItsWay, content, on_its_way};
@@ -17,12 +18,27 @@ use crate::app::App;
 use crate::http::answer::{Answer, Document};
 use crate::http::call::{Call, NoBody};
 
-/// Which of the two, `report.kind` says.
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-pub enum AnyReport {
-    Release(Box<ReleaseReport>),
-    Period(Box<PeriodReport>),
+/// The report of a release or of a period; it is streamed from its bytes, so this is only what they are like.
+pub struct AnyReport;
+
+impl PartialSchema for AnyReport {
+    fn schema() -> RefOr<Schema> {
+        // A discriminator is a member of the whole, and these say it in a part.
+        AnyOfBuilder::new()
+            .item(Ref::from_schema_name(ReleaseReport::name()))
+            .item(Ref::from_schema_name(PeriodReport::name()))
+            .description(Some("`report.kind` says which."))
+            .into()
+    }
+}
+
+impl ToSchema for AnyReport {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((ReleaseReport::name().into(), ReleaseReport::schema()));
+        schemas.push((PeriodReport::name().into(), PeriodReport::schema()));
+        ReleaseReport::schemas(schemas);
+        PeriodReport::schemas(schemas);
+    }
 }
 
 /// Read a report
