@@ -6,6 +6,7 @@ mod check;
 mod clock;
 mod demo;
 mod export;
+mod migrate;
 mod monitor;
 mod openapi;
 mod procedure;
@@ -50,6 +51,8 @@ enum Command {
     Demo(demo::Demo),
     /// Write the whole log, or one sealed release, as one file that anybody can verify offline.
     Export(export::Export),
+    /// Prepare a database for a log, and copy a log into it from another engine.
+    Migrate(migrate::Migrate),
     /// Verify such a file offline.
     Verify(verify::Verify),
     /// Fetch the proof of one event.
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Command::Token(token) => token.run(),
         Command::Demo(demo) => run(demo.run()),
         Command::Export(export) => run(export.run()),
+        Command::Migrate(migrate) => run(migrate.run()),
         Command::Verify(verify) => verify.run(),
         Command::Prove(prove) => run(prove.run()),
         Command::Check(check) => check.run(),

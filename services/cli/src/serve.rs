@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use server::Config;
 use server::auth::issue::{DIRECTORY, JWKS_FILE, LocalIssuer};
+use server::config::StoreUrl;
 use server::telemetry::{LogFormat, Telemetry};
 
 use crate::Outcome;
@@ -20,9 +21,13 @@ pub struct Serve {
     /// Address and port to listen on; port 0 takes a free one.
     #[arg(long, env = "SHIPLOG_LISTEN")]
     listen: Option<SocketAddr>,
-    /// Where the log lives; created when missing.
+    /// Where the log lives, with what belongs to this node; created when missing.
     #[arg(long, env = "SHIPLOG_DATA")]
     data: Option<PathBuf>,
+    /// The log lives in this database instead: postgres://user:password@host/database. Others on the machine can read
+    /// a command line; where there is a password, use SHIPLOG_STORE or the configuration file.
+    #[arg(long, env = "SHIPLOG_STORE", hide_env_values = true, value_name = "URL")]
+    store: Option<StoreUrl>,
     /// Read the whole log before serving it, whatever the snapshot of its index says.
     #[arg(long, env = "SHIPLOG_VERIFY")]
     verify: bool,
@@ -65,6 +70,7 @@ impl Serve {
         };
         config.listen = self.listen.unwrap_or(config.listen);
         config.data = self.data.unwrap_or(config.data);
+        config.store = self.store.or(config.store);
         config.verify |= self.verify;
         config.tlog.signer_url = self.signer_url.or(config.tlog.signer_url);
         config.tlog.signer_secret_file = self.signer_secret_file.or(config.tlog.signer_secret_file);

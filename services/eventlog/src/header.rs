@@ -96,6 +96,14 @@ pub fn event_type(header: &[u8]) -> Option<&str> {
     (!text.contains('\\')).then_some(text)
 }
 
+/// The schema number in stored header bytes, as [`event_type`] reads the type.
+pub fn event_schema(header: &[u8]) -> Option<u32> {
+    const MEMBER: &[u8] = b"\",\"schema\":";
+    let begin = header.windows(MEMBER.len()).position(|window| window == MEMBER)? + MEMBER.len();
+    let digits = header.get(begin..)?.split(|byte| !byte.is_ascii_digit()).next()?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
 /// Who did it: issuer and subject as one id, never a name or an e-mail address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

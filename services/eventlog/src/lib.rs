@@ -5,6 +5,7 @@
 
 pub mod bundle;
 pub mod checkpoint;
+pub mod copy;
 pub mod fsck;
 pub mod header;
 pub mod keys;
@@ -28,6 +29,8 @@ use uuid::Uuid;
 
 pub use header::Header;
 pub use store::embedded::{Embedded, EmbeddedOptions, OpenError};
+#[cfg(feature = "postgres")]
+pub use store::postgres::{Postgres, PostgresError, PostgresOptions, PostgresUrl};
 pub use store::{AppendError, Appended, EventStore, ReadError};
 
 /// The name of one stream, `release-default.checkout-2.4.0`: 1 to 200 characters of `[a-z0-9.-]`,

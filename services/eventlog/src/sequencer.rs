@@ -325,7 +325,14 @@ impl Sequencer {
             }
         }
         drop(events);
-        self.catch_up().await?;
+        match self.catch_up().await {
+            // What is not signed now is signed by the next start, or by another node.
+            Err(SequencerError::Read(cause @ ReadError::Unavailable(_))) => {
+                warn!(%cause, "the newest events are not signed before the stop");
+                return Ok(());
+            }
+            caught_up => caught_up?,
+        }
         if self.edge.size() > self.signed_size() {
             self.sign().await?;
         }
@@ -386,7 +393,17 @@ impl Sequencer {
         Ok(false)
     }
 
+    /// While the store is away checkpoints wait for it.
     async fn try_sign(&mut self) -> Result<Tried, SequencerError> {
+        match self.sign_once().await {
+            Err(SequencerError::Read(cause @ ReadError::Unavailable(_))) => {
+                Ok(Tried::Trouble(cause.to_string()))
+            }
+            tried => tried,
+        }
+    }
+
+    async fn sign_once(&mut self) -> Result<Tried, SequencerError> {
         let trouble = |cause: &dyn std::fmt::Display| Ok(Tried::Trouble(cause.to_string()));
         let checkpoint = match Checkpoint::new(&self.origin, self.edge.size(), self.edge.root()) {
             Ok(checkpoint) => checkpoint,
@@ -437,7 +454,12 @@ impl Sequencer {
                 Ok(Tried::Signed)
             }
             Ok(false) => self.adopt().await,
-            Err(cause @ (AppendError::Closed | AppendError::Busy | AppendError::Unknown(_))) => {
+            Err(
+                cause @ (AppendError::Closed
+                | AppendError::Busy
+                | AppendError::Unavailable(_)
+                | AppendError::Unknown(_)),
+            ) => {
                 // What is stored is read before it is tried again.
                 self.adopt().await?;
                 trouble(&cause)

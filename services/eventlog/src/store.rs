@@ -6,6 +6,12 @@ pub mod conformance;
 pub mod embedded;
 #[cfg(feature = "testing")]
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+mod recent;
+
+use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -38,7 +44,8 @@ pub const MAX_CHECKPOINT_BYTES: usize = crate::note::MAX_NOTE_BYTES;
 /// call returns the first success again with `replayed: true`. A partial overlap is a conflict.
 ///
 /// **Unknown outcome.** [`AppendError::Unknown`] says the events may or may not be stored. The caller
-/// sends the very same events with the same `expected` again.
+/// sends the very same events with the same `expected` again. [`AppendError::Unavailable`] says that the
+/// engine is away and nothing was stored.
 ///
 /// **Order.** Positions are dense from 0 in commit order: a reader that has seen position p never
 /// sees a smaller one appear later. Revisions are dense from 0 in each stream, in position order.
@@ -103,10 +110,29 @@ pub trait EventStore: Send + Sync + 'static {
     /// [`AppendError::Closed`], reads with [`ReadError::Closed`]. Closing again is harmless.
     fn close(&self) -> BoxFuture<'static, ()>;
 
+    /// Why the engine cannot be reached or written at this moment, while that is so; it goes on by itself.
+    /// An engine in this process is never away.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
     /// Resolves when the store can no longer write, with the reason; a process that serves must end
     /// then, because a failed commit is never retried on the same handle. Appends after it fail with
     /// [`AppendError::Closed`]. Never resolves for a store that was closed in good health.
     fn failed(&self) -> BoxFuture<'static, String>;
+}
+
+/// Hears of each transaction once it is durable, where the engine writes: it must not block.
+pub trait Observer: fmt::Debug + Send + Sync {
+    fn written(&self, group: Written);
+}
+
+/// One transaction of the log.
+#[derive(Debug, Clone, Copy)]
+pub struct Written {
+    pub events: usize,
+    /// From its begin until it was durable.
+    pub took: Duration,
 }
 
 /// Where the events of one append are.
@@ -129,6 +155,9 @@ pub enum AppendError {
     /// The writer's queue is full; nothing was stored.
     #[error("the writer's queue is full")]
     Busy,
+    /// The engine is away; nothing was stored.
+    #[error("the store cannot be reached: {0}")]
+    Unavailable(String),
     #[error("it is not known whether the events were stored: {0}")]
     Unknown(String),
     #[error("the store is closed")]
@@ -141,6 +170,9 @@ fn at(current: &Option<Revision>) -> String {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
+    /// The engine is away, and will be back.
+    #[error("the store cannot be reached: {0}")]
+    Unavailable(String),
     #[error("the store could not be read: {0}")]
     Engine(String),
     #[error("stored data is damaged at position {position}: {what}")]

@@ -124,6 +124,9 @@ pub enum CommandError {
     Contended,
     #[error("the writer's queue is full")]
     Busy,
+    /// The log's engine is away; nothing was recorded.
+    #[error("the log cannot be reached: {0}")]
+    Unavailable(String),
     #[error("it is not known whether the command was recorded: {0}")]
     OutcomeUnknown(String),
     #[error("the store is closed")]
@@ -148,6 +151,7 @@ impl CommandError {
             | Self::TooLarge(_) => true,
             Self::Contended
             | Self::Busy
+            | Self::Unavailable(_)
             | Self::OutcomeUnknown(_)
             | Self::Closed
             | Self::Load(_)
@@ -252,6 +256,7 @@ async fn carry_out<A: Aggregate, T>(
                         app.metrics.conflicts.inc();
                     }
                     Err(AppendError::Busy) => return Err(CommandError::Busy),
+                    Err(AppendError::Unavailable(reason)) => return Err(CommandError::Unavailable(reason)),
                     Err(AppendError::Unknown(reason)) => return Err(CommandError::OutcomeUnknown(reason)),
                     Err(AppendError::Closed) => return Err(CommandError::Closed),
                     Err(error @ AppendError::Limit { .. }) => {
@@ -397,15 +402,17 @@ fn attempt<A: Aggregate, T>(
 
 /// Waits for the append; an unknown outcome is settled by sending the very same bytes again.
 async fn send(store: &dyn EventStore, stream: &StreamId, sent: Sent) -> Result<Appended, AppendError> {
-    let mut result = sent.first.await;
+    let first = sent.first.await;
+    let Err(AppendError::Unknown(_)) = &first else { return first };
     for resend in 0..RESENDS {
-        if !matches!(result, Err(AppendError::Unknown(_))) {
-            break;
-        }
         tokio::time::sleep(Duration::from_millis(20 << resend)).await;
-        result = store.append(stream, sent.expected, sent.events.clone()).await;
+        match store.append(stream, sent.expected, sent.events.clone()).await {
+            // That this one stored nothing says nothing of the first.
+            Err(AppendError::Unknown(_) | AppendError::Unavailable(_) | AppendError::Busy) => {}
+            settled => return settled,
+        }
     }
-    result
+    first
 }
 
 /// The first answer again, from the state at the command's last revision.

@@ -1,9 +1,13 @@
 //! Everything that can be set, in one place: flags win over `SHIPLOG_…` environment variables, which
 //! win over `shiplog.toml`. What is wrong stops the start.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use eventlog::PostgresUrl;
 use serde::Deserialize;
 
 use crate::auth::AuthConfig;
@@ -18,8 +22,11 @@ use crate::vault::VaultConfig;
 pub struct Config {
     /// Address and port to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Where the log lives; created when missing.
+    /// Where the log lives, with what belongs to this node; created when missing.
     pub data: PathBuf,
+    /// The log lives in this database instead, `postgres://user:password@host/database`; `data` then has what
+    /// belongs to this node alone.
+    pub store: Option<StoreUrl>,
     /// Reads the whole log before it is served, instead of after it.
     pub verify: bool,
     /// Memory for releases kept folded, in MiB.
@@ -53,6 +60,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             data: PathBuf::from("data"),
+            store: None,
             verify: false,
             cache_mib: 64,
             workers: 0,
@@ -70,8 +78,37 @@ impl Default for Config {
     }
 }
 
+/// As it was written, and read only when it is used: no message about it can then quote its password.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct StoreUrl(String);
+
+impl FromStr for StoreUrl {
+    type Err = Infallible;
+    fn from_str(url: &str) -> Result<Self, Infallible> {
+        Ok(Self(url.to_owned()))
+    }
+}
+
+impl StoreUrl {
+    pub fn postgres(&self) -> Result<PostgresUrl, ConfigError> {
+        self.0.parse().map_err(|problem| ConfigError::Store { problem })
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.parse::<PostgresUrl>() {
+            Ok(url) => fmt::Display::fmt(&url, f),
+            Err(_) => f.write_str("unreadable"),
+        }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    #[error("store: {problem}")]
+    Store { problem: String },
     #[error("{path}: {source}")]
     File { path: PathBuf, source: std::io::Error },
     #[error("{path}: {source}")]
@@ -88,6 +125,11 @@ impl Config {
             .map_err(|source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) })
     }
 
+    /// The database that holds the log, if one does.
+    pub fn store_url(&self) -> Result<Option<PostgresUrl>, ConfigError> {
+        self.store.as_ref().map(StoreUrl::postgres).transpose()
+    }
+
     /// Refuses what would only fail later or be a risk.
     pub fn check(&self) -> Result<(), ConfigError> {
         let refuse = |field, problem| Err(ConfigError::Field { field, problem });
@@ -97,6 +139,7 @@ impl Config {
         if self.dev && !self.listen.ip().is_loopback() {
             return refuse("listen", "a development server listens on the loopback address only");
         }
+        self.store_url()?;
         if !(1..=65_536).contains(&self.cache_mib) {
             return refuse("cache_mib", "1 to 65536");
         }

@@ -84,10 +84,14 @@ impl ReactorError {
     fn may_pass(&self) -> bool {
         match self {
             Self::Command(CommandError::Load(error)) | Self::Surroundings(SurroundingsError::Load(error)) => {
-                matches!(error, LoadError::Read(ReadError::Engine(_) | ReadError::Closed))
+                matches!(
+                    error,
+                    LoadError::Read(ReadError::Engine(_) | ReadError::Unavailable(_) | ReadError::Closed)
+                )
             }
             Self::Command(
                 CommandError::Busy
+                | CommandError::Unavailable(_)
                 | CommandError::OutcomeUnknown(_)
                 | CommandError::Contended
                 | CommandError::DuplicateInFlight

@@ -7,9 +7,8 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use actix_web::{App as ActixApp, HttpServer};
-use eventlog::EventStore;
-use eventlog::store::embedded::Observer;
-use eventlog::{Embedded, EmbeddedOptions};
+use eventlog::store::Observer;
+use eventlog::{Embedded, EmbeddedOptions, EventStore, Postgres, PostgresOptions};
 use release::installation::InstallationCommand;
 use tokio::sync::watch;
 
@@ -39,6 +38,8 @@ pub enum StartError {
     #[error("the log could not be opened: {0}")]
     Store(#[from] eventlog::OpenError),
     #[error("the log could not be opened: {0}")]
+    Database(#[from] eventlog::PostgresError),
+    #[error("the log could not be opened: {0}")]
     Opening(#[from] tokio::task::JoinError),
     #[error("the built-in procedure is damaged: {0}")]
     Procedure(#[from] serde_json::Error),
@@ -60,6 +61,7 @@ impl StartError {
         match self {
             Self::Tlog(error) => error.is_tampered(),
             Self::Store(error) => matches!(error, eventlog::OpenError::Damaged { .. }),
+            Self::Database(error) => matches!(error, eventlog::PostgresError::Damaged { .. }),
             _ => false,
         }
     }
@@ -88,13 +90,9 @@ pub async fn start(config: Config) -> Result<Service, StartError> {
     config.check()?;
     let clock = if config.simulated_clock { Clock::simulated(Clock::System.now()) } else { Clock::System };
     let verifier = Verifier::new(&config.auth, clock.real()).map_err(StartError::Auth)?;
-    let data = config.data.clone();
     let metrics = Arc::new(Metrics::new(clock.real()));
     let observer: Arc<dyn Observer> = Arc::new(Appends(Arc::clone(&metrics)));
-    let options =
-        EmbeddedOptions { observer: Some(observer), verify: config.verify, ..EmbeddedOptions::default() };
-    let store = tokio::task::spawn_blocking(move || Embedded::open(&data, options)).await??;
-    let store: Arc<dyn EventStore> = Arc::new(store);
+    let store = open(&config, observer).await?;
     // Before anything is written: a log that was cut or changed is not continued.
     let tlog = tlog::open(&config, Arc::clone(&store)).await?;
     let (dir, quota) = (config.data.join(vault::DIRECTORY), config.vault.quota());
@@ -103,6 +101,18 @@ pub async fn start(config: Config) -> Result<Service, StartError> {
     let app = Arc::new(App::new(config, store, vault, clock, verifier, Catalogue::new()?, metrics));
     keep_simulations_apart(&app).await?;
     serve(app, tlog).await
+}
+
+/// The log where it was configured to be.
+async fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Arc<dyn EventStore>, StartError> {
+    if let Some(url) = config.store_url()? {
+        let options = PostgresOptions { observer: Some(observer), ..PostgresOptions::default() };
+        return Ok(Arc::new(Postgres::open(&url, options).await?));
+    }
+    let data = config.data.clone();
+    let options =
+        EmbeddedOptions { observer: Some(observer), verify: config.verify, ..EmbeddedOptions::default() };
+    Ok(Arc::new(tokio::task::spawn_blocking(move || Embedded::open(&data, options)).await??))
 }
 
 /// A log of a simulation says so in its first event, and is never served with the machine's clock; a

@@ -157,6 +157,10 @@ impl EventStore for Observed {
         self.log.swap_checkpoint(old, new)
     }
 
+    fn trouble(&self) -> Option<String> {
+        self.log.trouble()
+    }
+
     fn queued(&self) -> usize {
         self.log.queued()
     }

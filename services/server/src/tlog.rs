@@ -308,6 +308,7 @@ async fn in_background(mut check: Fsck, stop: CancellationToken, broken: watch::
             Ok(false) => break,
             // The service stops.
             Err(ReadError::Closed) => return,
+            Err(ReadError::Unavailable(_)) => tokio::time::sleep(LONGEST_REST).await,
             Err(error) => {
                 tracing::error!(%error, "the log cannot be checked");
                 broken.send_replace(Some(error.to_string()));

@@ -4,7 +4,7 @@
 //! (`embedded/writer.rs`) takes everything queued, decides each append against the index in memory
 //! (`embedded/index.rs`), and writes what was accepted in one transaction with one fsync; then it extends the index, moves the
 //! head and wakes the callers. Life of a read: what was written last is answered from memory
-//! (`embedded/recent.rs`); for the rest a reader thread (`embedded/reader.rs`) looks the positions up in
+//! (`recent.rs`); for the rest a reader thread (`embedded/reader.rs`) looks the positions up in
 //! the index and the rows up by primary key, on a connection of its own. Nothing shows an event before
 //! it is durable, because index and head move only after the commit.
 //!
@@ -16,7 +16,6 @@
 mod index;
 mod queue;
 mod reader;
-mod recent;
 mod schema;
 mod snapshot;
 #[cfg(test)]
@@ -24,7 +23,6 @@ mod tests;
 mod writer;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::future;
 use std::io;
@@ -43,9 +41,11 @@ use tracing::{info, warn};
 use self::index::Index;
 use self::queue::{Queue, Refused};
 use self::reader::{Read, Wanted};
-use self::recent::Recent;
 use self::writer::{Append, Owned, Snapshots, Swap, Wal, Work};
-use super::{AppendError, Appended, EventStore, MAX_READ_EVENTS, ReadError, check_checkpoint, check_limits};
+use super::recent::Recent;
+use super::{
+    AppendError, Appended, EventStore, MAX_READ_EVENTS, Observer, ReadError, check_checkpoint, check_limits,
+};
 use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision, StreamId};
 
 /// An [`EventStore`] in a directory of its own, for one process. Dropping it without
@@ -78,19 +78,6 @@ pub struct EmbeddedOptions {
     pub verify: bool,
     /// Told of each transaction.
     pub observer: Option<Arc<dyn Observer>>,
-}
-
-/// Hears of each transaction once it is durable, on the writer's thread: it must not block.
-pub trait Observer: fmt::Debug + Send + Sync {
-    fn written(&self, group: Written);
-}
-
-/// One transaction of the log.
-#[derive(Debug, Clone, Copy)]
-pub struct Written {
-    pub events: usize,
-    /// From its begin until it was durable.
-    pub took: Duration,
 }
 
 impl Default for EmbeddedOptions {

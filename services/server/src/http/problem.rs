@@ -135,6 +135,7 @@ pub enum Code {
     RateLimited,
     Contended,
     Busy,
+    LogUnavailable,
     OutcomeUnknown,
     ShuttingDown,
     LogUnreadable,
@@ -178,6 +179,7 @@ impl Code {
         Self::RateLimited,
         Self::Contended,
         Self::Busy,
+        Self::LogUnavailable,
         Self::OutcomeUnknown,
         Self::ShuttingDown,
         Self::LogUnreadable,
@@ -323,6 +325,12 @@ impl Code {
                 503,
                 "The log is busy",
                 "The writer's queue is full. Nothing was recorded; repeat the request after Retry-After.",
+            ),
+            Self::LogUnavailable => (
+                "log_unavailable",
+                503,
+                "The log cannot be reached",
+                "The database that holds the log is away. Nothing was recorded; repeat the request after Retry-After. The node goes on by itself when it is back.",
             ),
             Self::OutcomeUnknown => (
                 "outcome_unknown",
@@ -496,6 +504,11 @@ impl Problem {
         Self::new(Code::Internal, "see the server's log").because(error)
     }
 
+    /// The detail is what the database, or the way to it, said; it holds no secret.
+    pub fn log_unavailable(reason: impl Into<String>) -> Self {
+        Self::new(Code::LogUnavailable, reason).with_header(header::RETRY_AFTER, "1")
+    }
+
     fn because(mut self, cause: &dyn fmt::Display) -> Self {
         self.cause = Some(cause.to_string());
         self
@@ -566,6 +579,7 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Closed => Self::new(Code::ShuttingDown, "the log is closed"),
+            ReadError::Unavailable(reason) => Self::log_unavailable(reason),
             ReadError::Engine(_) | ReadError::Damaged { .. } => {
                 Self::new(Code::LogUnreadable, "see the server's log").because(&error)
             }
@@ -575,13 +589,19 @@ impl From<ReadError> for Problem {
 
 impl From<LoadError> for Problem {
     fn from(error: LoadError) -> Self {
-        Self::internal(&error)
+        match error {
+            LoadError::Read(error @ ReadError::Unavailable(_)) => error.into(),
+            error => Self::internal(&error),
+        }
     }
 }
 
 impl From<SurroundingsError> for Problem {
     fn from(error: SurroundingsError) -> Self {
-        Self::internal(&error)
+        match error {
+            SurroundingsError::Load(error) => error.into(),
+            error => Self::internal(&error),
+        }
     }
 }
 
@@ -647,6 +667,7 @@ impl From<CommandError> for Problem {
             }
             CommandError::Contended => Self::new(Code::Contended, "decided 8 times against a moving stream"),
             CommandError::Busy => Self::new(Code::Busy, "the writer's queue is full"),
+            CommandError::Unavailable(reason) => Self::log_unavailable(reason),
             CommandError::OutcomeUnknown(reason) => {
                 Self::new(Code::OutcomeUnknown, "the log did not confirm the request").because(&reason)
             }
@@ -667,6 +688,9 @@ pub fn code_of(error: &CommandError) -> &'static str {
         CommandError::DuplicateInFlight => Code::IdempotencyInProgress,
         CommandError::Contended => Code::Contended,
         CommandError::Busy => Code::Busy,
+        CommandError::Unavailable(_) | CommandError::Load(LoadError::Read(ReadError::Unavailable(_))) => {
+            Code::LogUnavailable
+        }
         CommandError::OutcomeUnknown(_) => Code::OutcomeUnknown,
         CommandError::Closed => Code::ShuttingDown,
         CommandError::TooLarge(_) => Code::BodyTooLarge,
@@ -724,6 +748,7 @@ mod tests {
         for (error, code) in [
             (ReadError::Closed, "shutting_down"),
             (ReadError::Engine("disk".to_owned()), "log_unreadable"),
+            (ReadError::Unavailable("network".to_owned()), "log_unavailable"),
             (damaged, "log_unreadable"),
         ] {
             assert_eq!(Problem::from(error).code, code);

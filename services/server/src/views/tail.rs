@@ -58,7 +58,7 @@ impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Closed => Self::Closed,
-            ReadError::Engine(error) => Self::Passing(error),
+            ReadError::Engine(error) | ReadError::Unavailable(error) => Self::Passing(error),
             ReadError::Damaged { position, .. } => Self::Poison { position, error: error.to_string() },
         }
     }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::ExpectedRevision::{Exact, NoStream};
+use crate::store::Written;
 use crate::store::conformance::{Durable, Fixture, all, batch, event, stream, verify};
 use crate::store::memory::Memory;
 

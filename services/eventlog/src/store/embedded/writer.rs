@@ -16,8 +16,8 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::index::Index;
-use super::{Shared, Written, schema};
-use crate::store::{AppendError, Appended};
+use super::{Shared, schema};
+use crate::store::{AppendError, Appended, Written};
 use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision, StreamId};
 
 /// One append on its way to the writer.

@@ -12,14 +12,14 @@ const OVERHEAD: usize = 256;
 
 /// Consecutive events that end at the head; all of them durable.
 #[derive(Default)]
-pub(super) struct Recent {
+pub(in crate::store) struct Recent {
     events: VecDeque<Recorded>,
     bytes: usize,
 }
 
 impl Recent {
     /// Adds the next event. The oldest leave when there are too many.
-    pub(super) fn push(&mut self, event: Recorded) {
+    pub(in crate::store) fn push(&mut self, event: Recorded) {
         self.bytes += size(&event);
         self.events.push_back(event);
         while self.bytes > MAX_BYTES {
@@ -28,9 +28,15 @@ impl Recent {
         }
     }
 
+    /// Forgets everything, because what comes next does not follow it.
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     /// Up to `limit` events behind `after`, ending early behind the one that reaches `max_bytes`;
     /// `None` when the first of them is not kept here.
-    pub(super) fn after(
+    pub(in crate::store) fn after(
         &self,
         after: Option<Position>,
         limit: usize,
