@@ -52,9 +52,9 @@ pub struct Report {
     /// Write the report to this file.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// The form that is written to --out; html and csv are renderings that say the SHA-256 of the JSON.
+    /// The form that is written to --out; html, csv and pdf are renderings that say the SHA-256 of the JSON.
     #[arg(long, value_name = "FORMAT", default_value = "json", requires = "out",
-        value_parser = PossibleValuesParser::new(["json", "html", "csv"]))]
+        value_parser = PossibleValuesParser::new(["json", "html", "csv", "pdf"]))]
     format: String,
     /// The envelope that a rendering shows, as `GET /v1/reports/{report}/envelope` answers it.
     #[arg(long, value_name = "FILE", requires = "out")]

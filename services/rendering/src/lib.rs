@@ -3,6 +3,8 @@
 
 mod document;
 mod html;
+mod pdf;
+mod period;
 mod release;
 mod table;
 
@@ -12,20 +14,25 @@ use sha2::{Digest, Sha256};
 pub use document::{Cell, Column, Document, Fact, Part, Table};
 pub use html::content_security_policy;
 
+/// Pages take seconds and memory where HTML takes neither; this is some thousand of them.
+const LONGEST_PAGES: usize = 4 * 1024 * 1024;
+
 /// The forms that a report is rendered in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Html,
     Csv,
+    Pdf,
 }
 
 impl Format {
-    pub const ALL: [Self; 2] = [Self::Html, Self::Csv];
+    pub const ALL: [Self; 3] = [Self::Html, Self::Csv, Self::Pdf];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Html => "html",
             Self::Csv => "csv",
+            Self::Pdf => "pdf",
         }
     }
 
@@ -33,6 +40,7 @@ impl Format {
         match self {
             Self::Html => "text/html; charset=utf-8",
             Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Pdf => "application/pdf",
         }
     }
 }
@@ -49,14 +57,22 @@ pub enum RenderError {
     Html(#[from] askama::Error),
     #[error("the table cannot be written: {0}")]
     Csv(#[from] csv::Error),
+    #[error("the pages cannot be set: {0}")]
+    Pdf(String),
+    #[error("it is too long for pages; JSON, HTML and CSV have all of it")]
+    TooLong,
 }
 
 /// Renders canonical bytes, and the bytes of the envelope where the report was recorded.
 pub fn render(format: Format, canonical: &[u8], envelope: Option<&[u8]>) -> Result<Vec<u8>, RenderError> {
+    if format == Format::Pdf && canonical.len() > LONGEST_PAGES {
+        return Err(RenderError::TooLong);
+    }
     let document = document(canonical, envelope)?;
     match format {
         Format::Html => html::render(&document),
         Format::Csv => table::render(&document),
+        Format::Pdf => pdf::render(&document),
     }
 }
 
@@ -71,6 +87,7 @@ pub fn document(canonical: &[u8], envelope: Option<&[u8]>) -> Result<Document, R
     }
     match report["report"]["kind"].as_str() {
         Some("release") => Ok(release::document(&report, sha256, envelope)),
+        Some("period") => Ok(period::document(&report, sha256, envelope)),
         other => Err(RenderError::Kind(other.unwrap_or("unknown").to_owned())),
     }
 }

@@ -36,7 +36,7 @@ impl FromQuery for ReportForm {
 ///
 /// Its canonical bytes (RFC 8785), for ever those of which `Content-Digest` and the envelope say the SHA-256. Where
 /// they are no longer kept they are made again from the log. Who made it and when is at `/envelope` below it.
-/// HTML and CSV are renderings of these bytes with their envelope; they say the SHA-256 of both, and `Content-Digest`
+/// HTML, CSV and PDF are renderings of these bytes with their envelope; they say the SHA-256 of both, and `Content-Digest`
 /// is their own.
 #[utoipa::path(
     get,
@@ -48,6 +48,7 @@ impl FromQuery for ReportForm {
         (ReleaseReport = "application/json"),
         (String = "text/html"),
         (String = "text/csv"),
+        (String = "application/pdf"),
     ))),
 )]
 pub async fn handler(app: Data<App>, call: Call<Uuid, NoBody, ReportForm>, request: HttpRequest) -> Answer {

@@ -1,4 +1,5 @@
-//! Writes the renderings of a hostile report into a directory, for `tests/rendering/check`.
+//! Writes the renderings of a hostile report, and the pages of the golden ones, into a directory, for
+//! `tests/rendering/check`.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -14,6 +15,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for format in Format::ALL {
         let file = directory.join(format!("hostile.{}", format.as_str()));
         std::fs::write(file, render(format, &canonical, None)?)?;
+    }
+    for name in ["clean", "waivers", "rolled-back", "emergency"] {
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../release/tests/golden-reports");
+        let canonical = std::fs::read(format!("{golden}/{name}.json"))?;
+        std::fs::write(directory.join(format!("{name}.pdf")), render(Format::Pdf, &canonical, None)?)?;
     }
     // What an answer's header says, beside the page.
     std::fs::write(directory.join("policy"), rendering::content_security_policy())?;
