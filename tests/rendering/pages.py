@@ -15,8 +15,8 @@ for report in sorted(golden.glob("*.json")):
         assert sha256 in foot, (report.name, number, foot)
         assert foot.endswith(f"Page {number} of {len(pages)}"), foot
     text = "\n".join(pages)
-    assert not re.search("[\u200b\u00ad\u0001\ufffd]", text), report.name
-    for words in ("Integrity appendix", "Approvals", "Timeline", "branch_protected"):
+    assert not re.search("[\u200b\u0001\ufffd]", text), report.name
+    for words in ("Integrity appendix", "Approvals", "Timeline", "Release branch created"):
         assert words in text, (report.name, words)
     count += len(pages)
 

@@ -1,5 +1,7 @@
 //! `shiplog report`
 
+mod period;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use eventlog::bundle::{Event, Sealed, exit};
 use eventlog::header::leaf;
 use eventlog::tree::{Hash, Peaks};
 use eventlog::{Recorded, StreamId};
+use jiff::Timestamp;
 use release::procedure::{self, ProcedureRef};
 use release::report::controls::PinnedMapping;
 use release::report::release::ReleaseReport;
@@ -26,7 +29,11 @@ use crate::audit::{self, Failure, Progress, Verdict};
 use crate::bundled::{folded, pinned, recorded};
 use crate::verify;
 
-/// Make the report of a release again from a bundle: the very bytes that the service answers at that position.
+/// Make the report of a release, or of a period, again from a bundle: the very bytes that the service answers at that
+/// position.
+///
+/// With --from and --to it is that of a period, which takes the bundle of a log; what is read of it is kept meanwhile
+/// in a temporary file of about its size.
 ///
 /// Exit code 2 says that they are not those of --expect. Otherwise exit codes are those of `shiplog verify`.
 #[derive(Args)]
@@ -38,8 +45,17 @@ pub struct Report {
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
     /// The release, such as checkout-2.4.0.
-    #[arg(long)]
-    release: String,
+    #[arg(long, required_unless_present = "from", conflicts_with_all = ["from", "to", "product"])]
+    release: Option<String>,
+    /// The beginning of the period (RFC 3339).
+    #[arg(long, value_name = "TIME", requires = "to")]
+    from: Option<Timestamp>,
+    /// Its end, not included (RFC 3339).
+    #[arg(long, value_name = "TIME", requires = "from")]
+    to: Option<Timestamp>,
+    /// Only this product in the period; every product when absent.
+    #[arg(long, value_name = "NAME", requires = "from")]
+    product: Option<Name>,
     /// The tenant it belongs to.
     #[arg(long, default_value = "default")]
     tenant: String,
@@ -85,12 +101,13 @@ fn sha256(text: &str) -> Result<Sha256Hex, String> {
 
 impl Report {
     pub fn run(self) -> Outcome {
+        if let (Some(from), Some(to)) = (self.from, self.to) {
+            return self.of_period(from, to);
+        }
         let Made { report, bytes, sha256, position, .. } = self.made()?;
         if let Some(out) = &self.out {
-            let form = Format::ALL.into_iter().find(|form| form.as_str() == self.format);
-            let envelope = self.envelope.as_deref().map(audit::read).transpose()?;
-            let written = form.map(|form| render(form, &bytes, envelope.as_deref())).transpose()?;
-            std::fs::write(out, written.as_deref().unwrap_or(&bytes))
+            let rendered = self.form().map(|form| self.rendered(form, &bytes)).transpose()?;
+            std::fs::write(out, rendered.as_deref().unwrap_or(&bytes))
                 .map_err(|cause| audit::named(out, &cause))?;
         }
         if self.json {
@@ -98,8 +115,22 @@ impl Report {
         } else {
             print(&report, &sha256, position);
         }
+        self.expected(&sha256)
+    }
+
+    /// `None` is the canonical JSON.
+    fn form(&self) -> Option<Format> {
+        Format::ALL.into_iter().find(|form| form.as_str() == self.format)
+    }
+
+    fn rendered(&self, form: Format, canonical: &[u8]) -> Result<Vec<u8>, Failure> {
+        let envelope = self.envelope.as_deref().map(audit::read).transpose()?;
+        Ok(render(form, canonical, envelope.as_deref())?)
+    }
+
+    fn expected(&self, sha256: &Sha256Hex) -> Outcome {
         match &self.expect {
-            Some(expected) if *expected != sha256 => {
+            Some(expected) if expected != sha256 => {
                 let what = format!("the events give a report with SHA-256 {sha256}, not {expected}");
                 Err(Verdict::failure(exit::TAMPERED, what))
             }
@@ -108,7 +139,8 @@ impl Report {
     }
 
     fn made(&self) -> Result<Made, Failure> {
-        let id = ReleaseId::new(&self.release).map_err(|error| format!("{}: {error}", self.release))?;
+        let named = self.release.as_deref().unwrap_or_default();
+        let id = ReleaseId::new(named).map_err(|error| format!("{named}: {error}"))?;
         let stream = names::release(&self.tenant, &id)?;
         let retained = names::retention(&self.tenant)?;
         let Bundled { events, state, procedures, control_mappings, retention, end } =

@@ -311,6 +311,8 @@ events! {
     /// What happened to a report.
     ReportEvent {
         ReportGenerated = "report.generated" / 1;
+        ReportSampled = "report.sampled" / 1;
+        ReportReconciled = "report.reconciled" / 1;
     }
 }
 

@@ -314,6 +314,12 @@ refusals! {
         "The control mapping has findings. The rows name each one by JSON pointer.";
     ControlMappingVersionNotNext = "control_mapping_version_not_next", State, "Version is not the next one",
         "Versions are published in order without a gap. The mapping's own version says which one it is.";
+    ReportHasNoPopulation = "report_has_no_population", State, "Report has no population",
+        "Samples are drawn from, and lists are compared with, the report of a period. Generate one and use its id.";
+    PeriodInvalid = "period_invalid", Content, "Period cannot be reported",
+        "A period begins before it ends.";
+    SampleInvalid = "sample_invalid", Content, "Sample cannot be drawn",
+        "A sample has 1 to 1,000 rows, and with all that is included at most 10,000.";
     IdentityUnknown = "identity_unknown", Unknown, "No such entry",
         "The directory has no entry for this actor.";
     IdentityTaken = "identity_taken", State, "Key belongs to somebody else",

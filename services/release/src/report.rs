@@ -21,7 +21,10 @@ pub mod controls;
 pub mod fact;
 pub mod generated;
 pub mod metrics;
+pub mod population;
+pub mod reconciliation;
 pub mod release;
+pub mod sample;
 
 use serde::Serialize;
 

@@ -40,6 +40,7 @@ mod release_waiver;
 mod replay;
 mod report_controls;
 mod report_metrics;
+mod report_population;
 mod rules;
 mod statistics;
 mod telemetry;

@@ -6,8 +6,12 @@ use std::path::{Path, PathBuf};
 use release::RefusalCode;
 
 /// Named by the edge alone, before a command is made.
-const OF_THE_EDGE: [RefusalCode; 3] =
-    [RefusalCode::CommentUnknown, RefusalCode::ProcedureNotAllowed, RefusalCode::SettingsVersionUnknown];
+const OF_THE_EDGE: [RefusalCode; 4] = [
+    RefusalCode::CommentUnknown,
+    RefusalCode::PeriodInvalid,
+    RefusalCode::ProcedureNotAllowed,
+    RefusalCode::SettingsVersionUnknown,
+];
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {

@@ -21,6 +21,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let canonical = std::fs::read(format!("{golden}/{name}.json"))?;
         std::fs::write(directory.join(format!("{name}.pdf")), render(Format::Pdf, &canonical, None)?)?;
     }
+    let period = include_bytes!("../tests/golden/period.json");
+    std::fs::write(directory.join("period.pdf"), render(Format::Pdf, period, None)?)?;
     // What an answer's header says, beside the page.
     std::fs::write(directory.join("policy"), rendering::content_security_policy())?;
     Ok(())

@@ -14,9 +14,6 @@ use sha2::{Digest, Sha256};
 pub use document::{Cell, Column, Document, Fact, Part, Table};
 pub use html::content_security_policy;
 
-/// Pages take seconds and memory where HTML takes neither; this is some thousand of them.
-const LONGEST_PAGES: usize = 4 * 1024 * 1024;
-
 /// The forms that a report is rendered in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -33,6 +30,15 @@ impl Format {
             Self::Html => "html",
             Self::Csv => "csv",
             Self::Pdf => "pdf",
+        }
+    }
+
+    /// The longest canonical bytes that are rendered so. All of a report is held in memory, and pages, some hundreds
+    /// of them, take seconds beside.
+    pub fn longest(self) -> usize {
+        match self {
+            Self::Html | Self::Csv => 32 * 1024 * 1024,
+            Self::Pdf => 4 * 1024 * 1024,
         }
     }
 
@@ -59,13 +65,13 @@ pub enum RenderError {
     Csv(#[from] csv::Error),
     #[error("the pages cannot be set: {0}")]
     Pdf(String),
-    #[error("it is too long for pages; JSON, HTML and CSV have all of it")]
+    #[error("the report is too long for this form")]
     TooLong,
 }
 
 /// Renders canonical bytes, and the bytes of the envelope where the report was recorded.
 pub fn render(format: Format, canonical: &[u8], envelope: Option<&[u8]>) -> Result<Vec<u8>, RenderError> {
-    if format == Format::Pdf && canonical.len() > LONGEST_PAGES {
+    if canonical.len() > format.longest() {
         return Err(RenderError::TooLong);
     }
     let document = document(canonical, envelope)?;

@@ -28,6 +28,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::procedures::Catalogue;
 use crate::reactor::Progress;
+use crate::report::making::Making;
 use crate::streams::Streams;
 use crate::telemetry::Causes;
 use crate::tlog::Standing;
@@ -56,6 +57,8 @@ pub struct App {
     pub access: Streams<Access>,
     pub denials: Denials,
     pub views: Views,
+    /// Reports of periods that are being made.
+    pub making: Making,
     pub metrics: Arc<Metrics>,
     pub limits: Limits,
     pub causes: Causes,
@@ -97,6 +100,7 @@ impl App {
             access: Streams::new(Arc::clone(&store), SMALL_CACHE),
             denials: Denials::default(),
             views: Views::new(&config.data),
+            making: Making::default(),
             metrics,
             limits: Limits::new(&config.limits, MonotonicClock),
             causes: Causes::new(&config.telemetry),

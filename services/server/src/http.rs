@@ -199,6 +199,16 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at("/v1/reports").post(reports::generate::handler).get(reports::list::handler));
     add(at("/v1/reports/{report}").get(reports::get::handler));
     add(at("/v1/reports/{report}/envelope").get(reports::envelope::handler));
+    let report = "/v1/reports/{report}";
+    add(at(&format!("{report}/samples"))
+        .post(reports::samples::draw::handler)
+        .get(reports::samples::list::handler));
+    add(at(&format!("{report}/samples/{{sample}}")).get(reports::samples::get::handler));
+    let reconciliations = format!("{report}/reconciliations");
+    add(at(&reconciliations)
+        .post(reports::reconciliations::reconcile::handler)
+        .get(reports::reconciliations::list::handler));
+    add(at(&format!("{reconciliations}/{{reconciliation}}")).get(reports::reconciliations::get::handler));
     add(at("/v1/observations").post(observations::record::handler).get(observations::list::handler));
     add(at("/v1/observations/{observation}").get(observations::get::handler));
     add(at("/v1/events").get(events::list::handler));

@@ -1,6 +1,11 @@
 //! The report of a release from stored events: here from the log, in the command line from a bundle, with the same
 //! bytes.
 
+pub mod making;
+pub mod period;
+pub mod rows;
+pub mod scratch;
+
 use bytes::Bytes;
 use eventlog::header::leaf;
 use eventlog::tree::{Hash, Peaks};

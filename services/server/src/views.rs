@@ -162,6 +162,11 @@ impl Views {
         }
     }
 
+    /// A connection for who reads for long, off the threads that serve.
+    pub fn reader(&self) -> rusqlite::Result<Connection> {
+        file::open_reader(&self.path)
+    }
+
     /// Runs a query on a connection of its own, off the threads that serve.
     pub async fn query<T: Send + 'static>(
         &self,

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::report::controls::ControlMappingRef;
+use crate::report::population::PeriodQuery;
+use crate::report::sample::{Included, SampleMethod};
 use crate::value::{Line, ReleaseId, Sha256Hex, Text};
 
 /// As long as a signed note may be.
@@ -30,6 +32,45 @@ data! {
         /// newline.
         checkpoint: NoteText,
     };
+
+    /// Somebody drew rows of the report to look at; whoever has the report and the seed draws the same.
+    ReportSampled {
+        sample: Uuid,
+        method: SampleMethod,
+        size: u32,
+        seed: Line,
+        include: Vec<Included>,
+        /// How rows are drawn.
+        generator: Line,
+        /// How many rows there were to draw from.
+        rows: u64,
+        /// How many are in the sample.
+        drawn: u64,
+        /// SHA-256 over their numbers in decimal, each with a line feed behind it.
+        drawn_sha256: Sha256Hex,
+        /// The rows in their order; none where all were taken.
+        #[cfg_attr(feature = "openapi", schema(max_items = 10_000))]
+        changes: Vec<u64>,
+    };
+
+    /// The report was compared with a list that somebody else keeps.
+    ReportReconciled {
+        reconciliation: Uuid,
+        supplier: Line,
+        /// Of the list as it was given.
+        list_sha256: Sha256Hex,
+        tolerance_s: u64,
+        listed: u64,
+        changes: u64,
+        matched: u64,
+        only_there: u64,
+        only_here: u64,
+        /// Everything that is listed is in the population.
+        complete: bool,
+        /// Of the comparison entry by entry, which is kept under this hash.
+        result_sha256: Sha256Hex,
+        result_size: u64,
+    };
 }
 
 /// What a report is of: everything that it depends on besides events, position and schema.
@@ -43,12 +84,14 @@ pub enum ReportQuery {
         /// How long records are kept.
         retention_months: u32,
     },
+    Period(PeriodQuery),
 }
 
 impl ReportQuery {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Release { .. } => "release",
+            Self::Period(_) => "period",
         }
     }
 
@@ -56,6 +99,11 @@ impl ReportQuery {
     pub fn product(&self) -> Option<&str> {
         match self {
             Self::Release { release, .. } => Some(release.product()),
+            Self::Period(PeriodQuery { products: Some(products), .. }) => match &products[..] {
+                [product] => Some(product.as_str()),
+                _ => None,
+            },
+            Self::Period(_) => None,
         }
     }
 }

@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use crate::environment::Environment;
 use crate::event::{
-    ChangeClass, DeploymentOutcome, Disposition, EnvironmentEvent, EnvironmentPurpose, Fact, Governance,
-    ReleaseEvent, Sighting,
+    ChangeClass, DeploymentOutcome, Disposition, EnvironmentEvent, EnvironmentPurpose, ExceptionDisposed,
+    Fact, Governance, ReleaseEvent, Sighting,
 };
 use crate::evidence::Artifact;
 use crate::observation::version_of;
 use crate::release::{ExceptionKind, ExceptionRef};
-use crate::value::{GitSha, ItemNumber, Line, Name, ReleaseId, Version};
+use crate::value::{ActorId, GitSha, ItemNumber, Line, Name, Prose, ReleaseId, Version};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "fact", rename_all = "snake_case")]
@@ -99,6 +99,8 @@ pub enum ReportFact {
     OrphanDisposed {
         exception: ExceptionRef,
         disposition: Disposition,
+        reason: Prose,
+        by: ActorId,
     },
 }
 
@@ -126,6 +128,9 @@ pub struct RunningFact {
     /// The release that held production and was deploying this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploying: Option<ReleaseId>,
+    /// How far the source's clock ran ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skew_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,9 +192,9 @@ pub fn at<E>(fact: &Fact<E>) -> Timestamp {
     fact.occurred_at.min(fact.recorded_at)
 }
 
-pub fn of_release(event: &ReleaseEvent) -> Option<ReportFact> {
+pub fn of_release(fact: &Fact<ReleaseEvent>) -> Option<ReportFact> {
     let production = |purpose: EnvironmentPurpose| purpose == EnvironmentPurpose::Production;
-    Some(match event {
+    Some(match &fact.event {
         ReleaseEvent::ReleaseOpened(opened) => ReportFact::Opened {
             version: opened.version.clone(),
             class: opened.class,
@@ -255,7 +260,7 @@ pub fn of_release(event: &ReleaseEvent) -> Option<ReportFact> {
             }
         }
         ReleaseEvent::ExceptionDisposed(disposed) => {
-            return of_disposal(disposed.exception, disposed.disposition);
+            return of_disposal(disposed, &fact.by.id);
         }
         _ => return None,
     })
@@ -286,21 +291,25 @@ pub fn of_environment(before: &Environment, fact: &Fact<EnvironmentEvent>) -> Op
                 told_by: if system { ToldBy::Server } else { ToldBy::Source },
                 begins: before.running.is_none() && recorded.observation.is_none() && !system,
                 deploying: holder.map(|lease| lease.release.clone()),
+                skew_ms: recorded.skew_ms,
             })))
         }
-        EnvironmentEvent::ExceptionDisposed(disposed) => {
-            of_disposal(disposed.exception, disposed.disposition)
-        }
+        EnvironmentEvent::ExceptionDisposed(disposed) => of_disposal(disposed, &fact.by.id),
         _ => None,
     }
 }
 
-fn of_disposal(exception: ExceptionRef, disposition: Disposition) -> Option<ReportFact> {
+fn of_disposal(disposed: &ExceptionDisposed, by: &ActorId) -> Option<ReportFact> {
     let orphan = matches!(
-        exception.kind,
+        disposed.exception.kind,
         ExceptionKind::OrphanDeployment | ExceptionKind::UnauthorizedDeploymentObserved
     );
-    orphan.then_some(ReportFact::OrphanDisposed { exception, disposition })
+    orphan.then(|| ReportFact::OrphanDisposed {
+        exception: disposed.exception,
+        disposition: disposed.disposition,
+        reason: disposed.reason.clone(),
+        by: by.clone(),
+    })
 }
 
 impl ReportFact {

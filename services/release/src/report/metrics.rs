@@ -15,6 +15,7 @@ use crate::event::ChangeClass;
 use crate::value::{ItemNumber, Name, Version};
 
 pub use delivery::{Delivery, DeliveryCount, DeploymentFrequency, RecoveryTime, Share};
+pub(super) use durations::Collected;
 pub use durations::Durations;
 pub use flow::{ApprovalWait, Flow, FlowCount, ItemWaivers, StepTime, Waivers};
 

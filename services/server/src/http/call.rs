@@ -380,6 +380,15 @@ impl FromPath for (Name, Name) {
     }
 }
 
+impl FromPath for (Uuid, Uuid) {
+    fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
+        let report = segment(request, "report");
+        let known = Uuid::try_parse(report).ok().filter(|id| is_canonical(id, report));
+        let known = known.ok_or_else(|| not_found("an id is a UUID in lower case"))?;
+        Ok((known, uuid(request)?))
+    }
+}
+
 impl FromPath for ActorId {
     fn from_path(request: &HttpRequest) -> Result<Self, Problem> {
         // An id holds slashes and a #, which the router leaves encoded.

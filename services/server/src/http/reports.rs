@@ -4,25 +4,32 @@ pub mod envelope;
 pub mod generate;
 pub mod get;
 pub mod list;
+pub mod period;
+pub mod reconciliations;
 pub mod rendered;
+pub mod samples;
 
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
 use eventlog::header::leaf;
 use eventlog::{Recorded, Revision, StreamId};
 use release::event::ReportQuery;
 use release::report::controls::{ControlMappingRef, PinnedMapping};
-use release::report::generated::{Generated, GeneratedReport};
+use release::report::generated::{Done, GENERATORS, Generated, GeneratedReport, ReportCommand};
 use release::value::{Name, ReleaseId};
+use release::{Actor, Refusal, RefusalCode, role_missing};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::answer::{self, Answer, View};
 use super::call::Caller;
 use super::prefer::prove;
 use super::problem::{Code, Problem};
 use super::releases::{self, AsOf};
 use crate::app::App;
+use crate::command::{Envelope, handle, is_recorded};
 use crate::names;
 use crate::report::{Asked, Events, Made, of_release};
 use crate::streams::{Committed, Until};
@@ -122,7 +129,9 @@ pub async fn controls(
 
 /// The bytes of a report again, from the log alone.
 async fn again(app: &App, caller: &Caller, generated: &Generated) -> Result<Made, Problem> {
-    let ReportQuery::Release { release, control_mapping, .. } = &generated.query;
+    let ReportQuery::Release { release, control_mapping, .. } = &generated.query else {
+        return Err(Problem::new(Code::Internal, "the report is not of a release"));
+    };
     let when = AsOf { at_position: Some(generated.position), ..AsOf::default() };
     let ControlMappingRef { name, version, .. } = control_mapping;
     let controls = controls(app, caller, Some(name), Some(*version)).await?;
@@ -143,6 +152,59 @@ async fn read(app: &App, caller: &Caller, report: Uuid) -> Result<Arc<Committed<
     // What the caller may not read does not exist for them.
     let readable = known.state.generated.as_ref().is_some_and(|generated| may_read(caller, generated));
     if readable { Ok(known) } else { Err(Problem::new(Code::NotFound, format!("no report {report}"))) }
+}
+
+/// A command on a report, before it is known what it does.
+pub struct Ready {
+    stream: StreamId,
+    envelope: Envelope,
+    /// It was not recorded before.
+    pub is_new: bool,
+}
+
+/// Checks who asks for something to be done with a report.
+async fn ready(
+    app: &App,
+    caller: &Caller,
+    report: Uuid,
+    operation: &'static str,
+) -> Result<(Ready, Generated), Problem> {
+    let known = read(app, caller, report).await?;
+    let generated = generated(&known.state)?.clone();
+    let envelope = caller.envelope(operation, generated.query.product())?;
+    may_generate(&envelope.actor)?;
+    let stream = names::report(caller.tenant(), report).map_err(|error| Problem::internal(&error))?;
+    let slot = app.reports.load(&stream).await?;
+    let is_new = !is_recorded(&slot, &envelope);
+    Ok((Ready { stream, envelope, is_new }, generated))
+}
+
+/// Records it.
+async fn act(
+    app: &App,
+    ready: Ready,
+    command: &ReportCommand,
+    done: &Option<Done>,
+    status: StatusCode,
+    view: impl Fn(&GeneratedReport, &[Uuid]) -> Result<View, Problem> + Send + Sync,
+) -> Answer {
+    let Ready { stream, envelope, .. } = ready;
+    let handled = handle(app, &app.reports, &stream, &envelope, command, done, view).await?;
+    answer::recorded(handled, status)
+}
+
+/// Told before anything is read, because reading takes a while.
+fn may_generate(actor: &Actor) -> Result<(), Problem> {
+    if actor.has_any(&GENERATORS) { Ok(()) } else { Err(role_missing(&GENERATORS, &actor.roles).into()) }
+}
+
+fn has_rows(generated: &Generated) -> Result<(), Problem> {
+    match generated.query {
+        ReportQuery::Period(_) => Ok(()),
+        ReportQuery::Release { .. } => {
+            Err(Refusal::new(RefusalCode::ReportHasNoPopulation, "the report is of one release").into())
+        }
+    }
 }
 
 fn may_read(caller: &Caller, generated: &Generated) -> bool {

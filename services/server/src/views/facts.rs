@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use eventlog::{Recorded, StreamId};
 use jiff::Timestamp;
 use release::environment::Environment;
-use release::event::{EnvironmentEvent, Interval, ReleaseEvent};
+use release::event::{EnvironmentEvent, Interval, ReleaseEvent, Sighting};
 use release::report::fact::{self, Noted, ReportFact};
+use release::report::population::Around;
 use release::{Aggregate, Fact};
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, Row, params};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -25,8 +26,10 @@ pub(super) const SCHEMA: &str = "
         at INTEGER NOT NULL, recorded_at INTEGER NOT NULL, cause BLOB, deployment BLOB, body TEXT NOT NULL) STRICT;
     CREATE INDEX facts_at ON facts(tenant, kind, at, position);
     CREATE INDEX facts_stream ON facts(stream, position);
-    CREATE INDEX facts_running ON facts(deployment) WHERE kind = 'running' AND deployment IS NOT NULL;
+    CREATE INDEX facts_deployment ON facts(deployment) WHERE kind IN ('started', 'found', 'running');
+    CREATE INDEX facts_caused ON facts(cause) WHERE kind = 'running';
     CREATE INDEX facts_causes ON facts(event) WHERE kind IN ('rollback_completed', 'seen_ungoverned');
+    CREATE INDEX facts_disposed ON facts(stream) WHERE kind = 'orphan_disposed';
     CREATE TABLE emergencies(position INTEGER PRIMARY KEY, tenant TEXT NOT NULL, product TEXT NOT NULL,
         stream TEXT NOT NULL) STRICT;";
 
@@ -53,7 +56,7 @@ pub fn of_release(recorded: &Recorded) -> Result<Option<Made>, String> {
         return Ok(None);
     }
     let (read, header) = streams::fact::<ReleaseEvent>(recorded).map_err(|error| error.to_string())?;
-    Ok(fact::of_release(&read.event)
+    Ok(fact::of_release(&read)
         .map(|told| made(tenant, release.product(), recorded, &read, header.causation, told)))
 }
 
@@ -97,26 +100,37 @@ fn made<E>(
 }
 
 /// Environments as they were behind the last event that was read of each.
-#[derive(Default)]
-pub struct Environments(BTreeMap<StreamId, (u64, Environment)>);
+pub struct Environments {
+    known: BTreeMap<StreamId, (u64, Environment)>,
+    /// Beyond this many all are forgotten, and folded again when they are needed.
+    limit: usize,
+}
 
-/// Beyond this many all are forgotten, and folded again when they are needed.
-const MAX_ENVIRONMENTS: usize = 1_000;
+impl Default for Environments {
+    fn default() -> Self {
+        Self { known: BTreeMap::new(), limit: 1_000 }
+    }
+}
 
 impl Environments {
+    /// For who reads each event once, and so cannot fold an environment again.
+    pub fn never_forgotten() -> Self {
+        Self { known: BTreeMap::new(), limit: usize::MAX }
+    }
+
     /// The environment before the event at this revision, where it is known; it is put back behind that.
     pub fn take(&mut self, stream: &StreamId, revision: u64) -> Option<Environment> {
         if revision == 0 {
             return Some(Environment::default());
         }
-        self.0.remove(stream).filter(|(next, _)| *next == revision).map(|(_, environment)| environment)
+        self.known.remove(stream).filter(|(next, _)| *next == revision).map(|(_, environment)| environment)
     }
 
     pub fn put(&mut self, stream: &StreamId, next: u64, environment: Environment) {
-        if self.0.len() >= MAX_ENVIRONMENTS {
-            self.0.clear();
+        if self.known.len() >= self.limit {
+            self.known.clear();
         }
-        self.0.insert(stream.clone(), (next, environment));
+        self.known.insert(stream.clone(), (next, environment));
     }
 }
 
@@ -125,7 +139,7 @@ pub fn create(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(SCHEMA)
 }
 
-pub fn write(tx: &Transaction<'_>, made: &[Made]) -> rusqlite::Result<()> {
+pub fn write(tx: &Connection, made: &[Made]) -> rusqlite::Result<()> {
     let mut insert = tx.prepare_cached(
         "INSERT OR IGNORE INTO facts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?;
@@ -217,6 +231,125 @@ pub fn releases(
         each(&product, &facts);
     }
     Ok(())
+}
+
+/// What shows that production ran something else from then on, in the order in which it happened.
+pub fn changes<E: From<rusqlite::Error>>(
+    db: &Connection,
+    query: &FactQuery,
+    each: impl FnMut(&str, Noted) -> Result<(), E>,
+) -> Result<(), E> {
+    let (of_products, products) = query.of_products();
+    let sql = format!(
+        "SELECT product, {COLUMNS} FROM facts WHERE tenant = ?1 AND at >= ?2 AND at < ?3 AND position <= ?4
+             AND kind IN ('started', 'found', 'rollback_started', 'running') AND {of_products}
+         ORDER BY at, position"
+    );
+    one_by_one(db, query, &sql, &products, each)
+}
+
+/// The openings of releases of the period that nothing put into production.
+pub fn undeployed<E: From<rusqlite::Error>>(
+    db: &Connection,
+    query: &FactQuery,
+    each: impl FnMut(&str, Noted) -> Result<(), E>,
+) -> Result<(), E> {
+    let (of_products, products) = query.of_products();
+    let sql = format!(
+        "SELECT product, {COLUMNS} FROM facts WHERE tenant = ?1 AND at >= ?2 AND at < ?3 AND position <= ?4
+             AND kind = 'opened' AND {of_products} AND NOT EXISTS (SELECT 1 FROM facts AS start
+                 WHERE start.stream = facts.stream AND start.kind = 'started' AND start.position <= ?4)
+         ORDER BY position"
+    );
+    one_by_one(db, query, &sql, &products, each)
+}
+
+fn one_by_one<E: From<rusqlite::Error>>(
+    db: &Connection,
+    query: &FactQuery,
+    sql: &str,
+    products: &str,
+    mut each: impl FnMut(&str, Noted) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut select = db.prepare_cached(sql)?;
+    let mut rows = select.query(params![
+        query.tenant,
+        micros(query.period.from),
+        micros(query.period.to),
+        signed(query.position),
+        products,
+    ])?;
+    while let Some(row) = rows.next()? {
+        let product: String = row.get(0)?;
+        each(&product, noted(row, 1)?)?;
+    }
+    Ok(())
+}
+
+/// Facts up to a position, as what a record of an environment shows is found by them.
+pub struct UpTo<'a> {
+    pub db: &'a Connection,
+    pub position: u64,
+}
+
+impl UpTo<'_> {
+    fn all(&self, condition: &str, by: impl rusqlite::ToSql) -> rusqlite::Result<Vec<Noted>> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM facts WHERE {condition} AND position <= ?2 ORDER BY position");
+        let mut select = self.db.prepare_cached(&sql)?;
+        select.query_map(params![by, signed(self.position)], |row| noted(row, 0))?.collect()
+    }
+
+    /// The starts of a deployment in production, and the records of environments that name it.
+    pub fn of_deployment(&self, deployment: Uuid) -> rusqlite::Result<Vec<Noted>> {
+        self.all("deployment = ?1 AND kind IN ('started', 'found', 'running')", deployment.into_bytes())
+    }
+
+    /// The records of environments that followed from an event.
+    pub fn caused_by(&self, event: Uuid) -> rusqlite::Result<Vec<Noted>> {
+        self.all("cause = ?1 AND kind = 'running'", event.into_bytes())
+    }
+}
+
+impl Around for UpTo<'_> {
+    type Error = rusqlite::Error;
+
+    fn deployment(&self, deployment: Uuid) -> rusqlite::Result<Option<Noted>> {
+        let known = self.of_deployment(deployment)?;
+        Ok(known.into_iter().find(|noted| !matches!(noted.fact, ReportFact::Running(_))))
+    }
+
+    fn cause(&self, event: Uuid) -> rusqlite::Result<Option<Noted>> {
+        let by_event = "event = ?1 AND kind IN ('rollback_completed', 'seen_ungoverned')";
+        Ok(self.all(by_event, event.into_bytes())?.into_iter().next())
+    }
+
+    fn later(&self, stream: &str, position: u64) -> rusqlite::Result<Vec<Noted>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM facts WHERE stream = ?1 AND position > ?2 AND position <= ?3
+                 AND kind = 'running' ORDER BY position"
+        );
+        let mut select = self.db.prepare_cached(&sql)?;
+        let mut rows = select.query(params![stream, signed(position), signed(self.position)])?;
+        let mut later = Vec::new();
+        while let Some(row) = rows.next()? {
+            let next = noted(row, 0)?;
+            let again = matches!(&next.fact, ReportFact::Running(again) if again.sighting == Sighting::Seen);
+            let earlier =
+                matches!(&next.fact, ReportFact::Running(again) if again.sighting == Sighting::Earlier);
+            match (again, earlier) {
+                (true, _) => later.push(next),
+                // It came late, and says nothing of what runs.
+                (false, true) => {}
+                (false, false) => break,
+            }
+        }
+        Ok(later)
+    }
+
+    fn disposed(&self, stream: &str) -> rusqlite::Result<Vec<Noted>> {
+        self.all("stream = ?1 AND kind = 'orphan_disposed'", stream)
+    }
 }
 
 fn noted(row: &Row<'_>, first: usize) -> rusqlite::Result<Noted> {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{View, attachments, catalog, event_ids, exceptions, facts, observations, releases};
 
 /// Changed with every change to a table, or to what is written into one.
-pub(super) const VERSION: i64 = 8;
+pub(super) const VERSION: i64 = 9;
 
 const META: &str = "
     CREATE TABLE meta(one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL,

@@ -20,15 +20,19 @@ pub struct Durations {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Collected(Vec<u64>);
+pub struct Collected(Vec<u64>);
 
 impl Collected {
     /// What ended before it began took no time.
-    pub(super) fn add(&mut self, from: Timestamp, to: Timestamp) {
-        self.0.push(u64::try_from(to.duration_since(from).as_secs()).unwrap_or(0));
+    pub fn add(&mut self, from: Timestamp, to: Timestamp) {
+        self.seconds(to.duration_since(from).as_secs());
     }
 
-    pub(super) fn finish(mut self) -> Durations {
+    pub fn seconds(&mut self, seconds: i64) {
+        self.0.push(u64::try_from(seconds).unwrap_or(0));
+    }
+
+    pub fn finish(mut self) -> Durations {
         self.0.sort_unstable();
         let values = &self.0;
         let count = values.len() as u64;

@@ -7,12 +7,12 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use futures_util::stream;
 use release::event::NoteText;
-use release::report::generated::{GENERATORS, GenerateReport, ReportCommand, ReportMade};
-use release::value::Line;
-use release::{Actor, role_missing};
+use release::report::generated::{Done, GenerateReport, ReportCommand, ReportMade};
+use release::value::{Line, Name};
 use uuid::Uuid;
 
-use super::{Fresh, ReportEnvelope, controls, generated, of};
+use super::period::{self, ReportOnItsWay};
+use super::{Fresh, ReportEnvelope, controls, generated, may_generate, of};
 use crate::app::App;
 use crate::command::{Handled, handle, is_recorded};
 use crate::http::answer::{self, Answer, View};
@@ -29,14 +29,25 @@ use crate::vault::PutError;
 /// Makes the report of a release at a position of the log, keeps its bytes, and records query, position, the root of
 /// the log and the SHA-256 of the bytes. The same query at the same position gives the same bytes for ever: they
 /// depend on nothing else, and name people by their ids. Who asked, when, and the signed checkpoint are its
-/// envelope. Roles: `auditor`, `release_manager`.
+/// envelope. That of a period lists everything new that production was seen to run, each change joined to a release
+/// or told to be an orphan, with the five questions an auditor asks of it; it is JSON whose rows come first, so that
+/// it can be read row by row. One that takes longer than 20 seconds, or `Prefer: wait=N`, is answered with 202 and
+/// made behind the answer. Roles: `auditor`, `release_manager`; without a product, for all of them.
 #[utoipa::path(
     post,
     path = "/v1/reports",
     operation_id = "generateReport",
     tag = "Reports",
-    request_body(content = GenerateReport, example = json!({"kind": "release", "release": "checkout-2.4.0"})),
-    responses((status = 201, description = "The report's envelope", body = ReportEnvelope)),
+    request_body(content = GenerateReport, examples(
+        ("release" = (value = json!({"kind": "release", "release": "checkout-2.4.0"}))),
+        ("period" = (value = json!({
+            "kind": "period", "from": "2026-10-01T00:00:00Z", "to": "2027-01-01T00:00:00Z"
+        }))),
+    )),
+    responses(
+        (status = 201, description = "The report's envelope", body = ReportEnvelope),
+        (status = 202, description = "The report is being made", body = ReportOnItsWay),
+    ),
 )]
 pub async fn handler(
     app: Data<App>,
@@ -49,13 +60,21 @@ pub async fn handler(
 
 const OPERATION: &str = "generateReport";
 
-async fn generate(app: &App, caller: &Caller, body: GenerateReport, request: &HttpRequest) -> Answer {
+async fn generate(app: &Data<App>, caller: &Caller, body: GenerateReport, request: &HttpRequest) -> Answer {
     caller.require_idempotency_key()?;
-    let GenerateReport::Release { release, at_position, control_mapping, control_mapping_version } = &body;
-    caller.may_read(Some(release.product()))?;
-    let envelope = caller.envelope(OPERATION, Some(release.product()))?;
+    let product = match &body {
+        GenerateReport::Release { release, .. } => Some(release.product()),
+        GenerateReport::Period { product, .. } => product.as_ref().map(Name::as_str),
+    };
+    caller.may_read(product)?;
+    let envelope = caller.envelope(OPERATION, product)?;
     may_generate(&envelope.actor)?;
     let report = id(caller, envelope.idempotency_key.as_deref(), app);
+    let GenerateReport::Release { release, at_position, control_mapping, control_mapping_version } = &body
+    else {
+        let wait_s = wait_s(request.headers())?;
+        return period::generate(app, caller, (report, envelope), body, wait_s).await;
+    };
     let stream = names::report(caller.tenant(), report).map_err(|error| Problem::internal(&error))?;
     let slot = app.reports.load(&stream).await?;
     let made = if is_recorded(&slot, &envelope) {
@@ -67,7 +86,7 @@ async fn generate(app: &App, caller: &Caller, body: GenerateReport, request: &Ht
         if !caller.dry_run {
             keep(app, &fresh).await?;
         }
-        Some(recorded(report, fresh)?)
+        Some(Done::Made(recorded(report, fresh)?))
     };
     let command = ReportCommand::Generate(body);
     let view = |state: &_, _: &[Uuid]| {
@@ -77,11 +96,6 @@ async fn generate(app: &App, caller: &Caller, body: GenerateReport, request: &Ht
     let handled: Handled<Result<View, Problem>> =
         handle(app, &app.reports, &stream, &envelope, &command, &made, view).await?;
     answer::recorded(handled, StatusCode::CREATED)
-}
-
-/// Told before a report is made, because making one takes a while.
-fn may_generate(actor: &Actor) -> Result<(), Problem> {
-    if actor.has_any(&GENERATORS) { Ok(()) } else { Err(role_missing(&GENERATORS, &actor.roles).into()) }
 }
 
 /// The same for a repeated request, so that it finds what the first one made.

@@ -5,12 +5,15 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
+use release::event::ReportQuery;
 use release::report::ReleaseReport;
 use release::report::generated::Generated;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use release::report::population::PeriodReport;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::period::{ReportOnItsWay, content, on_its_way};
 use super::rendered::Form;
 use super::{ReportEnvelope, again, generated, read, rendered};
 use crate::app::App;
@@ -32,6 +35,14 @@ impl FromQuery for ReportForm {
     const ANSWERS: &'static [&'static str] = &rendered::ANSWERS;
 }
 
+/// Which of the two, `report.kind` says.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AnyReport {
+    Release(Box<ReleaseReport>),
+    Period(Box<PeriodReport>),
+}
+
 /// Read a report
 ///
 /// Its canonical bytes (RFC 8785), for ever those of which `Content-Digest` and the envelope say the SHA-256. Where
@@ -44,22 +55,29 @@ impl FromQuery for ReportForm {
     operation_id = "getReport",
     tag = "Reports",
     params(ReportForm),
-    responses((status = 200, description = "The report", content(
-        (ReleaseReport = "application/json"),
-        (String = "text/html"),
-        (String = "text/csv"),
-        (String = "application/pdf"),
-    ))),
+    responses(
+        (status = 200, description = "The report", content(
+            (AnyReport = "application/json"),
+            (String = "text/html"),
+            (String = "text/csv"),
+            (String = "application/pdf"),
+        )),
+        (status = 202, description = "The report is being made", body = ReportOnItsWay),
+    ),
 )]
 pub async fn handler(app: Data<App>, call: Call<Uuid, NoBody, ReportForm>, request: HttpRequest) -> Answer {
     report(&app, &call, &request).await.map_err(|problem| problem.on(&call.caller))
 }
 
-async fn report(app: &App, call: &Call<Uuid, NoBody, ReportForm>, request: &HttpRequest) -> Answer {
+async fn report(app: &Data<App>, call: &Call<Uuid, NoBody, ReportForm>, request: &HttpRequest) -> Answer {
     let caller = &call.caller;
+    if app.making.is_running(call.path) && caller.has_any_role().is_ok() {
+        return on_its_way(call.path);
+    }
     let known = read(app, caller, call.path).await?;
     let generated = generated(&known.state)?;
     if let Some(format) = rendered::asked(call.query.format, request) {
+        rendered::fits(format, generated.size)?;
         let envelope = json(&ReportEnvelope::of(app, generated))?;
         let bytes = bytes(app, caller, generated).await?;
         let name = format!("report-{}", generated.report);
@@ -74,6 +92,11 @@ async fn report(app: &App, call: &Call<Uuid, NoBody, ReportForm>, request: &Http
     };
     if let Some(unchanged) = document.unchanged() {
         return Ok(unchanged);
+    }
+    if matches!(generated.query, ReportQuery::Period(_)) {
+        let content = content(app, caller.tenant(), generated).await?;
+        let body = SizedStream::new(content.size, content.pieces);
+        return Ok(document.answer(&mut HttpResponse::Ok()).body(body));
     }
     let kept = app.vault.open(&generated.sha256).await;
     let kept = kept.inspect_err(|error| tracing::warn!(%error, "a report is made again"));
@@ -95,7 +118,12 @@ async fn report(app: &App, call: &Call<Uuid, NoBody, ReportForm>, request: &Http
 }
 
 /// All of it at once, to be rendered.
-async fn bytes(app: &App, caller: &Caller, generated: &Generated) -> Result<Bytes, Problem> {
+async fn bytes(app: &Data<App>, caller: &Caller, generated: &Generated) -> Result<Bytes, Problem> {
+    if matches!(generated.query, ReportQuery::Period(_)) {
+        let content = content(app, caller.tenant(), generated).await?;
+        let whole: Result<Vec<Bytes>, _> = content.pieces.try_collect().await;
+        return Ok(whole.map_err(|error| Problem::internal(&error))?.concat().into());
+    }
     let kept = app.vault.open(&generated.sha256).await.ok().flatten();
     if let Some(content) = kept.filter(|content| content.size == generated.size) {
         let whole: Result<Vec<Bytes>, _> = content.pieces.try_collect().await;

@@ -6,7 +6,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use release::wire::sha256_hex;
-use rendering::{Format, RenderError, content_security_policy, render};
+use rendering::{Format, content_security_policy, render};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
@@ -54,6 +54,17 @@ pub fn asked(form: Option<Form>, request: &HttpRequest) -> Option<Format> {
     Format::ALL.into_iter().find(essence)
 }
 
+/// Looked at before the report is read into memory.
+pub fn fits(format: Format, size: u64) -> Result<(), Problem> {
+    let longest = format.longest() as u64;
+    if size <= longest {
+        return Ok(());
+    }
+    let detail =
+        format!("a report of {size} bytes is longer than the {longest} that have a {}", format.as_str());
+    Err(Problem::new(Code::NotAcceptable, detail))
+}
+
 /// A rendering of canonical bytes; its hash is its own.
 pub async fn answer(
     format: Format,
@@ -63,6 +74,7 @@ pub async fn answer(
     name: &str,
     caller: &Caller,
 ) -> Answer {
+    fits(format, canonical.len() as u64)?;
     let turn = match format {
         Format::Pdf => Some(turn().await?),
         Format::Html | Format::Csv => None,
@@ -73,10 +85,7 @@ pub async fn answer(
         render(format, &canonical, envelope.as_deref())
     });
     let rendered = rendered.await.map_err(|error| Problem::internal(&error))?;
-    let bytes = rendered.map_err(|error| match error {
-        RenderError::TooLong => Problem::new(Code::NotAcceptable, error.to_string()),
-        error => Problem::internal(&error),
-    })?;
+    let bytes = rendered.map_err(|error| Problem::internal(&error))?;
     let sha256 = sha256_hex(&bytes);
     // A later build may render the same report otherwise.
     let known = caller.if_none_match.as_deref();
