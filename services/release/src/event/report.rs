@@ -39,6 +39,7 @@ data! {
         method: SampleMethod,
         size: u32,
         seed: Line,
+        #[cfg_attr(feature = "openapi", schema(max_items = 3))]
         include: Vec<Included>,
         /// How rows are drawn.
         generator: Line,

@@ -9,8 +9,10 @@ use release::event::ReportQuery;
 use release::report::ReleaseReport;
 use release::report::generated::Generated;
 use release::report::population::PeriodReport;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::openapi::schema::{AnyOfBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use super::period::{ReportOnItsWay, content, on_its_way};
@@ -35,12 +37,27 @@ impl FromQuery for ReportForm {
     const ANSWERS: &'static [&'static str] = &rendered::ANSWERS;
 }
 
-/// Which of the two, `report.kind` says.
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-pub enum AnyReport {
-    Release(Box<ReleaseReport>),
-    Period(Box<PeriodReport>),
+/// The report of a release or of a period; it is streamed from its bytes, so this is only what they are like.
+pub struct AnyReport;
+
+impl PartialSchema for AnyReport {
+    fn schema() -> RefOr<Schema> {
+        // A discriminator is a member of the whole, and these say it in a part.
+        AnyOfBuilder::new()
+            .item(Ref::from_schema_name(ReleaseReport::name()))
+            .item(Ref::from_schema_name(PeriodReport::name()))
+            .description(Some("`report.kind` says which."))
+            .into()
+    }
+}
+
+impl ToSchema for AnyReport {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((ReleaseReport::name().into(), ReleaseReport::schema()));
+        schemas.push((PeriodReport::name().into(), PeriodReport::schema()));
+        ReleaseReport::schemas(schemas);
+        PeriodReport::schemas(schemas);
+    }
 }
 
 /// Read a report
