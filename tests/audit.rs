@@ -444,7 +444,7 @@ async fn given_a_report_when_it_is_made_again_from_a_bundle_or_elsewhere_then_it
         let shown = ended(&desk.shiplog(&there).await, 0);
         assert!(shown.contains(&format!("sha256     {sha256}")), "{shown}");
         assert!(std::fs::read(desk.file("report.json")).unwrap() == served.body);
-        for form in ["html", "csv"] {
+        for form in ["html", "csv", "pdf"] {
             let paper = auditor.get(&format!("{}?format={form}", made.location())).await.ok();
             let rendered = ["--format", form, "--envelope", "envelope", "--out", "paper"];
             ended(&desk.shiplog(&[&report[..], &rendered].concat()).await, 0);

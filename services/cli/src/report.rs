@@ -68,9 +68,9 @@ pub struct Report {
     /// Write the report to this file.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// The form that is written to --out; html and csv are renderings that say the SHA-256 of the JSON.
+    /// The form that is written to --out; html, csv and pdf are renderings that say the SHA-256 of the JSON.
     #[arg(long, value_name = "FORMAT", default_value = "json", requires = "out",
-        value_parser = PossibleValuesParser::new(["json", "html", "csv"]))]
+        value_parser = PossibleValuesParser::new(["json", "html", "csv", "pdf"]))]
     format: String,
     /// The envelope that a rendering shows, as `GET /v1/reports/{report}/envelope` answers it.
     #[arg(long, value_name = "FILE", requires = "out")]
@@ -106,10 +106,8 @@ impl Report {
         }
         let Made { report, bytes, sha256, position, .. } = self.made()?;
         if let Some(out) = &self.out {
-            let form = Format::ALL.into_iter().find(|form| form.as_str() == self.format);
-            let envelope = self.envelope.as_deref().map(audit::read).transpose()?;
-            let written = form.map(|form| render(form, &bytes, envelope.as_deref())).transpose()?;
-            std::fs::write(out, written.as_deref().unwrap_or(&bytes))
+            let rendered = self.form().map(|form| self.rendered(form, &bytes)).transpose()?;
+            std::fs::write(out, rendered.as_deref().unwrap_or(&bytes))
                 .map_err(|cause| audit::named(out, &cause))?;
         }
         if self.json {
@@ -118,6 +116,16 @@ impl Report {
             print(&report, &sha256, position);
         }
         self.expected(&sha256)
+    }
+
+    /// `None` is the canonical JSON.
+    fn form(&self) -> Option<Format> {
+        Format::ALL.into_iter().find(|form| form.as_str() == self.format)
+    }
+
+    fn rendered(&self, form: Format, canonical: &[u8]) -> Result<Vec<u8>, Failure> {
+        let envelope = self.envelope.as_deref().map(audit::read).transpose()?;
+        Ok(render(form, canonical, envelope.as_deref())?)
     }
 
     fn expected(&self, sha256: &Sha256Hex) -> Outcome {

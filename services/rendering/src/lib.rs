@@ -3,6 +3,8 @@
 
 mod document;
 mod html;
+mod pdf;
+mod period;
 mod release;
 mod table;
 
@@ -17,15 +19,26 @@ pub use html::content_security_policy;
 pub enum Format {
     Html,
     Csv,
+    Pdf,
 }
 
 impl Format {
-    pub const ALL: [Self; 2] = [Self::Html, Self::Csv];
+    pub const ALL: [Self; 3] = [Self::Html, Self::Csv, Self::Pdf];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Html => "html",
             Self::Csv => "csv",
+            Self::Pdf => "pdf",
+        }
+    }
+
+    /// The longest canonical bytes that are rendered so. All of a report is held in memory, and pages, some hundreds
+    /// of them, take seconds beside.
+    pub fn longest(self) -> usize {
+        match self {
+            Self::Html | Self::Csv => 32 * 1024 * 1024,
+            Self::Pdf => 4 * 1024 * 1024,
         }
     }
 
@@ -33,6 +46,7 @@ impl Format {
         match self {
             Self::Html => "text/html; charset=utf-8",
             Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Pdf => "application/pdf",
         }
     }
 }
@@ -49,14 +63,22 @@ pub enum RenderError {
     Html(#[from] askama::Error),
     #[error("the table cannot be written: {0}")]
     Csv(#[from] csv::Error),
+    #[error("the pages cannot be set: {0}")]
+    Pdf(String),
+    #[error("the report is too long for this form")]
+    TooLong,
 }
 
 /// Renders canonical bytes, and the bytes of the envelope where the report was recorded.
 pub fn render(format: Format, canonical: &[u8], envelope: Option<&[u8]>) -> Result<Vec<u8>, RenderError> {
+    if canonical.len() > format.longest() {
+        return Err(RenderError::TooLong);
+    }
     let document = document(canonical, envelope)?;
     match format {
         Format::Html => html::render(&document),
         Format::Csv => table::render(&document),
+        Format::Pdf => pdf::render(&document),
     }
 }
 
@@ -71,6 +93,7 @@ pub fn document(canonical: &[u8], envelope: Option<&[u8]>) -> Result<Document, R
     }
     match report["report"]["kind"].as_str() {
         Some("release") => Ok(release::document(&report, sha256, envelope)),
+        Some("period") => Ok(period::document(&report, sha256, envelope)),
         other => Err(RenderError::Kind(other.unwrap_or("unknown").to_owned())),
     }
 }

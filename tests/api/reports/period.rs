@@ -134,6 +134,24 @@ fn answers(row: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
+async fn given_a_period_when_a_sheet_is_asked_for_then_each_change_has_five_answers_in_a_line() {
+    let quarter = Quarter::new().await;
+    let made = quarter.generated("sheet").await;
+    let auditor = auditor(&quarter.world);
+    let report = auditor.get(&made.location()).await.ok();
+    let sheet = auditor.get(&format!("{}?format=csv", made.location())).await.ok();
+    is_named_by_its_hash(&sheet);
+    let text = String::from_utf8(sheet.body).unwrap();
+    assert!(text.contains(&hex(&report.body)), "{text}");
+    let lines: Vec<_> = text.lines().filter(|line| line.starts_with("sheet,")).collect();
+    assert_eq!(lines.len(), rows(&report.json()).len() + 1, "{text}");
+    assert!(lines[0].contains("Duties segregated,Deployed as approved"), "{}", lines[0]);
+    for form in ["html", "pdf"] {
+        is_named_by_its_hash(&auditor.get(&format!("{}?format={form}", made.location())).await.ok());
+    }
+}
+
+#[tokio::test]
 async fn given_a_quarter_when_reported_then_each_change_is_governed_or_told_to_be_an_orphan_and_the_counts_add_up()
  {
     let quarter = Quarter::new().await;

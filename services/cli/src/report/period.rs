@@ -39,9 +39,20 @@ impl Report {
         let procedure = |reference: &_| {
             pinned(&self.tenant, reference, &procedures).map_err(|error| PeriodError::Log(error.to_string()))
         };
-        let mut out = Hashed { hash: Sha256::new(), size: 0, out: self.out()? };
-        let rows = scratch.write(&asked, procedure, &mut out)?;
-        let Hashed { hash, size, .. } = out;
+        let mut canonical = Vec::new();
+        let form = self.form();
+        let (rows, hash, size) = {
+            let out: Box<dyn Write + '_> =
+                if form.is_some() { Box::new(&mut canonical) } else { self.out()? };
+            let mut out = Hashed { hash: Sha256::new(), size: 0, out };
+            let rows = scratch.write(&asked, procedure, &mut out)?;
+            out.flush()?;
+            (rows, out.hash, out.size)
+        };
+        if let Some((form, out)) = form.zip(self.out.as_ref()) {
+            let rendered = self.rendered(form, &canonical)?;
+            std::fs::write(out, rendered).map_err(|cause| audit::named(out, &cause))?;
+        }
         let made = Sha256Hex::new(&hex(&hash.finalize()))?;
         if !self.json {
             println!("period     {from} to {to}");
@@ -110,13 +121,13 @@ impl Report {
 }
 
 /// Hashes what goes through.
-struct Hashed {
+struct Hashed<'a> {
     hash: Sha256,
     size: u64,
-    out: Box<dyn Write>,
+    out: Box<dyn Write + 'a>,
 }
 
-impl Write for Hashed {
+impl Write for Hashed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.out.write_all(bytes)?;
         self.hash.update(bytes);

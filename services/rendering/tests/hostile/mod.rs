@@ -19,10 +19,12 @@ const WORDS: [&str; 8] = [
 pub fn report() -> Vec<u8> {
     #[expect(clippy::expect_used, reason = "the golden report is JSON")]
     let mut report: Value = serde_json::from_slice(CLEAN).expect("JSON");
-    let kind = report["report"].clone();
+    // A kind and a time that the service writes.
+    let (kind, as_of) = (report["report"].clone(), report["as_of"].clone());
     let mut turn = WORDS.iter().cycle();
     poison(&mut report, &mut turn);
     report["report"] = kind;
+    report["as_of"] = as_of;
     report.to_string().into_bytes()
 }
 

@@ -141,6 +141,7 @@ pub enum Code {
     LogUnreadable,
     PositionNotReached,
     ViewsCatchingUp,
+    PagesBusy,
     CheckpointPending,
     SignerOrigin,
     SignerSmaller,
@@ -185,6 +186,7 @@ impl Code {
         Self::LogUnreadable,
         Self::PositionNotReached,
         Self::ViewsCatchingUp,
+        Self::PagesBusy,
         Self::CheckpointPending,
         Self::SignerOrigin,
         Self::SignerSmaller,
@@ -361,6 +363,12 @@ impl Code {
                 503,
                 "Lists are being rebuilt",
                 "The read models have not caught up with the log since this node started. Single releases can be read.",
+            ),
+            Self::PagesBusy => (
+                "pages_busy",
+                503,
+                "Pages are being set",
+                "Reports are set as PDF one after the other, and this one waited for its turn in vain. Repeat the request, or read another form.",
             ),
             Self::CheckpointPending => (
                 "checkpoint_pending",

@@ -105,6 +105,8 @@ fn everything_is_bounded() {
         // Pages, metrics, formats of others and the keys of a map end with what holds them.
         let page = pointer.contains("/text~1html/")
             || pointer.contains("/text~1plain/")
+            || pointer.contains("/text~1csv/")
+            || pointer.contains("/application~1pdf/")
             || pointer.contains("/application~1octet-stream/")
             || pointer.contains("/application~1openmetrics-text/")
             || pointer.contains("/text~1csv/")

@@ -60,7 +60,7 @@ impl FromQuery for ReportAsOf {
 /// control mapping and the period of retention that it names, and on nothing else; `Content-Digest` has their SHA-256.
 /// What the log does not know is null. Nothing is recorded: `POST /v1/reports` does that. What was recorded a moment
 /// ago waits for its checkpoint; `Prefer: wait=N` waits for that up to 30 seconds.
-/// HTML and CSV are renderings of these bytes and say their SHA-256; `Content-Digest` is then the rendering's own.
+/// HTML, CSV and PDF are renderings of these bytes and say their SHA-256; `Content-Digest` is then the rendering's own.
 #[utoipa::path(
     get,
     path = "/v1/releases/{release}/report",
@@ -75,6 +75,7 @@ impl FromQuery for ReportAsOf {
         (ReleaseReport = "application/json"),
         (String = "text/html"),
         (String = "text/csv"),
+        (String = "application/pdf"),
     ))),
 )]
 pub async fn handler(

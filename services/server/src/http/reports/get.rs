@@ -21,7 +21,7 @@ use super::{ReportEnvelope, again, generated, read, rendered};
 use crate::app::App;
 use crate::http::answer::{Answer, Document, json};
 use crate::http::call::{Call, Caller, FromQuery, NoBody};
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 
 /// In which form a report is read.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -37,16 +37,17 @@ impl FromQuery for ReportForm {
     const ANSWERS: &'static [&'static str] = &rendered::ANSWERS;
 }
 
-/// The report of a release or of a period, which `report.kind` tells apart; a discriminator has to be a member of the
-/// document itself.
+/// The report of a release or of a period; it is streamed from its bytes, so this is only what they are like.
 pub struct AnyReport;
 
 impl PartialSchema for AnyReport {
     fn schema() -> RefOr<Schema> {
-        let either = [ReleaseReport::name(), PeriodReport::name()];
-        let either =
-            either.into_iter().map(Ref::from_schema_name).fold(AnyOfBuilder::new(), AnyOfBuilder::item);
-        either.description(Some("`report.kind` says which: `release` or `period`.")).into()
+        // A discriminator is a member of the whole, and these say it in a part.
+        AnyOfBuilder::new()
+            .item(Ref::from_schema_name(ReleaseReport::name()))
+            .item(Ref::from_schema_name(PeriodReport::name()))
+            .description(Some("`report.kind` says which."))
+            .into()
     }
 }
 
@@ -63,7 +64,7 @@ impl ToSchema for AnyReport {
 ///
 /// Its canonical bytes (RFC 8785), for ever those of which `Content-Digest` and the envelope say the SHA-256. Where
 /// they are no longer kept they are made again from the log. Who made it and when is at `/envelope` below it.
-/// HTML and CSV are renderings of these bytes with their envelope; they say the SHA-256 of both, and `Content-Digest`
+/// HTML, CSV and PDF are renderings of these bytes with their envelope; they say the SHA-256 of both, and `Content-Digest`
 /// is their own.
 #[utoipa::path(
     get,
@@ -76,6 +77,7 @@ impl ToSchema for AnyReport {
             (AnyReport = "application/json"),
             (String = "text/html"),
             (String = "text/csv"),
+            (String = "application/pdf"),
         )),
         (status = 202, description = "The report is being made", body = ReportOnItsWay),
     ),
@@ -92,12 +94,7 @@ async fn report(app: &Data<App>, call: &Call<Uuid, NoBody, ReportForm>, request:
     let known = read(app, caller, call.path).await?;
     let generated = generated(&known.state)?;
     if let Some(format) = rendered::asked(call.query.format, request) {
-        if matches!(generated.query, ReportQuery::Period(_)) {
-            return Err(Problem::new(
-                Code::NotAcceptable,
-                "the report of a period is answered as application/json",
-            ));
-        }
+        rendered::fits(format, generated.size)?;
         let envelope = json(&ReportEnvelope::of(app, generated))?;
         let bytes = bytes(app, caller, generated).await?;
         let name = format!("report-{}", generated.report);
@@ -138,7 +135,12 @@ async fn report(app: &Data<App>, call: &Call<Uuid, NoBody, ReportForm>, request:
 }
 
 /// All of it at once, to be rendered.
-async fn bytes(app: &App, caller: &Caller, generated: &Generated) -> Result<Bytes, Problem> {
+async fn bytes(app: &Data<App>, caller: &Caller, generated: &Generated) -> Result<Bytes, Problem> {
+    if matches!(generated.query, ReportQuery::Period(_)) {
+        let content = content(app, caller.tenant(), generated).await?;
+        let whole: Result<Vec<Bytes>, _> = content.pieces.try_collect().await;
+        return Ok(whole.map_err(|error| Problem::internal(&error))?.concat().into());
+    }
     let kept = app.vault.open(&generated.sha256).await.ok().flatten();
     if let Some(content) = kept.filter(|content| content.size == generated.size) {
         let whole: Result<Vec<Bytes>, _> = content.pieces.try_collect().await;

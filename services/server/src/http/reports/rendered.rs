@@ -1,20 +1,27 @@
 //! The forms of a report: canonical JSON, and renderings of it for people.
 
+use std::time::Duration;
+
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use release::wire::sha256_hex;
 use rendering::{Format, content_security_policy, render};
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::http::accept::{self, preferred};
 use crate::http::answer::{Answer, Document};
 use crate::http::call::Caller;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 
 /// In the order that is preferred where a caller likes several as much.
-pub const ANSWERS: [&str; 3] = [accept::JSON, "text/html", "text/csv"];
+pub const ANSWERS: [&str; 4] = [accept::JSON, "text/html", "text/csv", "application/pdf"];
+/// Pages cost a core for seconds, so they are set one report after the other, and nobody waits long for their turn.
+static PAGES: Semaphore = Semaphore::const_new(1);
+const TURN: Duration = Duration::from_secs(10);
 
 /// Canonical JSON, or a rendering of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
@@ -23,6 +30,7 @@ pub enum Form {
     Json,
     Html,
     Csv,
+    Pdf,
 }
 
 impl Form {
@@ -31,6 +39,7 @@ impl Form {
             Self::Json => None,
             Self::Html => Some(Format::Html),
             Self::Csv => Some(Format::Csv),
+            Self::Pdf => Some(Format::Pdf),
         }
     }
 }
@@ -45,6 +54,17 @@ pub fn asked(form: Option<Form>, request: &HttpRequest) -> Option<Format> {
     Format::ALL.into_iter().find(essence)
 }
 
+/// Looked at before the report is read into memory.
+pub fn fits(format: Format, size: u64) -> Result<(), Problem> {
+    let longest = format.longest() as u64;
+    if size <= longest {
+        return Ok(());
+    }
+    let detail =
+        format!("a report of {size} bytes is longer than the {longest} that have a {}", format.as_str());
+    Err(Problem::new(Code::NotAcceptable, detail))
+}
+
 /// A rendering of canonical bytes; its hash is its own.
 pub async fn answer(
     format: Format,
@@ -54,7 +74,16 @@ pub async fn answer(
     name: &str,
     caller: &Caller,
 ) -> Answer {
-    let rendered = tokio::task::spawn_blocking(move || render(format, &canonical, envelope.as_deref()));
+    fits(format, canonical.len() as u64)?;
+    let turn = match format {
+        Format::Pdf => Some(turn().await?),
+        Format::Html | Format::Csv => None,
+    };
+    let rendered = tokio::task::spawn_blocking(move || {
+        // Held until the pages are set, though the caller may have gone.
+        let _turn = turn;
+        render(format, &canonical, envelope.as_deref())
+    });
     let rendered = rendered.await.map_err(|error| Problem::internal(&error))?;
     let bytes = rendered.map_err(|error| Problem::internal(&error))?;
     let sha256 = sha256_hex(&bytes);
@@ -73,4 +102,11 @@ pub async fn answer(
         .insert_header((header::CONTENT_DISPOSITION, file))
         .insert_header((header::CONTENT_SECURITY_POLICY, policy))
         .body(bytes))
+}
+
+async fn turn() -> Result<SemaphorePermit<'static>, Problem> {
+    let waited = timeout(TURN, PAGES.acquire()).await;
+    waited.ok().and_then(Result::ok).ok_or_else(|| {
+        Problem::new(Code::PagesBusy, "other reports are being set; JSON, HTML and CSV are answered at once")
+    })
 }

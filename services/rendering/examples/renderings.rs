@@ -1,4 +1,5 @@
-//! Writes the renderings of a hostile report into a directory, for `tests/rendering/check`.
+//! Writes the renderings of a hostile report, and the pages of the golden ones, into a directory, for
+//! `tests/rendering/check`.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -15,6 +16,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         let file = directory.join(format!("hostile.{}", format.as_str()));
         std::fs::write(file, render(format, &canonical, None)?)?;
     }
+    for name in ["clean", "waivers", "rolled-back", "emergency"] {
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../release/tests/golden-reports");
+        let canonical = std::fs::read(format!("{golden}/{name}.json"))?;
+        std::fs::write(directory.join(format!("{name}.pdf")), render(Format::Pdf, &canonical, None)?)?;
+    }
+    let period = include_bytes!("../tests/golden/period.json");
+    std::fs::write(directory.join("period.pdf"), render(Format::Pdf, period, None)?)?;
     // What an answer's header says, beside the page.
     std::fs::write(directory.join("policy"), rendering::content_security_policy())?;
     Ok(())
