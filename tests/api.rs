@@ -1,6 +1,5 @@
 //! The API, module by module as its URLs: first what all of them share, then each resource.
 
-mod attachments;
 mod control_mappings;
 mod conventions;
 mod environments;

@@ -140,6 +140,27 @@ async fn given_a_service_when_its_log_is_exported_then_it_verifies_offline_and_f
     ended(&shiplog(files.path(), &["export", "--data", &directory, "-o", "third"]).await, 0);
     let verify = ["verify", "third", "--policy", "policy", "--since", &newer];
     ended(&shiplog(files.path(), &verify).await, 0);
+    let log = rusqlite::Connection::open(data.path().join("events.db")).unwrap();
+    let triggers: Vec<(String, String)> = log
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    for (name, _) in &triggers {
+        log.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
+    }
+    assert_eq!(log.execute("DELETE FROM events WHERE position = 1", []).unwrap(), 1);
+    triggers.iter().for_each(|(_, sql)| log.execute_batch(sql).unwrap());
+    drop(log);
+    let cut = shiplog(files.path(), &["export", "--data", &directory, "-o", "cut"]).await;
+    assert!(ended(&cut, 2).contains("position 1"));
+    ended(
+        &shiplog(files.path(), &["serve", "--dev", "--data", &directory, "--listen", "127.0.0.1:0"]).await,
+        3,
+    );
+
     let nothing = files.path().join("nothing");
     let none = shiplog(files.path(), &["export", "--data", nothing.to_str().unwrap(), "-o", "fourth"]).await;
     assert!(ended(&none, 1).contains("holds no event log"));
@@ -210,6 +231,11 @@ async fn given_a_verified_log_when_a_release_is_replayed_then_it_is_what_the_ser
     let replayed: Value = serde_json::from_slice(&output.stdout).unwrap();
     let served = desk.manager.get(&desk.opened.under("checklist")).await.ok().json();
     assert_eq!(replayed, served);
+    // A list shows a release as it is by now.
+    desk.comment("after").await;
+    assert!(
+        ended(&desk.shiplog(&[&replay[..], &diff].concat()).await, 0).contains("its lists are not compared")
+    );
 
     let before = [&replay[..], &["--as-of", "2020-01-01T00:00:00Z"]].concat();
     assert!(ended(&desk.shiplog(&before).await, 1).contains("was not opened at that time"));
@@ -224,6 +250,38 @@ async fn given_a_verified_log_when_a_release_is_replayed_then_it_is_what_the_ser
     let output = desk.shiplog(&replay).await;
     ended(&output, 2);
     assert!(output.stdout.is_empty());
+}
+
+#[tokio::test]
+async fn given_lists_that_were_edited_when_a_release_is_replayed_then_each_lie_is_named() {
+    let desk = Desk::new().await;
+    let mut late = bodies::evidence("git_ref");
+    late["occurred_at"] = json!("2026-01-01T00:00:00Z");
+    late["late_entry_reason"] = json!("the agent was down");
+    desk.manager.post(&desk.opened.item("1.1", "evidence"), late).key("late").await.created();
+    desk.exported("log").await;
+    let id = desk.opened.id.as_str();
+    let replay = ["replay", "log", "--policy", "policy", "--release", id];
+    let diff = [&replay[..], &["--diff", &desk.url, "--token-file", "token"]].concat();
+    assert!(ended(&desk.shiplog(&diff).await, 0).contains("in lists, board and exceptions"));
+
+    let views = rusqlite::Connection::open(desk.data.path().join("views.db")).unwrap();
+    views.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    let edit = |sql: &str| assert!(views.execute(sql, []).unwrap() > 0, "{sql}");
+    edit("UPDATE releases SET state = 'closed', outcome = 'released', revision = revision + 1");
+    let lies = ended(&desk.shiplog(&diff).await, 2);
+    for lie in [
+        r#"/releases/state: events give "open", the service answers "closed""#,
+        r#"/releases/outcome: events give null, the service answers "released""#,
+        "/releases/revision",
+        "/board: ",
+    ] {
+        assert!(lies.contains(lie), "{lie} in {lies}");
+    }
+    edit("DELETE FROM releases");
+    edit("DELETE FROM exceptions");
+    let lies = ended(&desk.shiplog(&diff).await, 2);
+    assert!(lies.contains("/releases: ") && lies.contains("/exceptions/release-default."), "{lies}");
 }
 
 #[tokio::test]
@@ -368,6 +426,8 @@ async fn given_a_report_when_it_is_made_again_from_a_bundle_or_elsewhere_then_it
     let asked = json!({"kind": "release", "release": id});
     let made = auditor.post("/v1/reports", asked).key("q4").await.created();
     let served = auditor.get(&made.location()).await.ok();
+    let envelope = auditor.get(&format!("{}/envelope", made.location())).await.ok();
+    std::fs::write(desk.file("envelope"), &envelope.body).unwrap();
     desk.exported("log").await;
     ended(&desk.asked("export", &["--release", &id, "-o", "release"]).await, 0);
 
@@ -384,6 +444,15 @@ async fn given_a_report_when_it_is_made_again_from_a_bundle_or_elsewhere_then_it
         let shown = ended(&desk.shiplog(&there).await, 0);
         assert!(shown.contains(&format!("sha256     {sha256}")), "{shown}");
         assert!(std::fs::read(desk.file("report.json")).unwrap() == served.body);
+        for form in ["html", "csv"] {
+            let paper = auditor.get(&format!("{}?format={form}", made.location())).await.ok();
+            let rendered = ["--format", form, "--envelope", "envelope", "--out", "paper"];
+            ended(&desk.shiplog(&[&report[..], &rendered].concat()).await, 0);
+            assert!(
+                std::fs::read(desk.file("paper")).unwrap() == paper.body,
+                "{bundle} gives another {form}"
+            );
+        }
         let wrong = "0".repeat(64);
         let other = desk.shiplog(&[&report[..], &["--expect", &wrong]].concat()).await;
         assert!(ended(&other, 2).contains(&sha256));
@@ -438,4 +507,18 @@ async fn given_a_report_of_a_teams_controls_when_made_again_from_a_bundle_then_i
     let report = ["report", "--bundle", "release", "--policy", "policy", "--release", &id];
     let output = desk.shiplog(&[&report[..], &named].concat()).await;
     assert!(ended(&output, 1).contains("no such version of policy"));
+}
+
+#[tokio::test]
+async fn given_content_that_is_gone_from_the_vault_when_the_log_is_exported_then_it_verifies_all_the_same() {
+    let desk = Desk::new().await;
+    let path = desk.opened.under("attachments");
+    desk.manager.post_bytes(&path, "pen test").key("attach").await.created();
+    desk.manager.post(&desk.opened.under("abort"), json!({"reason": "no"})).key("abort").await.ok();
+    let vault = desk.data.path().join("vault");
+    std::fs::remove_dir_all(&vault).unwrap();
+    desk.exported("log").await;
+    ended(&desk.shiplog(&["verify", "log", "--policy", "policy"]).await, 0);
+    let replay = ["replay", "log", "--policy", "policy", "--release", &desk.opened.id];
+    ended(&desk.shiplog(&replay).await, 0);
 }

@@ -62,6 +62,7 @@ async fn given_exceptions_when_listed_then_filtered_newest_first_and_in_pages() 
     assert_eq!(kinds(&listed(&world, &second, "&kind=tests_shrunk").await), ["tests_shrunk", "tests_shrunk"]);
     assert_eq!(kinds(&listed(&world, &second, "&severity=low").await), ["ci_rerun", "ci_rerun"]);
     assert_eq!(kinds(&listed(&world, &second, "&state=disposed").await).len(), 0);
+    assert_eq!(kinds(&listed(&world, &second, "&overdue=false").await).len(), 4);
     assert_eq!(kinds(&listed(&world, &second, "&product=checkout&state=open").await).len(), 4);
     let page = listed(&world, &second, "&limit=3").await;
     assert_eq!(kinds(&page).len(), 3);
@@ -139,4 +140,26 @@ async fn given_an_id_that_is_none_or_of_another_tenant_when_read_then_404() {
     stranger.get(&format!("/v1/exceptions/{id}")).await.refused(404, "exception_unknown");
     let listed = stranger.get("/v1/exceptions").await.ok();
     assert_eq!(listed.json()["exceptions"], json!([]));
+}
+
+#[tokio::test]
+async fn given_due_dates_when_time_passes_then_what_is_open_and_late_is_listed_as_overdue() {
+    let world = World::with_simulated_clock().await;
+    let opened = two_went_another_way(&world, "2.4.0").await;
+    let overdue = async || kinds(&listed(&world, &opened, "&overdue=true").await);
+    assert!(overdue().await.is_empty());
+    // Medium is due after 7 days, low after 30.
+    world.pass(86_400 * 8).await;
+    assert_eq!(overdue().await, ["tests_shrunk"]);
+    let id = of_release(&world, &opened).await[1]["exception"].as_str().unwrap().to_owned();
+    let later = world.now().await + jiff::SignedDuration::from_hours(24);
+    let assign = json!({"to": "https://login.example#emil", "due_at": later});
+    world.alice().post(&format!("/v1/exceptions/{id}/assign"), assign).await.ok();
+    assert!(overdue().await.is_empty());
+    world.pass(86_400 * 30).await;
+    assert_eq!(overdue().await.len(), 2);
+    let dispose = json!({"disposition": "false_positive", "reason": "the runner was restarted"});
+    world.grace().post(&format!("/v1/exceptions/{id}/dispose"), dispose).await.ok();
+    assert_eq!(overdue().await, ["ci_rerun"]);
+    assert_eq!(kinds(&listed(&world, &opened, "&overdue=false").await), ["tests_shrunk"]);
 }

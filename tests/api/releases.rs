@@ -3,6 +3,7 @@
 mod abort;
 mod amend;
 mod approvals;
+mod attachments;
 mod authorize;
 mod baselines;
 mod batch;

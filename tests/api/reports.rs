@@ -74,7 +74,7 @@ async fn given_a_release_when_its_report_is_read_then_the_bytes_depend_on_query_
     world.viewer().get(&format!("{path}?at_position=0")).await.refused(404, "not_found");
     world.viewer().get("/v1/releases/checkout-9.9.9/report").await.refused(404, "release_unknown");
     world.viewer().get(&path).header("accept", "text/plain").await.refused(406, "not_acceptable");
-    world.viewer().get(&format!("{path}?format=docx")).await.refused(406, "not_acceptable");
+    world.viewer().get(&format!("{path}?format=docx")).await.refused(400, "invalid_parameter");
     world
         .viewer()
         .get(&format!("{path}?at_revision=1&at_position=1"))
@@ -169,6 +169,41 @@ async fn given_views_and_vault_that_are_gone_then_the_report_is_the_same_again()
     let listed =
         auditor(&world).get(&format!("/v1/reports?min_position={}", made.position())).await.ok().json();
     assert_eq!(listed["reports"], json!([made.json()]));
+}
+
+#[tokio::test]
+async fn given_a_report_when_another_form_is_asked_for_then_it_is_a_rendering_that_says_the_hash_of_the_json()
+{
+    let world = World::new().await;
+    let opened = ended(&world).await;
+    let path = opened.under("report");
+    let canonical = world.viewer().get(&path).await.ok();
+    let recorded = world.person("audrey", &["auditor"]).post("/v1/reports", of(&opened)).key("made").await;
+    let made = recorded.created();
+    let recorded = format!("/v1/reports/{}", made.json()["report"].as_str().unwrap());
+    let envelope = world.viewer().get(&format!("{recorded}/envelope")).await.ok();
+    for (format, media_type) in [("html", "text/html"), ("csv", "text/csv")] {
+        for path in [&path, &recorded] {
+            let rendered = world.viewer().get(&format!("{path}?format={format}")).await.ok();
+            is_named_by_its_hash(&rendered);
+            assert!(rendered.header("content-type").is_some_and(|told| told.starts_with(media_type)));
+            let policy = rendered.header("content-security-policy").unwrap();
+            assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+            assert!(policy.ends_with("frame-ancestors 'none'"), "{policy}");
+            assert_eq!(rendered.header("x-content-type-options"), Some("nosniff"));
+            let text = String::from_utf8(rendered.body.to_vec()).unwrap();
+            assert!(text.contains(&hex(&canonical.body)), "{format}");
+            assert_eq!(text.contains(&hex(&envelope.body)), *path == recorded, "{format}");
+            let liked = world.viewer().get(path).header("accept", media_type).await.ok();
+            assert!(liked.body == rendered.body);
+            let etag = rendered.header("etag").unwrap();
+            let known =
+                world.viewer().get(path).header("accept", media_type).header("if-none-match", etag).await;
+            assert_eq!(known.status, 304);
+        }
+    }
+    assert!(world.viewer().get(&format!("{recorded}?format=json")).await.ok().body == canonical.body);
+    world.viewer().get(&format!("{recorded}?format=docx")).await.refused(400, "invalid_parameter");
 }
 
 #[tokio::test]

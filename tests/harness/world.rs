@@ -67,6 +67,11 @@ impl World {
         Self::on(self.data, self.simulated).await
     }
 
+    /// The service's data directory.
+    pub fn data(&self) -> &std::path::Path {
+        self.data.path()
+    }
+
     pub fn addr(&self) -> SocketAddr {
         self.service.addr
     }

@@ -108,6 +108,10 @@ impl Service {
         self.send(path, |request| request).await
     }
 
+    pub async fn json(&self, path: &str) -> Result<Value, Failure> {
+        Ok(serde_json::from_slice(&self.get(path).await?)?)
+    }
+
     pub async fn send(
         &self,
         path: &str,

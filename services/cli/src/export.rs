@@ -12,7 +12,7 @@ use eventlog::keys::LogKeys;
 use eventlog::note::{Algorithm, Verifier};
 use eventlog::signer::{SignerError, public_keys};
 use eventlog::tile::Files;
-use eventlog::{Embedded, EmbeddedOptions, EventStore, Position, Revision};
+use eventlog::{Embedded, EmbeddedOptions, EventStore, OpenError, Position, ReadError, Revision};
 use release::Aggregate;
 use release::installation::{Installation, KeyCompromise, SigningKey};
 use release::value::{ReleaseId, VerifierKey};
@@ -156,7 +156,8 @@ impl Export {
         let signer = self.signer.clone().unwrap_or_else(|| data.join("signer"));
         let dir = data.to_owned();
         let options = EmbeddedOptions { verify: true, ..EmbeddedOptions::default() };
-        let store = tokio::task::spawn_blocking(move || Embedded::open(&dir, options)).await??;
+        let store =
+            tokio::task::spawn_blocking(move || Embedded::open(&dir, options)).await?.map_err(unopened)?;
         let written = self.read_store(&store, data, &signer, progress).await;
         store.close().await;
         written
@@ -184,7 +185,7 @@ impl Export {
         }
         while writer.size() < size {
             let after = writer.size().checked_sub(1).map(Position);
-            let page = store.read_all(after, PAGE).await?;
+            let page = store.read_all(after, PAGE).await.map_err(unread)?;
             if page.is_empty() {
                 break;
             }
@@ -215,6 +216,17 @@ impl Export {
         let spool = tempfile::tempfile_in(beside)?;
         Ok((Writer::begin(file, spool, signed, &keys, compromised).map_err(judged)?, checkpoint.size))
     }
+}
+
+fn unopened(cause: OpenError) -> Failure {
+    match cause {
+        OpenError::Damaged { .. } => Verdict::failure(exit::TAMPERED, cause),
+        _ => cause.into(),
+    }
+}
+
+fn unread(cause: ReadError) -> Failure {
+    if cause.is_damage() { Verdict::failure(exit::TAMPERED, cause) } else { cause.into() }
 }
 
 /// Where witnesses cosign, the checkpoint that the service published last: with their cosignatures.

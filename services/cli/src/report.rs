@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use eventlog::bundle::{Event, Sealed, exit};
 use eventlog::header::leaf;
 use eventlog::tree::{Hash, Peaks};
@@ -18,6 +19,7 @@ use release::report::release::ReleaseReport;
 use release::retention::{DEFAULT_MONTHS, Retention};
 use release::value::{Name, ReleaseId, Sha256Hex};
 use release::{ControlMappings, Procedure, Release, ReleaseEvent};
+use rendering::{Format, render};
 use server::names;
 use server::report::{Asked, Events, Made, of_release};
 use server::surroundings::input;
@@ -66,6 +68,13 @@ pub struct Report {
     /// Write the report to this file.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// The form that is written to --out; html and csv are renderings that say the SHA-256 of the JSON.
+    #[arg(long, value_name = "FORMAT", default_value = "json", requires = "out",
+        value_parser = PossibleValuesParser::new(["json", "html", "csv"]))]
+    format: String,
+    /// The envelope that a rendering shows, as `GET /v1/reports/{report}/envelope` answers it.
+    #[arg(long, value_name = "FILE", requires = "out")]
+    envelope: Option<PathBuf>,
     /// Print the report itself, byte for byte.
     #[arg(long)]
     json: bool,
@@ -97,7 +106,11 @@ impl Report {
         }
         let Made { report, bytes, sha256, position, .. } = self.made()?;
         if let Some(out) = &self.out {
-            std::fs::write(out, &bytes).map_err(|cause| audit::named(out, &cause))?;
+            let form = Format::ALL.into_iter().find(|form| form.as_str() == self.format);
+            let envelope = self.envelope.as_deref().map(audit::read).transpose()?;
+            let written = form.map(|form| render(form, &bytes, envelope.as_deref())).transpose()?;
+            std::fs::write(out, written.as_deref().unwrap_or(&bytes))
+                .map_err(|cause| audit::named(out, &cause))?;
         }
         if self.json {
             std::io::stdout().lock().write_all(&bytes)?;

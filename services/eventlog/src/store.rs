@@ -149,6 +149,13 @@ pub enum ReadError {
     Closed,
 }
 
+impl ReadError {
+    /// What is stored is not what was appended, rather than that it could not be read.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+}
+
 /// Refuses what no engine may store; every adapter asks this before it does anything else.
 pub(crate) fn check_limits(events: &[NewEvent]) -> Result<(), AppendError> {
     let limit = |what, actual, limit| Err(AppendError::Limit { what, actual, limit });

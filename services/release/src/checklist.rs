@@ -8,7 +8,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::actor::Role;
+use crate::decide::candidate::MAY_TAG;
 use crate::decide::deployment::is_latched;
+use crate::event::Outcome;
 use crate::evidence::EvidenceKind;
 use crate::procedure::{Item, Order, Procedure, ProcedureRef, ROLLBACK_ENVIRONMENT_MAINTAINED, Rule, Step};
 use crate::release::{
@@ -277,7 +279,7 @@ fn item_view(release: &Release, procedure: &Procedure, item: &Item, step_open: b
         key: item.key.to_string(),
         name: item.name.to_string(),
         status: state.status.clone(),
-        blocked: !step_open && !item.early,
+        blocked: !step_open && !release.is_reached(item, procedure),
         not_reached: (release.ended_early() || matches!(release.life, Life::Closed { .. }))
             && !release.status(item.number).is_closed(),
         machine: item.machine,
@@ -366,6 +368,20 @@ fn next_actions(release: &Release, procedure: &Procedure) -> Vec<NextAction> {
         Life::NotOpened | Life::Closed { .. } => Vec::new(),
         Life::Held { .. } => vec![action("resumeRelease", None, &manager)],
         Life::Aborted { .. } => vec![action("reopenRelease", None, &manager)],
+        Life::Open
+            if release.outcome == Some(Outcome::RolledBack) && release.current_candidate().is_none() =>
+        {
+            let owed = procedure.items().filter(|item| item.follows_up());
+            let mut actions: Vec<_> = owed
+                .filter(|item| !release.status(item.number).is_closed())
+                .map(|item| action("attestItem", Some(item.number), &item.roles))
+                .collect();
+            if actions.is_empty() {
+                actions.push(action("closeRelease", None, &manager));
+            }
+            actions.push(action("tagCandidate", None, &MAY_TAG));
+            actions
+        }
         Life::Open | Life::Completed { .. } => {
             let mut open = procedure.items().filter(|item| !release.status(item.number).is_closed());
             let duties_done = procedure
@@ -383,11 +399,7 @@ fn next_actions(release: &Release, procedure: &Procedure) -> Vec<NextAction> {
                 None => {}
                 Some(first) => {
                     if release.current_candidate().is_none() {
-                        actions.push(action(
-                            "tagCandidate",
-                            None,
-                            &[Role::Engineer, Role::ReleaseManager, Role::Machine],
-                        ));
+                        actions.push(action("tagCandidate", None, &MAY_TAG));
                     }
                     let step = first.number.step();
                     let same_step =

@@ -6,7 +6,7 @@ mod attachment;
 pub mod authorization;
 mod batch;
 pub mod break_glass;
-mod candidate;
+pub(crate) mod candidate;
 mod comment;
 mod consequence;
 pub mod deployment;
@@ -41,9 +41,7 @@ use crate::event::{
     SettingsRef, Signatory,
 };
 use crate::guard::{failed, is_system, one, person, refuse, role};
-use crate::procedure::{
-    Item, LESSONS_LEARNED_CAPTURED, Order, Policy, Procedure, ProcedureRef, STAKEHOLDERS_NOTIFIED,
-};
+use crate::procedure::{Item, Order, Policy, Procedure, ProcedureRef};
 use crate::product::ProductSettings;
 use crate::product::readiness::Roles;
 use crate::refusal::{Refusal, RefusalCode};
@@ -330,9 +328,7 @@ fn takes_facts<'r>(
     items: &[ItemNumber],
     ctx: &Context<'_>,
 ) -> Result<&'r ReleaseOpened, Refusal> {
-    let keys = [STAKEHOLDERS_NOTIFIED, LESSONS_LEARNED_CAPTURED];
-    let known = |number: &ItemNumber| ctx.around.procedure.item(*number);
-    let ends = |number: &ItemNumber| known(number).is_some_and(|item| keys.contains(&item.key.as_str()));
+    let ends = |number: &ItemNumber| ctx.around.procedure.item(*number).is_some_and(Item::follows_up);
     let closed = matches!(release.life, Life::Closed { .. });
     if release.ended_early() && !closed && !items.is_empty() && items.iter().all(ends) {
         return opened(release);
@@ -398,7 +394,7 @@ fn roles_of(item: &Item) -> Vec<Role> {
 
 /// All items of the earlier steps are closed on the current candidate.
 fn gate_open(release: &Release, item: &Item, ctx: &Context<'_>) -> Result<(), Refusal> {
-    if ctx.around.procedure.order == Order::Advisory || item.early {
+    if ctx.around.procedure.order == Order::Advisory || item.early || release.follows_up_rollback(item) {
         return Ok(());
     }
     let step = item.number.step();

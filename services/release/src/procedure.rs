@@ -292,6 +292,12 @@ impl Item {
         judges.fold(Reads::default(), |reads, judge| reads.and(judge.reads()))
     }
 
+    /// What is left to do of a release that did not get to its end: whom it concerns is told, and what was
+    /// learned is written down.
+    pub fn follows_up(&self) -> bool {
+        [STAKEHOLDERS_NOTIFIED, LESSONS_LEARNED_CAPTURED].contains(&self.key.as_str())
+    }
+
     /// A machine's report closes it without anybody's signature.
     pub fn takes_machine(&self) -> bool {
         self.machine || self.roles.contains(&Role::Machine)

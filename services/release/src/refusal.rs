@@ -63,7 +63,7 @@ refusals! {
     ItemUnknown = "item_unknown", Unknown, "No such item",
         "The procedure this release is pinned to has no item with this number. The release's checklist lists all items.";
     TargetUnknown = "target_unknown", Content, "No such target",
-        "A release is for targets of its product, each named once. The rows name those that are none.";
+        "A release is for targets of its product, each named once, and evidence is about one of them or about all. The rows name those that are none.";
     AnswerUnknown = "answer_unknown", Unknown, "No such answer",
         "No answer with this id was given in the roll-call of this release.";
     CandidateUnknown = "candidate_unknown", Unknown, "No such candidate",

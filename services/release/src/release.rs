@@ -27,7 +27,7 @@ use crate::event::{
     Outcome, ReleaseEvent, ReleaseOpened, ReleaseResealed, ReleaseSealed, Signatory,
 };
 use crate::observation::Seen;
-use crate::procedure::{Item, Procedure, Rule, Step, Thresholds};
+use crate::procedure::{Item, Order, Procedure, Rule, Step, Thresholds};
 use crate::shared::Shared;
 use crate::value::{ActorId, ItemNumber, Name, Prose, ReleaseId, Sha256Hex};
 
@@ -213,12 +213,34 @@ impl Release {
         self.candidates.iter().find(|candidate| candidate.status == CandidateStatus::Current)
     }
 
+    /// The candidate that items speak of: the current one, or the one that was taken back from production and
+    /// that no other has followed.
+    pub fn judged_candidate(&self) -> Option<&Candidate> {
+        let gone_back = |candidate: &&Candidate| {
+            self.rollbacks.iter().any(|rollback| rollback.candidate == Some(candidate.number))
+        };
+        self.current_candidate().or_else(|| self.candidates.last().filter(gone_back))
+    }
+
     pub fn candidate(&self, number: u32) -> Option<&Candidate> {
         self.candidates.iter().find(|candidate| candidate.number == number)
     }
 
     pub fn status(&self, item: ItemNumber) -> &ItemStatus {
         self.items.get(&item).map_or(&ItemStatus::Pending, |state| &state.status)
+    }
+
+    /// The item waits for nothing: it may come early, the steps before its own are done, or it follows up a
+    /// rollback, however far the release had come before that.
+    pub fn is_reached(&self, item: &Item, procedure: &Procedure) -> bool {
+        item.early
+            || procedure.order == Order::Advisory
+            || self.follows_up_rollback(item)
+            || self.is_step_open(item.number.step(), procedure)
+    }
+
+    pub fn follows_up_rollback(&self, item: &Item) -> bool {
+        self.outcome == Some(Outcome::RolledBack) && item.follows_up()
     }
 
     /// Every earlier step is done: its items are closed and its gate was not found shut.

@@ -130,10 +130,6 @@ impl Reads {
     pub const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
-
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
 }
 
 macro_rules! rules {

@@ -144,7 +144,7 @@ fn time(seen: &Seen) -> i64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(12))]
 
     #[test]
     fn given_observations_in_any_order_the_clock_is_the_same(

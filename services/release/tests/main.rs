@@ -44,3 +44,12 @@ mod report_population;
 mod rules;
 mod statistics;
 mod telemetry;
+
+use proptest::test_runner::Config;
+
+/// As many cases of a property as are asked for; these when nobody asks, which every build has time for.
+fn cases(unasked: u32) -> Config {
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let given = Config { failure_persistence: None, ..Config::default() };
+    if asked { given } else { Config { cases: unasked, ..given } }
+}

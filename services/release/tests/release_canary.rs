@@ -3,6 +3,8 @@
 
 mod rules;
 
+use std::sync::LazyLock;
+
 use jiff::{SignedDuration, Timestamp};
 use release::Command;
 use release::command::{
@@ -51,9 +53,12 @@ const FINE: Load = Load {
 };
 
 fn deploying() -> Story {
-    let story = authorized();
-    let start = deploy("production", Some(story.authorization()));
-    story.when(dave(), start, &judging()).accepted()
+    static TOLD: LazyLock<Story> = LazyLock::new(|| {
+        let story = authorized();
+        let start = deploy("production", Some(story.authorization()));
+        story.when(dave(), start, &judging()).accepted()
+    });
+    TOLD.clone()
 }
 
 fn act(story: Story, who: release::Actor, command: Command) -> Story {
@@ -140,11 +145,14 @@ fn minutes(mut story: Story, minutes: u32, load: Load) -> Story {
 
 /// 5 % go to the candidate, it answers, and a first sample came.
 fn canary_out() -> Story {
-    let story = probed(weigh(deploying(), 5.0), ProbeKind::Version, true, "2.4.0-rc.1");
-    let (deployment, samples) = (story.deployment(), points(FINE, story.now));
-    let body = RecordSamples { samples: list(samples) };
-    let story = story.when(robot(), Command::RecordSamples { deployment, body }, &judging());
-    story.then_types(&["metrics.sampled", "timer.started"])
+    static TOLD: LazyLock<Story> = LazyLock::new(|| {
+        let story = probed(weigh(deploying(), 5.0), ProbeKind::Version, true, "2.4.0-rc.1");
+        let (deployment, samples) = (story.deployment(), points(FINE, story.now));
+        let body = RecordSamples { samples: list(samples) };
+        let story = story.when(robot(), Command::RecordSamples { deployment, body }, &judging());
+        story.then_types(&["metrics.sampled", "timer.started"])
+    });
+    TOLD.clone()
 }
 
 fn timer(story: &Story) -> &Timer {
@@ -405,6 +413,17 @@ fn given_no_telemetry_for_two_minutes_the_clock_pauses_and_after_five_an_abort_i
 }
 
 #[test]
+fn given_a_canary_that_falls_silent_it_is_not_production_that_is_heard_in_its_place() {
+    let story = minutes(canary_out(), 3, FINE);
+    let pauses = story.now + SignedDuration::from_millis(120_001);
+    let mut story = story.after(SignedDuration::from_secs(60));
+    let mut beside = points(FINE, story.now);
+    beside.retain(|sample| sample.series == SampleSeries::Production);
+    story = sampled(story, beside);
+    assert_eq!(next_due(&story.state, &judging()), Some(pauses));
+}
+
+#[test]
 fn given_two_windows_of_many_errors_a_rollback_is_proposed_once_and_again_after_people_went_on() {
     let burning = Load { canary_errors: 60, control_errors: 100, ..FINE };
     let story = minutes(canary_out(), 1, FINE);
@@ -574,15 +593,18 @@ fn baseline(story: Story, days_before: i64, errors: f64, p95: f64) -> Story {
 
 /// Rolled out after a good canary; the week before was a little better in errors and slower.
 fn rolled_out() -> Story {
-    let story = authorized();
-    let story = baseline(baseline(story, 0, 0.0014, 250.0), 7, 0.0013, 260.0);
-    let start = deploy("production", Some(story.authorization()));
-    let story = story.when(dave(), start, &judging()).accepted();
-    let story = probed(weigh(story, 5.0), ProbeKind::Version, true, "2.4.0-rc.1");
-    let samples = points(FINE, story.now);
-    let story = minutes(sampled(story, samples), 15, FINE);
-    let proceed = decide(&story, ProceedDecision::Proceed);
-    finished(act(story, dave(), proceed))
+    static TOLD: LazyLock<Story> = LazyLock::new(|| {
+        let story = authorized();
+        let story = baseline(baseline(story, 0, 0.0014, 250.0), 7, 0.0013, 260.0);
+        let start = deploy("production", Some(story.authorization()));
+        let story = story.when(dave(), start, &judging()).accepted();
+        let story = probed(weigh(story, 5.0), ProbeKind::Version, true, "2.4.0-rc.1");
+        let samples = points(FINE, story.now);
+        let story = minutes(sampled(story, samples), 15, FINE);
+        let proceed = decide(&story, ProceedDecision::Proceed);
+        finished(act(story, dave(), proceed))
+    });
+    TOLD.clone()
 }
 
 fn after(story: &Story) -> release::canary::monitoring::MonitoringVerdict {

@@ -1,13 +1,16 @@
 //! Evidence: recorded for items or for all that take it, checked for time and sense, retracted.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use release::Command;
 use release::command::{AddComment, AttestItem, MarkNotApplicable, RetractEvidence};
 use release::event::{CommentAdded, EvidenceRecorded, ReleaseEvent};
 use release::evidence::{EvidenceKind, Facts, NewEvidence, Source, Subject};
+use release::product::ProductSettings;
 use release::refusal::RefusalCode as No;
 use release::release::{ExceptionKind, FULL_AT, ItemStatus, Release};
-use release::spec::release::{around, evidence, item, list, opened, prose, tag, tagged};
+use release::spec::release::{around, evidence, item, list, name, opened, prose, tag, tagged};
 use release::spec::{Spec, alice, bob, carol, dave, id, ivan, judy, monday, robot};
 use release::value::ItemNumber;
 use uuid::Uuid;
@@ -98,6 +101,35 @@ fn given_an_unknown_candidate_as_subject_then_refused() {
     let body =
         NewEvidence { subject: Some(Subject::Candidate { number: 8 }), ..evidence(EvidenceKind::CiRun) };
     tagged().when(robot(), record(&["1.6"], body), &around()).then_refused(No::CandidateUnknown);
+}
+
+#[test]
+fn given_a_target_that_the_product_has_not_then_refused_by_its_name() {
+    let of = |target: &str| NewEvidence { target: Some(name(target)), ..evidence(EvidenceKind::CiRun) };
+    let mut around = around();
+    around.settings = Arc::new(ProductSettings {
+        targets: list(vec![name("eu"), name("us")]),
+        ..ProductSettings::default()
+    });
+    let refused = tagged().when(robot(), record(&["1.6"], of("mars")), &around);
+    let refused = refused.then_refused(No::TargetUnknown);
+    assert_eq!(refused.refusal.rows[0].expected, "one of default, eu, us");
+    let story = refused.naming(&["target"]);
+    let attested = Command::AttestItem {
+        item: item("1.6"),
+        body: AttestItem {
+            statement: None,
+            manual_fallback: None,
+            evidence: list(vec![]),
+            new_evidence: list(vec![of("mars")]),
+        },
+    };
+    let story = story.when(bob(), attested, &around).then_refused(No::TargetUnknown).naming(&["target"]);
+    // The release is for one of them now, and its scope may come to have another.
+    for target in ["default", "us"] {
+        let story = story.clone().when(robot(), record(&["1.6"], of(target)), &around).accepted();
+        assert_eq!(last(&story).target, Some(name(target)));
+    }
 }
 
 #[test]

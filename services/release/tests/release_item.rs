@@ -281,6 +281,9 @@ fn given_a_machine_when_it_shows_that_an_item_does_not_apply_it_is_closed_at_onc
         ItemStatus::NotApplicable { proof: NotApplicableProof::Machine, .. }
     ));
     let story = story.when(robot(), shown, &around()).then_refused(No::ItemClosed).story;
+    // Nobody signed it, and the release manager can take it back all the same.
+    let again = story.clone().when(alice(), retract("2.3"), &around()).then_types(&["item.retracted"]);
+    assert_eq!(again.state.status(item("2.3")), &ItemStatus::Pending);
     // Not by a person's justification, and not an item that takes no such proof.
     story.when(robot(), not_applicable("2.1", None), &around()).then_refused(No::NotApplicableNotAllowed);
 }

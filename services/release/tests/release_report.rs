@@ -3,22 +3,25 @@
 //! Where a report is meant to say something else, its schema gets another number, and the files are written again
 //! with `SHIPLOG_WRITE_GOLDEN=1`. The same number never stands for other bytes.
 
+use std::sync::LazyLock;
+
 use jiff::SignedDuration;
 use release::command::{
-    AmendRelease, ApproveAfterStart, AuthorizeProduction, BreakGlass, CompleteRollback, GrantApproval,
-    GrantWaiver, ObserveRollback, RequestApproval, RequestWaiver, RollbackObservation, StartRollback,
-    TriggerRollback, VerifyRollback,
+    AmendRelease, ApproveAfterStart, AuthorizeProduction, BreakGlass, CompleteRollback, DecideRollback,
+    GrantApproval, GrantWaiver, ObserveRollback, RequestApproval, RequestWaiver, RollbackObservation,
+    VerifyRollback,
 };
-use release::event::{ChangeClass, Meaning};
+use release::event::{ChangeClass, Meaning, RollbackDecision};
 use release::report::canonical;
 use release::report::release::ReleaseReport;
 use release::spec::judged::{around, honest, procedure, tagged, through};
-use release::spec::release::{self as attested, deploy, item, line, list, prose};
+use release::spec::release::{deploy, item, line, list, prose};
 use release::spec::report::reported;
 use release::spec::{Spec, alice, dave, erin, grace, monday, robot, rupert};
 use release::{Actor, Command, Release};
 use serde_json::{Value, json};
 
+use crate::rules::samples::{BROKEN, canary_out, minutes, of_canary};
 use crate::rules::walk::sampled;
 
 type Story = Spec<Release>;
@@ -40,8 +43,11 @@ fn approved(story: Story) -> Story {
 
 /// Everything went as the procedure says.
 fn clean() -> Story {
-    let story = act(sampled(approved(through(3))), alice(), Command::Complete);
-    act(story, alice(), Command::Close)
+    static TOLD: LazyLock<Story> = LazyLock::new(|| {
+        let story = act(sampled(approved(through(3))), alice(), Command::Complete);
+        act(story, alice(), Command::Close)
+    });
+    TOLD.clone()
 }
 
 fn waived(story: Story, number: &str) -> Story {
@@ -66,96 +72,97 @@ fn waived(story: Story, number: &str) -> Story {
 
 /// One item waived by one approver, another by two people.
 fn waivers() -> Story {
-    let story = ["1.3", "3.6"].into_iter().fold(tagged(), waived);
-    let story = approved((1..=3).fold(story, |story, step| story.step_reported(step)));
-    let learned = |key| json!({"kind": "ticket", "key": key, "status": "open"});
-    let story = (5..=7).fold(story, |story, step| story.step_reported(step));
-    let story = story.reported("7.7", learned("REL-13")).reported("7.7", learned("REL-14")).made_true("7.7");
-    let story = act(story, alice(), Command::Complete);
-    act(story, alice(), Command::Close)
+    static TOLD: LazyLock<Story> = LazyLock::new(|| {
+        let story = ["1.3", "3.6"].into_iter().fold(tagged(), waived);
+        let story = approved((1..=3).fold(story, |story, step| story.step_reported(step)));
+        let learned = |key| json!({"kind": "ticket", "key": key, "status": "open"});
+        let story = (5..=7).fold(story, |story, step| story.step_reported(step));
+        let story =
+            story.reported("7.7", learned("REL-13")).reported("7.7", learned("REL-14")).made_true("7.7");
+        let story = act(story, alice(), Command::Complete);
+        act(story, alice(), Command::Close)
+    });
+    TOLD.clone()
 }
 
-/// The rollout fails, somebody goes back, and the release is closed on what was learned.
+/// The canary fails, it is taken back, and the release is closed on what was learned.
 fn rolled_back() -> Story {
-    let act = |story: Story, who, command| story.when(who, command, &attested::around()).accepted();
-    let story = attested::deploying().minutes_later(3);
-    let trigger = Command::TriggerRollback(TriggerRollback {
-        rule: line("C2"),
-        detail: prose("9 % errors in two windows"),
-        deployment: Some(story.deployment()),
-        metric: Some(line("error_rate")),
-        value: Some(0.09),
-        control: Some(0.0013),
-        threshold: Some(0.05),
-        from: None,
-        to: None,
-        at: None,
+    static TOLD: LazyLock<Story> = LazyLock::new(|| {
+        let story =
+            canary_out(approved(through(3)).before_item("5.1").made_true("5.1").made_true("5.2"), BROKEN);
+        let story = minutes(story, 3, |at| of_canary(BROKEN, at));
+        let proposed = story.state.proposals.first().unwrap().proposal;
+        let body = DecideRollback {
+            decision: RollbackDecision::Rollback,
+            reason: prose("Every eleventh request fails"),
+        };
+        let story = act(story, erin(), Command::DecideRollback { proposal: proposed, body }).minutes_later(1);
+        let rollback = story.rollback();
+        let seen = |observation| Command::ObserveRollback {
+            rollback,
+            body: ObserveRollback { observation, at: None },
+        };
+        let incident = RollbackObservation::IncidentLinked { incident: line("INC-118"), url: None };
+        let story = act(story, erin(), seen(incident));
+        let story = act(story, robot(), seen(RollbackObservation::TrafficShifted { weight_percent: 0.0 }));
+        let story =
+            act(story, robot(), seen(RollbackObservation::SchemaKept { note: None })).minutes_later(8);
+        let body = VerifyRollback {
+            version: line("2.3.1"),
+            healthy_probes: 30,
+            at: None,
+            url: None,
+            note: None,
+            artifacts: list(vec![]),
+        };
+        let story = act(story, robot(), Command::VerifyRollback { rollback, body }).minutes_later(1);
+        let done = Command::CompleteRollback { rollback, body: CompleteRollback { note: None } };
+        let story = act(story, dave(), done).minutes_later(10);
+        let learned = json!({"kind": "ticket", "key": "REL-13", "status": "open"});
+        let story = story.made_true("7.4").reported("7.7", learned).made_true("7.7").minutes_later(1);
+        act(story, alice(), Command::Close)
     });
-    let story = act(story, robot(), trigger).minutes_later(1);
-    let start = StartRollback {
-        reason: prose("Every eleventh request fails"),
-        deployment: None,
-        to: None,
-        mode: None,
-        incident: Some(line("INC-118")),
-    };
-    let story = act(story, erin(), Command::StartRollback(start)).minutes_later(1);
-    let rollback = story.rollback();
-    let seen =
-        |observation| Command::ObserveRollback { rollback, body: ObserveRollback { observation, at: None } };
-    let story = act(story, robot(), seen(RollbackObservation::TrafficShifted { weight_percent: 0.0 }));
-    let story = act(story, robot(), seen(RollbackObservation::SchemaKept { note: None })).minutes_later(8);
-    let body = VerifyRollback {
-        version: line("2.3.1"),
-        healthy_probes: 30,
-        at: None,
-        url: None,
-        note: None,
-        artifacts: list(vec![]),
-    };
-    let story = act(story, robot(), Command::VerifyRollback { rollback, body }).minutes_later(1);
-    let done = Command::CompleteRollback { rollback, body: CompleteRollback { note: None } };
-    let story = act(story, dave(), done).minutes_later(10);
-    act(story.closed(&["7.4", "7.7"]).minutes_later(1), alice(), Command::Close)
+    TOLD.clone()
 }
 
 /// On-call goes to production alone; what was missing is shown afterwards, and an approver signs after the fact.
 fn emergency() -> Story {
-    let amend = AmendRelease {
-        why: prose("Nobody can pay"),
-        previous: None,
-        class: Some(ChangeClass::Emergency),
-        reason: None,
-        security_impact: Some(prose("None: the fix touches no access or keys")),
-        ticket: None,
-        targets: None,
-    };
-    let story = act(tagged(), alice(), Command::Amend(amend));
-    let glass = BreakGlass { incident: line("INC-7"), reason: prose("Nobody can pay.") };
-    let alone = AuthorizeProduction { basis: None, preempt_reason: None, break_glass: Some(glass) };
-    let story = act(story, erin(), Command::AuthorizeProduction(alone));
-    let start = deploy("production", Some(story.authorization()));
-    let story = act(story, robot(), start);
-    let told = honest("5.1", &story).remove(0);
-    let story = story.reported("5.1", told).minutes_later(5);
-    let story = (1..=3).fold(story, |story, step| story.step_reported(step));
-    let body = ApproveAfterStart { comment: Some(prose("Reviewed the diff and the incident")) };
-    let authorization = story.authorization();
-    let story = act(story, grace(), Command::ApproveAfterStart { authorization, body });
-    let story = ["4.1", "4.2", "4.3", "4.5", "4.6", "4.7"].into_iter().fold(story, |story, number| {
-        let story = if number == "4.1" { story.before_item(number) } else { story };
-        story.made_true(number).minutes_later(1)
+    static TOLD: LazyLock<Story> = LazyLock::new(|| {
+        let amend = AmendRelease {
+            why: prose("Nobody can pay"),
+            previous: None,
+            class: Some(ChangeClass::Emergency),
+            reason: None,
+            security_impact: Some(prose("None: the fix touches no access or keys")),
+            ticket: None,
+            targets: None,
+        };
+        let story = act(tagged(), alice(), Command::Amend(amend));
+        let glass = BreakGlass { incident: line("INC-7"), reason: prose("Nobody can pay.") };
+        let alone = AuthorizeProduction { basis: None, preempt_reason: None, break_glass: Some(glass) };
+        let story = act(story, erin(), Command::AuthorizeProduction(alone));
+        let start = deploy("production", Some(story.authorization()));
+        let story = act(story, robot(), start);
+        let told = honest("5.1", &story).remove(0);
+        let story = story.reported("5.1", told).minutes_later(5);
+        let story = (1..=3).fold(story, |story, step| story.step_reported(step));
+        let body = ApproveAfterStart { comment: Some(prose("Reviewed the diff and the incident")) };
+        let authorization = story.authorization();
+        let story = act(story, grace(), Command::ApproveAfterStart { authorization, body });
+        let story = ["4.1", "4.2", "4.3", "4.5", "4.6", "4.7"].into_iter().fold(story, |story, number| {
+            let story = if number == "4.1" { story.before_item(number) } else { story };
+            story.made_true(number).minutes_later(1)
+        });
+        let story = story.signed("5.1").made_true("5.2").minutes_later(15).made_true("5.3");
+        let story = (5..=7).fold(story, |story, step| story.step_reported(step));
+        let story = act(story, alice(), Command::Complete);
+        act(story, alice(), Command::Close)
     });
-    let story = story.signed("5.1").made_true("5.2").minutes_later(15).made_true("5.3");
-    let story = (5..=7).fold(story, |story, step| story.step_reported(step));
-    let story = act(story, alice(), Command::Complete);
-    act(story, alice(), Command::Close)
+    TOLD.clone()
 }
 
 fn report_of(story: &Story) -> ReleaseReport {
-    let pinned = &story.state.opened.as_ref().unwrap().procedure;
-    let procedure = if pinned.version == 1 { attested::procedure() } else { procedure() };
-    reported(story, &procedure).unwrap()
+    reported(story, &procedure()).unwrap()
 }
 
 #[track_caller]

@@ -576,14 +576,8 @@ fn whatever_is_asked(start: &Start, picks: &[Pick]) -> Result<(), TestCaseError>
     Ok(())
 }
 
-fn config() -> ProptestConfig {
-    let asked = std::env::var_os("PROPTEST_CASES").is_some();
-    let given = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    if asked { given } else { ProptestConfig { cases: 160, ..given } }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(crate::cases(96))]
 
     #[test]
     fn given_nothing_whatever_is_asked_a_replay_gives_the_same_bytes(picks in picks()) {

@@ -6,6 +6,7 @@ mod candidates;
 mod duties;
 mod exception_kinds;
 mod exceptions;
+mod gone_back;
 mod limits;
 mod low_traffic;
 mod monitored;

@@ -77,7 +77,7 @@ fn twice() -> impl Strategy<Value = (Vec<Seen>, Vec<Seen>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(32))]
 
     #[test]
     fn given_observations_in_any_order_and_repeated_they_add_up_to_the_same((seen, again) in twice()) {

@@ -160,12 +160,12 @@ impl TlogError {
         match self {
             Self::Start(error) => error.is_tampered(),
             Self::Problems(_) => true,
+            Self::Read(cause) => cause.is_damage(),
             Self::Signer(_)
             | Self::Secret(_)
             | Self::Url(_)
             | Self::Away { .. }
             | Self::Origin { .. }
-            | Self::Read(_)
             | Self::Tiles(_)
             | Self::Witnesses(_) => false,
         }

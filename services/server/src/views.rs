@@ -32,7 +32,8 @@ pub use event_ids::position_of;
 pub use exceptions::{ExceptionFilter, ExceptionRow, ExceptionState, exceptions};
 pub use observations::{EVENT_TYPE as OBSERVATION, ObservationFilter, observations, observed_with_key};
 pub use releases::{
-    Filter, PlannedWindow, Row, Scope, StepCount, built_of, cards, inbox, list, live_steps, windows,
+    Filter, Listed, PlannedWindow, Row, Scope, StepCount, built_of, cards, inbox, list, listed, live_steps,
+    windows,
 };
 pub use tail::run;
 pub use waiting::{Blocking, Waiting};

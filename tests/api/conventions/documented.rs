@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use crate::harness::{Client, Request, World, bodies};
 
 const SOME_ID: &str = "00000000-0000-4000-8000-000000000000";
-
 const SOME_SHA256: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// A documented operation, on a path that could exist.
@@ -86,10 +85,10 @@ fn on_a_sample(template: &str) -> String {
 }
 
 #[tokio::test]
-async fn given_a_caller_who_takes_only_html_when_any_operation_is_called_then_406_unless_it_is_public() {
+async fn given_a_caller_who_takes_only_images_when_any_operation_is_called_then_406_unless_it_is_public() {
     let world = World::new().await;
     for operation in operations(&world).await.iter().filter(|operation| !operation.public) {
-        let answer = operation.by(&world.alice()).header("accept", "text/html").await;
+        let answer = operation.by(&world.alice()).header("accept", "image/png").await;
         answer.refused(406, "not_acceptable");
     }
 }
@@ -171,7 +170,7 @@ async fn given_a_read_when_answered_then_it_has_etag_and_position_where_they_are
     let freeze = json!({"from": "2099-12-20T00:00:00Z", "to": "2099-12-30T00:00:00Z", "reason": "year end"});
     let freeze = admin.post("/v1/freezes", freeze).await.created();
     let hold = json!({"product": "checkout", "reason": "Case 4711"});
-    admin.post("/v1/legal-holds", hold).await.created();
+    let hold = admin.post("/v1/legal-holds", hold).await.created();
     let controls = "/v1/control-mappings/policy/versions";
     admin.post(controls, json!({"mapping": bodies::policy(1)})).await.created();
     let person = json!({"actor": "https://issuer.example#emil", "keys": ["github:4711"]});
@@ -194,6 +193,7 @@ async fn given_a_read_when_answered_then_it_has_etag_and_position_where_they_are
         let path = match operation.template.as_str() {
             "/v1/freezes/{freeze}" => freeze.location(),
             "/v1/people/{actor}" => person.location(),
+            "/v1/legal-holds/{hold}" => hold.location(),
             "/v1/signing-keys/{key}" => key.clone(),
             "/v1/events/{event}" => "/v1/events/0".to_owned(),
             "/v1/events/{event}/proof" => "/v1/events/0/proof".to_owned(),

@@ -72,7 +72,8 @@ impl StartError {
             | Self::BehindSigner { .. }
             | Self::SignerBehind { .. }
             | Self::Changed { .. } => true,
-            Self::Tiles { .. } | Self::Signer(_) | Self::Read(_) => false,
+            Self::Read(cause) => cause.is_damage(),
+            Self::Tiles { .. } | Self::Signer(_) => false,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::release::{Build, Candidate, CandidateStatus, ItemStatus, Life, Releas
 use crate::value::{Line, Sha256Hex};
 use crate::verdict::{Cause, Row};
 
-const MAY_TAG: [Role; 3] = [Role::Engineer, Role::ReleaseManager, Role::Machine];
+pub const MAY_TAG: [Role; 3] = [Role::Engineer, Role::ReleaseManager, Role::Machine];
 
 pub fn tag(release: &Release, body: &TagCandidate, ctx: &Context<'_>) -> Decision {
     moving(release)?;

@@ -22,7 +22,8 @@ use crate::guard::{failed, second_person};
 use crate::procedure::{MONITORING_COMPLETED, Procedure, ROLLBACK_ENVIRONMENT_MAINTAINED};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{
-    Authorization, Candidate, Deployment, DeploymentState, ItemStatus, Release, same_artifacts,
+    Authorization, Candidate, CandidateStatus, Deployment, DeploymentState, ItemStatus, Release,
+    same_artifacts,
 };
 use crate::value::ItemNumber;
 use crate::verdict::{Cause, Row};
@@ -164,14 +165,16 @@ pub fn cancelled(release: &Release, cause: TimerCause) -> impl Iterator<Item = D
     release.open_timers().map(move |timer| Decided::now(TimerCancelled { timer: timer.timer, cause }))
 }
 
-/// A deployment of the current candidate was authorized and started, and has not come to nothing: the
-/// rows it was authorized on stay as they were.
+/// A deployment of the candidate was authorized and started: the rows it was authorized on stay as they were,
+/// until it failed and the candidate may go out again.
 pub fn is_latched(release: &Release, number: ItemNumber, procedure: &Procedure) -> bool {
-    let Some(candidate) = release.current_candidate() else { return false };
+    let Some(candidate) = release.judged_candidate() else { return false };
+    let rejected = matches!(candidate.status, CandidateStatus::Rejected { .. });
     procedure.is_before_go(number)
         && release
             .production_deployments()
-            .filter(|d| d.is_live() && d.authorization.is_some() && d.candidate == Some(candidate.number))
+            .filter(|d| (d.is_live() || rejected) && d.candidate == Some(candidate.number))
+            .filter(|d| d.authorization.is_some())
             // What started before its facts were there takes them afterwards.
             .any(|d| release.break_glass_of(d).is_none())
 }

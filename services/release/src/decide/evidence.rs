@@ -12,11 +12,12 @@ use crate::actor::{ActorKind, Role};
 use crate::command::RetractEvidence;
 use crate::event::{EvidenceExpired, EvidenceRecorded, EvidenceRetracted, ReleaseEvent};
 use crate::evidence::{Facts, NewEvidence, Source, Subject};
+use crate::guard::failed;
 use crate::observation::skew_ms;
 use crate::procedure::Item;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{ItemStatus, Release};
-use crate::value::ItemNumber;
+use crate::value::{ItemNumber, Name};
 use crate::verdict::{Cause, Row};
 
 /// From this age on a fact is a late entry.
@@ -67,6 +68,21 @@ pub fn expire(release: &Release, number: ItemNumber, ctx: &Context<'_>) -> Decis
     one(EvidenceExpired { item: number, evidence: state.rests_on.clone(), valid_until })
 }
 
+/// A target of the release, or one of the product that its scope may come to have.
+fn of_known_target(release: &Release, body: &NewEvidence, ctx: &Context<'_>) -> Result<(), Refusal> {
+    let own = release.opened.as_ref().map_or(&[][..], |opened| &opened.targets);
+    let mut known: Vec<_> = own.iter().chain(ctx.around.settings.targets.iter()).collect();
+    let Some(target) = body.target.as_ref().filter(|target| !known.contains(target)) else {
+        return Ok(());
+    };
+    known.sort_unstable();
+    known.dedup();
+    let expected = format!("one of {}", known.into_iter().map(Name::as_str).collect::<Vec<_>>().join(", "));
+    let code = RefusalCode::TargetUnknown;
+    let row = failed(code.as_str(), "target", expected, target.as_str(), Cause::Value);
+    Err(Refusal::new(code, format!("there is no target {target}")).with_rows(vec![row]))
+}
+
 /// The event of one piece of evidence, named by the event's own id.
 pub fn recorded(
     release: &Release,
@@ -77,6 +93,7 @@ pub fn recorded(
 ) -> Result<Decided<ReleaseEvent>, Refusal> {
     let skew_ms = timely(body, ctx)?;
     consistent(&body.facts)?;
+    of_known_target(release, body, ctx)?;
     let subject = match &body.subject {
         Some(Subject::Candidate { number }) if release.candidate(*number).is_none() => {
             return refuse(

@@ -269,7 +269,7 @@ fn usable(
         // What needs new evidence for each candidate does not take what was known before it.
         _ if item.on_new_candidate == CandidateEffect::Stale => candidate
             .and_then(|number| release.candidate(number))
-            .is_some_and(|candidate| evidence.revision < candidate.tagged_at_revision),
+            .is_some_and(|candidate| !evidence.is_since(candidate)),
         _ => false,
     };
     let affected = item.on_new_candidate != CandidateEffect::Unaffected;

@@ -25,9 +25,6 @@ pub fn follow(
         return None;
     }
     let mut touched = Touched::by(release, decided);
-    if touched.reads.is_empty() && touched.items.is_empty() {
-        return None;
-    }
     if touched.facts_only && !procedure.steps.iter().any(|step| touched.reaches(release, procedure, step)) {
         return None;
     }
@@ -41,7 +38,8 @@ pub fn follow(
         for item in &step.items {
             let number = item.number;
             let status = after.status(number);
-            let reached = open || item.early || procedure.order == Order::Advisory;
+            let reached =
+                open || item.early || procedure.order == Order::Advisory || after.follows_up_rollback(item);
             let affected = touched.touches(item) || (opens && !status.is_closed());
             if item.is_judged()
                 && affected
@@ -191,11 +189,8 @@ impl Touched {
 
     /// Whether an item of the step is touched that can be judged now.
     fn reaches(&self, release: &Release, procedure: &Procedure, step: &Step) -> bool {
-        let mut touched = step.items.iter().filter(|item| self.touches(item)).peekable();
-        touched.peek().is_some()
-            && (release.is_step_open(step.number, procedure)
-                || procedure.order == Order::Advisory
-                || touched.any(|item| item.early || release.status(item.number).is_closed()))
+        let mut touched = step.items.iter().filter(|item| self.touches(item));
+        touched.any(|item| release.status(item.number).is_closed() || release.is_reached(item, procedure))
     }
 }
 
@@ -344,9 +339,8 @@ pub fn evaluate(release: &Release, step: &Step, ctx: &Context<'_>) -> Vec<Decide
     let procedure = &ctx.around.procedure;
     let mut after = release.clone();
     let mut decided = Vec::new();
-    let open = release.is_step_open(step.number, procedure) || procedure.order == Order::Advisory;
     for item in &step.items {
-        let reached = open || item.early || after.status(item.number).is_closed();
+        let reached = release.is_reached(item, procedure) || after.status(item.number).is_closed();
         if item.is_judged()
             && reached
             && let Some(judged) = changed(&reading(&after, item, ctx))

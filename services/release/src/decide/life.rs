@@ -10,7 +10,7 @@ use crate::event::{
     ChangeClass, Outcome, ReleaseAborted, ReleaseAmended, ReleaseClosed, ReleaseCompleted, ReleaseHeld,
     ReleaseOpened, ReleaseReopened, ReleaseResumed, RollbackStep,
 };
-use crate::procedure::{LESSONS_LEARNED_CAPTURED, Rule, STAKEHOLDERS_NOTIFIED};
+use crate::procedure::{LESSONS_LEARNED_CAPTURED, Rule};
 use crate::product::readiness::warnings;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::release::{Life, Release, Rollback, RollbackStatus};
@@ -243,8 +243,7 @@ fn close_rolled_back(release: &Release, ctx: &Context<'_>) -> Decision {
             Cause::Absent,
         ));
     }
-    let keys = [STAKEHOLDERS_NOTIFIED, LESSONS_LEARNED_CAPTURED];
-    let items = keys.iter().filter_map(|key| ctx.around.procedure.item_by_key(key));
+    let items = ctx.around.procedure.items().filter(|item| item.follows_up());
     rows.extend(items.map(|item| item_row("gate", release, item.number)).filter(|row| !row.ok));
     if rows.is_empty() {
         return one(ReleaseClosed {});

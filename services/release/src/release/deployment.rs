@@ -282,6 +282,10 @@ impl Deployment {
     }
 
     /// Started and not at its end: no new candidate meanwhile.
+    pub fn started_before(&self, revision: u64) -> bool {
+        self.started_at_revision < revision
+    }
+
     pub fn in_progress(&self) -> bool {
         matches!(self.status, DeploymentState::Running | DeploymentState::RollingBack { .. })
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{ItemStatus, Release};
+use super::{Candidate, ItemStatus, Release};
 use crate::event::{EvidenceExpired, EvidenceRecorded, EvidenceRetracted, Fact, ReleaseEvent, Signatory};
 use crate::evidence::EvidenceKind;
 use crate::value::{ActorId, Prose};
@@ -30,6 +30,15 @@ impl Evidence {
     /// By what evidence is ordered: when it occurred, then when it was recorded.
     pub fn age(&self) -> (Timestamp, u64) {
         (self.occurred_at, self.revision)
+    }
+
+    pub fn is_before(&self, revision: u64) -> bool {
+        self.revision < revision
+    }
+
+    /// It was recorded after the candidate was tagged.
+    pub fn is_since(&self, candidate: &Candidate) -> bool {
+        self.revision > candidate.tagged_at_revision
     }
 }
 

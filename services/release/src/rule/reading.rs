@@ -114,8 +114,9 @@ impl<'a> Reading<'a> {
         self.release.items.get(&self.item.number).map(|state| &**state)
     }
 
+    /// What the item speaks of.
     pub fn candidate(&self) -> Option<&'a Candidate> {
-        self.release.current_candidate()
+        self.release.judged_candidate()
     }
 
     pub fn version(&self) -> Option<&'a Version> {
@@ -200,7 +201,7 @@ impl<'a> Reading<'a> {
 
     /// It was seen on staging before an emergency took that.
     pub fn is_about_lost_staging(&self, evidence: &Evidence) -> bool {
-        self.release.staging_lost_at_revision.is_some_and(|lost| evidence.revision < lost)
+        self.release.staging_lost_at_revision.is_some_and(|lost| evidence.is_before(lost))
             && self.procedure.is_shown_on_staging(self.item.number)
     }
 
@@ -214,7 +215,7 @@ impl<'a> Reading<'a> {
         let is_of = |candidate: &Candidate| {
             let of_subject = match evidence.recorded.subject {
                 Subject::Candidate { number } => number == candidate.number,
-                _ => evidence.revision > candidate.tagged_at_revision,
+                _ => evidence.is_since(candidate),
             };
             of_subject || commit == Some(&candidate.commit_sha)
         };
@@ -227,14 +228,14 @@ impl<'a> Reading<'a> {
         let newest_first = ids.iter().rev().filter_map(|id| self.release.evidence.get(id));
         newest_first.take_while(|other| other.age() > evidence.age()).any(|other| {
             let of_whole = other.recorded.target.is_none() && other.kind() == evidence.kind();
-            let before = self.candidate().is_some_and(|current| other.revision < current.tagged_at_revision);
+            let before = self.candidate().is_some_and(|current| !other.is_since(current));
             of_whole && before && other.retracted.is_none()
         })
     }
 
     /// It was seen of a deployment to production that came to nothing since.
     fn is_about_undone(&self, evidence: &Evidence) -> bool {
-        self.release.undone_at_revision.is_some_and(|undone| evidence.revision < undone)
+        self.release.undone_at_revision.is_some_and(|undone| evidence.is_before(undone))
             && self.procedure.is_about_deployment(self.item.number)
     }
 
@@ -257,7 +258,7 @@ impl<'a> Reading<'a> {
             return true;
         }
         if self.item.on_new_candidate == CandidateEffect::Features {
-            return evidence.revision > candidate.tagged_at_revision || self.is_untouched(evidence);
+            return evidence.is_since(candidate) || self.is_untouched(evidence);
         }
         match (&self.item.on_new_candidate, &evidence.recorded.subject) {
             (CandidateEffect::Unaffected | CandidateEffect::Reaffirm | CandidateEffect::RiskAreas, _) => true,
@@ -268,7 +269,7 @@ impl<'a> Reading<'a> {
                 })
             }
             (_, Subject::Candidate { .. }) => false,
-            (CandidateEffect::Stale, _) => evidence.revision > candidate.tagged_at_revision,
+            (CandidateEffect::Stale, _) => evidence.is_since(candidate),
             (_, _) => true,
         }
     }
@@ -280,7 +281,7 @@ impl<'a> Reading<'a> {
             Facts::Commit(_) => None,
             _ => return false,
         };
-        let later = self.release.candidates.iter().filter(|c| c.tagged_at_revision > evidence.revision);
+        let later = self.release.candidates.iter().filter(|candidate| !evidence.is_since(candidate));
         later
             .map(|candidate| candidate.touched_features.as_ref())
             .all(|touched| touched.is_some_and(|touched| feature.is_none_or(|key| !touched.contains(key))))
@@ -292,7 +293,7 @@ impl<'a> Reading<'a> {
         let signed = self.state().is_some_and(|state| !state.attestations.is_empty());
         signed
             || rests_on.iter().filter_map(|id| self.release.evidence.get(id)).any(|evidence| {
-                evidence.revision > candidate.tagged_at_revision
+                evidence.is_since(candidate)
                     || commit_of(&evidence.recorded.facts) == Some(&candidate.commit_sha)
             })
     }
@@ -314,7 +315,7 @@ impl<'a> Reading<'a> {
         let gone = |d: &Deployment| matches!(d.status, DeploymentState::RolledBack { .. });
         let lost = |d: &Deployment| {
             purpose == EnvironmentPurpose::Staging
-                && self.release.staging_lost_at_revision.is_some_and(|lost| d.started_at_revision < lost)
+                && self.release.staging_lost_at_revision.is_some_and(|lost| d.started_before(lost))
         };
         let own = self.release.deployments.iter().filter(|d| d.purpose == purpose && !gone(d) && !lost(d));
         let own = own.map(|d| DeploymentSeen {

@@ -53,8 +53,8 @@ pub fn why(release: &Release, around: &Around, now: jiff::Timestamp, question: Q
     let mut missing = match question {
         Question::Item(number) => {
             let Some(item) = procedure.item(number) else { return Vec::new() };
-            // What is ahead of its step comes first; an item that may be early does not wait for it.
-            let waits = !item.early && !release.is_step_open(number.step(), procedure);
+            // What is ahead of its step comes first, unless the item waits for nothing.
+            let waits = !release.is_reached(item, procedure);
             let ahead = release.open_before(number.step(), procedure).filter(|_| waits);
             let mut missing: Vec<_> = ahead.flat_map(|item| of_item(release, around, now, item)).collect();
             missing.extend(of_item(release, around, now, item));
@@ -148,7 +148,6 @@ fn of_row(release: &Release, around: &Around, item: Option<&Item>, row: Row) -> 
             vec![Role::Engineer, Role::ReleaseManager, Role::Machine]
         }
         (_, None) if row.input.starts_with("window") => vec![Role::ReleaseManager],
-        (_, None) if row.input.starts_with("settings/") => vec![Role::Admin],
         // A decision is for people, whatever else is reported of the deployment.
         (Some(item), None) if row.input.ends_with("/decisions") => item.roles.clone(),
         (_, None) if row.input.starts_with("deployment") => vec![Role::Operator, Role::Machine],

@@ -335,9 +335,13 @@ pub fn deploy(environment: &str, authorization: Option<Uuid>) -> Command {
 
 /// Gate 3 is open, the rollback was rehearsed, the flags are set, and a window is planned.
 pub fn windowed() -> Spec<Release> {
-    let closed =
-        |story: Spec<Release>| story.step_closed(1).step_closed(2).step_closed(3).closed(&["4.2", "4.7"]);
-    tagged().taken_as_read(closed).when(alice(), Command::SetWindow(window()), &around()).accepted()
+    static TOLD: OnceLock<Spec<Release>> = OnceLock::new();
+    let tell = || {
+        let closed =
+            |story: Spec<Release>| story.step_closed(1).step_closed(2).step_closed(3).closed(&["4.2", "4.7"]);
+        tagged().taken_as_read(closed).when(alice(), Command::SetWindow(window()), &around()).accepted()
+    };
+    TOLD.get_or_init(tell).clone()
 }
 
 /// Approval of the window is asked for.
@@ -355,29 +359,43 @@ pub fn grant(story: &Spec<Release>) -> Command {
 
 /// Grace approved it, and every item of step 4 is closed.
 pub fn approved() -> Spec<Release> {
-    let story = requested();
-    let grant = grant(&story);
-    story.when(grace(), grant, &around()).accepted().taken_as_read(|story| story.step_closed(4))
+    static TOLD: OnceLock<Spec<Release>> = OnceLock::new();
+    let tell = || {
+        let story = requested();
+        let grant = grant(&story);
+        story.when(grace(), grant, &around()).accepted().taken_as_read(|story| story.step_closed(4))
+    };
+    TOLD.get_or_init(tell).clone()
 }
 
 /// Everybody said go, inside the window.
 pub fn ready() -> Spec<Release> {
-    let mut story = approved().hours_later(2);
-    for role in procedure().roll_call.clone() {
-        story = story.when(who_is(role), go(role), &around()).accepted();
-    }
-    story
+    static TOLD: OnceLock<Spec<Release>> = OnceLock::new();
+    let tell = || {
+        let mut story = approved().hours_later(2);
+        for role in procedure().roll_call.clone() {
+            story = story.when(who_is(role), go(role), &around()).accepted();
+        }
+        story
+    };
+    TOLD.get_or_init(tell).clone()
 }
 
 pub fn authorized() -> Spec<Release> {
-    ready().when(alice(), authorize(), &around()).accepted()
+    static TOLD: OnceLock<Spec<Release>> = OnceLock::new();
+    let tell = || ready().when(alice(), authorize(), &around()).accepted();
+    TOLD.get_or_init(tell).clone()
 }
 
 /// Dave started the deployment to production.
 pub fn deploying() -> Spec<Release> {
-    let story = authorized();
-    let start = deploy("production", Some(story.authorization()));
-    story.when(dave(), start, &around()).accepted()
+    static TOLD: OnceLock<Spec<Release>> = OnceLock::new();
+    let tell = || {
+        let story = authorized();
+        let start = deploy("production", Some(story.authorization()));
+        story.when(dave(), start, &around()).accepted()
+    };
+    TOLD.get_or_init(tell).clone()
 }
 
 impl Spec<Release> {

@@ -224,6 +224,8 @@ fn command() -> impl Strategy<Value = CalendarCommand> {
 }
 
 proptest! {
+    #![proptest_config(crate::cases(64))]
+
     #[test]
     fn given_any_commands_the_calendar_replays(
         commands in prop::collection::vec((somebody([peggy()]), command(), 0i64..180), 0..25)

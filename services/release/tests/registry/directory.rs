@@ -185,6 +185,8 @@ fn command() -> impl Strategy<Value = DirectoryCommand> {
 }
 
 proptest! {
+    #![proptest_config(crate::cases(64))]
+
     #[test]
     fn given_any_commands_the_directory_replays_and_a_key_has_one_owner(
         commands in prop::collection::vec((somebody([peggy()]), command(), 0i64..30), 0..30)

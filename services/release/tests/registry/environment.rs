@@ -528,6 +528,8 @@ fn command() -> impl Strategy<Value = Command> {
 }
 
 proptest! {
+    #![proptest_config(crate::cases(64))]
+
     #[test]
     fn given_any_commands_an_environment_replays_and_has_one_holder(
         commands in prop::collection::vec(

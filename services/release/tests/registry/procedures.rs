@@ -506,6 +506,8 @@ fn command() -> impl Strategy<Value = Command> {
 }
 
 proptest! {
+    #![proptest_config(crate::cases(64))]
+
     #[test]
     fn given_any_commands_the_versions_replay(
         commands in prop::collection::vec((somebody([peggy(), grace(), heidi()]), command(), 0i64..30), 0..25)

@@ -293,6 +293,8 @@ fn command() -> impl Strategy<Value = ProductCommand> {
 }
 
 proptest! {
+    #![proptest_config(crate::cases(64))]
+
     #[test]
     fn given_any_commands_a_product_replays(
         commands in prop::collection::vec((somebody([alice(), peggy()]), command(), 0i64..30), 0..25)

@@ -5,9 +5,9 @@ use release::RefusalCode as No;
 use release::command::{GrantWaiver, MarkNotApplicable, RequestWaiver};
 use release::event::ChangeClass;
 use release::release::ItemStatus;
-use release::spec::judged::{around, case, honest, patched};
+use release::spec::judged::{around, case, honest, patched, sign};
 use release::spec::release::{item, list, prose};
-use release::spec::{Spec, alice, grace, robot, system};
+use release::spec::{Spec, alice, dave, grace, robot, system};
 use release::{Command, Release};
 use serde_json::json;
 
@@ -97,7 +97,15 @@ fn given_an_emergency_what_is_put_off_is_due_after_the_deployment() {
     let facts = honest("7.3", &in_time).remove(0);
     let in_time = in_time.reported("7.3", facts).signed("7.3");
     assert!(matches!(in_time.state.status(item("7.3")), ItemStatus::Satisfied { .. }));
+    let in_time = in_time.when(alice(), sign("7.3"), &around()).then_refused(No::ItemClosed).story;
     in_time.at(deferral.due_at).when(system(), overdue.clone(), &around()).then_refused(No::NotDue);
     let late = story.at(deferral.due_at).when(system(), overdue, &around()).then_types(&["item.overdue"]);
     assert!(late.state.items[&item("7.3")].deferred.as_ref().unwrap().overdue);
+}
+
+/// Nobody put it off: it was let go, and stays so until the waiver ends.
+#[test]
+fn given_a_waived_item_when_somebody_signs_it_all_the_same_then_refused() {
+    let story = waived(case("2.5").story(), "2.5");
+    story.when(dave(), sign("2.5"), &around()).then_refused(No::ItemClosed);
 }

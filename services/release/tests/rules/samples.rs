@@ -24,6 +24,9 @@ pub struct Load {
 
 pub const FINE: Load = Load { requests: 750, errors: 0.0013, p50: 100.0, p95_of_canary: 250.0 };
 
+/// Every eleventh request fails.
+pub const BROKEN: Load = Load { errors: 0.09, ..FINE };
+
 pub fn by(story: Story, who: Actor, command: Command) -> Story {
     story.when(who, command, &around()).accepted()
 }

@@ -1,11 +1,15 @@
 //! An emergency took staging: what was seen there before is not seen of what runs there next.
 
+use jiff::SignedDuration;
 use release::RefusalCode as No;
-use release::command::{AmendRelease, AttestItem, FinishDeployment, LoseEnvironment};
+use release::command::{
+    AmendRelease, AttestItem, FinishDeployment, GrantWaiver, LoseEnvironment, RequestWaiver,
+};
 use release::event::{ChangeClass, DeploymentOutcome};
+use release::release::ItemStatus;
 use release::spec::judged::{around, honest, record, through};
 use release::spec::release::{deploy, item, list, name, prose, tag};
-use release::spec::{Spec, bob, carol, nothing, robot, system};
+use release::spec::{Spec, bob, carol, grace, nothing, robot, rupert, system};
 use release::value::ReleaseId;
 use release::{Command, Release};
 
@@ -47,6 +51,30 @@ fn given_staging_that_was_lost_what_was_seen_there_before_closes_nothing_when_al
     assert_eq!(closed(&story), Vec::<&str>::new());
     // Steps before and after it rest on nothing that was seen there.
     assert!(story.state.status(item("1.6")).is_closed());
+}
+
+#[test]
+fn given_staging_that_was_lost_what_was_waived_stays_so_and_what_was_never_seen_is_no_staler_for_it() {
+    let body = RequestWaiver {
+        reason: prose("The probe is down."),
+        compensating_control: prose("Looked at by hand."),
+        expires_at: through(1).now + SignedDuration::from_hours(24),
+    };
+    let request = Command::RequestWaiver { item: item("2.5"), body };
+    let story = through(1).when(rupert(), request, &around()).accepted();
+    let waiver = *story.state.waivers.keys().next().unwrap();
+    let grant = Command::GrantWaiver { item: item("2.5"), waiver, body: GrantWaiver { note: None } };
+    let story = story.when(grace(), grant, &around()).accepted();
+    let story =
+        lost(honest("2.1", &story).into_iter().fold(story, |story, facts| story.reported("2.1", facts)));
+    for number in SHOWN_ON_STAGING {
+        let status = story.state.status(item(number));
+        match number {
+            "2.1" => assert!(matches!(status, ItemStatus::Stale { .. }), "{status:?}"),
+            "2.5" => assert!(matches!(status, ItemStatus::Waived { .. }), "{status:?}"),
+            _ => assert_eq!(status, &ItemStatus::Pending, "{number}"),
+        }
+    }
 }
 
 #[test]

@@ -1,11 +1,25 @@
 //! Deployment to staging, its version, migrations, configuration and health.
 
-use release::spec::judged::{case, honest, patched};
+use release::release::ItemStatus;
+use release::spec::judged::{case, honest, patched, through};
 use release::spec::release::{commit, item, sha256};
 use release::verdict::Cause::{Absent, Empty, Mismatch, Stale, Value};
 use serde_json::json;
 
 use crate::rules::{at, later};
+
+/// What was seen before another deployment is only too old; what says otherwise is not true at all.
+#[test]
+fn given_a_closed_item_it_is_stale_when_its_facts_are_too_old_and_pending_when_they_say_otherwise() {
+    let story = through(2);
+    let redeployed = story.clone().minutes_later(1).staging_redeployed();
+    for number in ["2.2", "2.5"] {
+        let status = redeployed.state.status(item(number));
+        assert!(matches!(status, ItemStatus::Stale { reaffirmable: false, .. }), "{number} is {status:?}");
+    }
+    let other = later(story, "2.2", &json!({"replicas_matched": 2}));
+    assert_eq!(other.state.status(item("2.2")), &ItemStatus::Pending);
+}
 
 #[test]
 fn item_2_1_the_candidate_is_deployed_by_its_digests() {

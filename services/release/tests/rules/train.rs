@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use jiff::SignedDuration;
 use release::RefusalCode as No;
-use release::command::{AttestItem, BindCandidate, TagCandidate};
+use release::command::{AmendRelease, AttestItem, BindCandidate, TagCandidate};
 use release::decide::{Around, Context, PreviewRow, preview};
 use release::event::EffectKind;
 use release::evidence::{Artifact, Subject};
@@ -13,7 +13,7 @@ use release::procedures::variant;
 use release::product::ProductSettings;
 use release::release::{ItemStatus, Release};
 use release::spec::judged::{self, honest, patched, report, sign, signers};
-use release::spec::release::{commit, item, line, list, name, open, sha256, tag};
+use release::spec::release::{commit, item, line, list, name, open, prose, sha256, tag};
 use release::spec::{Spec, alice, bob, carol, id, nothing, robot};
 use release::value::{Digest, Name};
 use release::verdict::{Cause, Row};
@@ -204,6 +204,22 @@ fn given_flags_of_each_service_those_of_the_others_are_judged_at_once() {
     let story = act(story, bob(), Command::TagCandidate(of_builds(2, ['1', '1', '2'])));
     assert_eq!(because_of(&story, "4.7"), absent(&["pay"]));
     assert!(closed(&shown_by(story, "pay", "4.7"), "4.7"));
+}
+
+#[test]
+fn given_flags_that_are_reported_late_they_count_for_the_build_that_they_are_about() {
+    let about = |story: Story, number: u32| {
+        let mut body = report(honest("4.7", &story).remove(0));
+        (body.target, body.subject) = (Some(name("pay")), Some(Subject::Candidate { number }));
+        act(story, robot(), Command::RecordEvidence { items: vec![item("4.7")], body })
+    };
+    let story = made_true(through(3), "4.7", &SERVICES);
+    let story = act(story, bob(), Command::TagCandidate(of_builds(2, ['1', '1', '2'])));
+    // The third has the second's build of it, and not the first's.
+    let third = |story| act(story, bob(), Command::TagCandidate(of_builds(3, ['1', '3', '2'])));
+    assert_eq!(because_of(&third(about(story.clone(), 1)), "4.7"), absent(&["mail", "pay"]));
+    assert_eq!(because_of(&third(about(story.clone(), 2)), "4.7"), absent(&["mail"]));
+    assert_eq!(because_of(&about(third(story), 2), "4.7"), absent(&["mail"]));
 }
 
 #[test]
@@ -483,13 +499,23 @@ fn given_reports_by_service_on_what_holds_for_all_each_service_has_to_have_one()
     assert_eq!(because_of(&story, "3.2"), [("pay".to_owned(), Cause::Value)]);
     let story = shown_by(story.minutes_later(1), "pay", "3.2");
     assert!(failing(&story, "3.2").is_empty());
-    // What was retracted, or is about something that is no target, is told of no service.
-    let ghost = seen(through(2), "ghost", "3.2", honest("3.2", &story).remove(0));
-    assert_eq!(because_of(&ghost, "3.2"), [("default".to_owned(), Cause::Absent)]);
+    // What was retracted, or is about a service that the release is not for, is told of none of its own.
+    let two = AmendRelease {
+        why: prose("Pay goes out by itself."),
+        previous: None,
+        class: None,
+        reason: None,
+        security_impact: None,
+        ticket: None,
+        targets: Some(list(vec![name("cart"), name("mail")])),
+    };
+    let two = act(through(2), alice(), Command::Amend(two));
+    let aside = seen(two, "pay", "3.2", honest("3.2", &story).remove(0));
+    assert_eq!(because_of(&aside, "3.2"), [("default".to_owned(), Cause::Absent)]);
     let cart = shown_by(through(2), "cart", "3.2");
     assert_eq!(because_of(&cart, "3.2"), absent(&["mail", "pay"]));
     let evidence = *cart.state.items[&item("3.2")].evidence.last().unwrap();
-    let body = release::command::RetractEvidence { reason: release::spec::release::prose("another suite") };
+    let body = release::command::RetractEvidence { reason: prose("another suite") };
     let none = act(cart, robot(), Command::RetractEvidence { evidence, body });
     assert_eq!(because_of(&none, "3.2"), [("default".to_owned(), Cause::Absent)]);
     // One report on all of them says as much of each.

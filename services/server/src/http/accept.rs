@@ -4,34 +4,57 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{self, Accept, Header, Quality};
 
 use super::problem::{Code, Problem};
+use super::route::Route;
 
 /// What every resource below `/v1` answers.
-const ANSWER: &str = "application/json";
+pub const JSON: &str = "application/json";
+/// What those answer that are files; when they refuse, they say so in JSON.
+const FILE: &str = "application/octet-stream";
+const FILES: [&str; 2] = ["/bundle", "/content"];
 
 /// Refuses a request whose `Accept` leaves nothing that could be answered.
-pub fn acceptable(request: &HttpRequest) -> Result<(), Problem> {
+pub fn acceptable(request: &HttpRequest, answers: &[&str]) -> Result<(), Problem> {
     let Some(value) = request.headers().get(header::ACCEPT) else { return Ok(()) };
     if matches!(value.as_bytes(), b"" | b"*/*" | b"application/json") {
         return Ok(());
     }
-    if Accept::parse(request).is_ok_and(|accept| covers(&accept)) {
+    if preferred(request, answers).is_some() {
         return Ok(());
     }
-    Err(Problem::new(Code::NotAcceptable, format!("this resource answers {ANSWER}")))
+    let pattern = Route::of(request).map_or("", |route| route.pattern.as_str());
+    let file = FILES.iter().any(|name| pattern.ends_with(name));
+    if file && preferred(request, &[FILE]).is_some() {
+        return Ok(());
+    }
+    Err(Problem::new(Code::NotAcceptable, format!("this resource answers {}", answers.join(", "))))
+}
+
+/// The answer that the caller likes best; the earlier one where two are liked as much.
+pub fn preferred<'a>(request: &HttpRequest, answers: &[&'a str]) -> Option<&'a str> {
+    let named = request.headers().get(header::ACCEPT).is_some_and(|value| !value.is_empty());
+    if !named {
+        return answers.first().copied();
+    }
+    let accept = Accept::parse(request).ok()?;
+    let liked = |answer: &&'a str| quality(&accept, answer).map(|quality| (quality, *answer));
+    let liked = answers.iter().rev().filter_map(liked).filter(|(quality, _)| *quality > Quality::ZERO);
+    liked.max_by_key(|(quality, _)| *quality).map(|(_, answer)| answer)
 }
 
 /// The most specific range decides (RFC 9110, 12.5.1).
-fn covers(accept: &Accept) -> bool {
+fn quality(accept: &Accept, answer: &str) -> Option<Quality> {
+    let family = answer.split_once('/').map_or(answer, |(family, _)| family);
     let covering = accept.iter().filter_map(|range| {
-        let specific = match range.item.essence_str().to_ascii_lowercase().as_str() {
-            ANSWER => 2,
-            "application/*" => 1,
+        let named = range.item.essence_str().to_ascii_lowercase();
+        let specific = match named.as_str() {
             "*/*" => 0,
+            named if named == answer => 2,
+            named if named.strip_suffix("/*") == Some(family) => 1,
             _ => return None,
         };
         Some((specific, range.quality))
     });
-    covering.max_by_key(|(specific, _)| *specific).is_some_and(|(_, quality)| quality > Quality::ZERO)
+    covering.max_by_key(|(specific, _)| *specific).map(|(_, quality)| quality)
 }
 
 #[cfg(test)]
@@ -57,8 +80,25 @@ mod tests {
             ("no media range", 406),
         ] {
             let request = TestRequest::default().insert_header(("accept", accept)).to_http_request();
-            let status = acceptable(&request).map_or_else(|problem| problem.status, |()| 200);
+            let status = acceptable(&request, &[JSON]).map_or_else(|problem| problem.status, |()| 200);
             assert_eq!(status, expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn of_several_answers_the_one_liked_best_is_given() {
+        let answers = [JSON, "text/html", "text/csv"];
+        for (accept, expected) in [
+            ("", Some(JSON)),
+            ("*/*", Some(JSON)),
+            ("text/csv", Some("text/csv")),
+            ("text/*", Some("text/html")),
+            ("text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.8", Some("text/html")),
+            ("text/html;q=0.5, application/json;q=0.9", Some(JSON)),
+            ("image/png", None),
+        ] {
+            let request = TestRequest::default().insert_header(("accept", accept)).to_http_request();
+            assert_eq!(preferred(&request, &answers), expected, "{accept}");
         }
     }
 }

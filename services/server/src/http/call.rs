@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::accept::acceptable;
+use super::accept::{self, acceptable};
 use super::problem::{Code, Problem};
 use super::route::Route;
 use crate::app::App;
@@ -83,6 +83,9 @@ pub struct DryRun {
 
 /// What a query string is made of.
 pub trait FromQuery: DeserializeOwned + 'static {
+    /// What the resource answers, in the order it prefers.
+    const ANSWERS: &'static [&'static str] = &[accept::JSON];
+
     /// Whether the command is only to be decided.
     fn dry_run(&self) -> bool {
         false
@@ -447,7 +450,7 @@ impl<P: FromPath, B: FromBody, Q: FromQuery> FromRequest for Call<P, B, Q> {
         Box::pin(async move {
             let read = async {
                 let mut caller = authenticate(&request).await?;
-                acceptable(&request)?;
+                acceptable(&request, Q::ANSWERS)?;
                 let path = P::from_path(&request)?;
                 let query: Q = query(&request)?;
                 caller.dry_run = query.dry_run();

@@ -172,3 +172,21 @@ async fn read(app: &App, caller: &Caller, id: &ExceptionId) -> Answer {
     };
     answer.map_err(|problem| problem.on(caller))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Auditors read there where each comes from.
+    #[test]
+    fn every_kind_is_in_the_table_for_auditors() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/AUDIT.md");
+        let table = std::fs::read_to_string(path).unwrap();
+        let missing: Vec<_> = ExceptionKind::ALL
+            .iter()
+            .map(|kind| kind.as_str())
+            .filter(|kind| !table.contains(&format!("`{kind}`")))
+            .collect();
+        assert!(missing.is_empty(), "deploy/AUDIT.md does not name {missing:?}");
+    }
+}

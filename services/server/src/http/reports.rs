@@ -6,6 +6,7 @@ pub mod get;
 pub mod list;
 pub mod period;
 pub mod reconciliations;
+pub mod rendered;
 pub mod samples;
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use futures_util::{Stream, StreamExt, stream};
 use release::value::MediaType;
 use tokio::time::{Instant, timeout_at};
 
-use super::accept::acceptable;
+use super::accept::{JSON, acceptable};
 use super::call::{self, Caller, FromPath, FromQuery};
 use super::problem::{Code, Problem};
 
@@ -41,7 +41,7 @@ impl<P: FromPath, Q: FromQuery> FromRequest for Upload<P, Q> {
         Box::pin(async move {
             let read = async {
                 let mut caller = call::authenticate(&request).await?;
-                acceptable(&request)?;
+                acceptable(&request, &[JSON])?;
                 let path = P::from_path(&request)?;
                 let query: Q = call::query(&request)?;
                 caller.dry_run = query.dry_run();

@@ -109,6 +109,12 @@ pub(super) struct Made {
     body: String,
 }
 
+impl Made {
+    pub(super) fn into_body(self) -> String {
+        self.body
+    }
+}
+
 pub(super) fn write(tx: &Transaction<'_>, made: &[Made]) -> rusqlite::Result<()> {
     let mut insert = tx.prepare_cached(
         "INSERT INTO exceptions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)

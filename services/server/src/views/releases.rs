@@ -49,6 +49,9 @@ pub(super) const SCHEMA: &str = "
 const COLUMNS: &str = "opened, id, product, class, state, outcome, step, step_name, closed_items, \
     total_items, candidate, opened_at, updated_at, closed_at, revision, position, roles, next_deadline";
 
+/// The states of releases that are on the board and in the inbox; the index over them names them too.
+const IN_PROGRESS: [&str; 3] = ["open", "held", "completed"];
+
 /// How much of what people wrote can be searched for one release; the newest comments go first.
 const MAX_WORDS: usize = 64 * 1024;
 
@@ -174,6 +177,31 @@ pub(super) fn row(
         blocking,
         waiting,
     })
+}
+
+/// A release as the lists answer it.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    pub row: Row,
+    /// Absent when it is not in progress, and so not on the board.
+    pub blocking: Option<Vec<Blocking>>,
+    /// Each as the list of exceptions has it.
+    pub exceptions: Vec<String>,
+}
+
+/// What the lists must say of a release in this state; `None` for one that was not opened.
+pub fn listed(
+    tenant: &str,
+    release: &Release,
+    procedure: &Procedure,
+    revision: Revision,
+    position: Position,
+) -> Option<Listed> {
+    let NewRow { row, blocking, exceptions, .. } =
+        row(tenant, release, procedure, Some(revision), Some(position))?;
+    let in_progress = IN_PROGRESS.contains(&row.state.as_str());
+    let exceptions = exceptions.into_iter().map(exceptions::Made::into_body).collect();
+    Some(Listed { row, blocking: in_progress.then_some(blocking), exceptions })
 }
 
 /// What people wrote about the release; the procedure's own words would match every release.
@@ -550,7 +578,7 @@ pub fn windows(
 
 fn live(scope: &Scope, select: &str, product: Option<&Name>) -> Query {
     let mut query = scope.select(select);
-    query.sql.push_str(" AND state IN ('open', 'held', 'completed')");
+    query.sql.push_str(&format!(" AND state IN ('{}')", IN_PROGRESS.join("', '")));
     if let Some(product) = product {
         query.and("product = ?", product.to_string());
     }

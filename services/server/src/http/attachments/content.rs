@@ -19,7 +19,8 @@ use crate::http::releases::{AsOf, read};
 /// Download an attachment
 ///
 /// The content, always as a file to be saved and never as a page to be shown. It is compared with its hash while
-/// it is sent: an answer that ends before its `Content-Length` is not what was attached.
+/// it is sent: an answer that ends before its `Content-Length` is not what was attached. HEAD says whether it is there,
+/// and how large.
 #[utoipa::path(
     get,
     path = "/v1/releases/{release}/attachments/{sha256}/content",

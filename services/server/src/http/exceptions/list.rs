@@ -61,7 +61,8 @@ pub struct ExceptionList {
 /// List exceptions
 ///
 /// What went another way in the releases and environments of the products the caller reads, recorded last first.
-/// `Shiplog-Position` says what the list includes.
+/// They follow from recorded events and are never deleted; `deploy/AUDIT.md` says what each kind comes from, and what
+/// cannot become one. `Shiplog-Position` says what the list includes.
 #[utoipa::path(
     get,
     path = "/v1/exceptions",

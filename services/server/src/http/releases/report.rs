@@ -13,8 +13,9 @@ use crate::app::App;
 use crate::http::answer::{Answer, Document};
 use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
 use crate::http::prefer::wait_s;
-use crate::http::problem::{Code, Problem};
+use crate::http::reports::rendered::{self, Form};
 use crate::http::reports::{controls, of};
+use crate::report::Made;
 
 /// Which state of the release is reported, and in which form.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -42,15 +43,14 @@ pub struct ReportAsOf {
     /// Which version of it; the newest when absent.
     #[param(minimum = 1)]
     pub control_mapping_version: Option<u32>,
-    /// `json`, as `Accept` may say too.
-    #[param(min_length = 4, max_length = 4, pattern = "^json$", example = "json")]
-    pub format: Option<String>,
+    /// The form, as `Accept` may say too; this counts where both do.
+    #[param(inline)]
+    pub format: Option<Form>,
 }
 
-impl FromQuery for ReportAsOf {}
-
-/// The forms that a report is rendered in.
-const FORMATS: [&str; 1] = ["json"];
+impl FromQuery for ReportAsOf {
+    const ANSWERS: &'static [&'static str] = &rendered::ANSWERS;
+}
 
 /// Read the report of a release
 ///
@@ -60,6 +60,7 @@ const FORMATS: [&str; 1] = ["json"];
 /// control mapping and the period of retention that it names, and on nothing else; `Content-Digest` has their SHA-256.
 /// What the log does not know is null. Nothing is recorded: `POST /v1/reports` does that. What was recorded a moment
 /// ago waits for its checkpoint; `Prefer: wait=N` waits for that up to 30 seconds.
+/// HTML and CSV are renderings of these bytes and say their SHA-256; `Content-Digest` is then the rendering's own.
 #[utoipa::path(
     get,
     path = "/v1/releases/{release}/report",
@@ -70,7 +71,11 @@ const FORMATS: [&str; 1] = ["json"];
         ("Prefer" = Option<String>, Header, description = "`wait=N`: seconds to wait for a checkpoint that covers the release, at most 30.",
             example = "wait=5", max_length = 100),
     ),
-    responses((status = 200, description = "The report", body = ReleaseReport)),
+    responses((status = 200, description = "The report", content(
+        (ReleaseReport = "application/json"),
+        (String = "text/html"),
+        (String = "text/csv"),
+    ))),
 )]
 pub async fn handler(
     app: Data<App>,
@@ -82,10 +87,7 @@ pub async fn handler(
 
 async fn report(app: &App, call: &Call<ReleaseId, NoBody, ReportAsOf>, request: &HttpRequest) -> Answer {
     let ReportAsOf { as_of, at_position, at_revision, min_position, format, .. } = &call.query;
-    if let Some(format) = format.as_ref().filter(|format| !FORMATS.contains(&format.as_str())) {
-        let detail = format!("{format} is none of: {}", FORMATS.join(", "));
-        return Err(Problem::new(Code::NotAcceptable, detail));
-    }
+    let format = rendered::asked(*format, request);
     let when = AsOf {
         as_of: *as_of,
         at_position: *at_position,
@@ -97,6 +99,11 @@ async fn report(app: &App, call: &Call<ReleaseId, NoBody, ReportAsOf>, request: 
     let (name, version) = (call.query.control_mapping.as_ref(), call.query.control_mapping_version);
     let controls = controls(app, &call.caller, name, version).await?;
     let fresh = of(app, &call.caller, &call.path, &when, wait, controls).await?;
+    if let Some(format) = format {
+        let Made { bytes, position, .. } = fresh.made;
+        let name = format!("report-{}", call.path);
+        return rendered::answer(format, bytes, None, position, &name, &call.caller).await;
+    }
     let document = Document {
         sha256: &fresh.made.sha256,
         position: fresh.made.position,

@@ -1,34 +1,52 @@
 //! `GET /v1/reports/{report}`
 
-use actix_web::HttpResponse;
 use actix_web::body::SizedStream;
 use actix_web::web::Data;
-use futures_util::StreamExt;
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
 use release::event::ReportQuery;
 use release::report::ReleaseReport;
+use release::report::generated::Generated;
 use release::report::population::PeriodReport;
+use serde::Deserialize;
 use utoipa::openapi::schema::{AnyOfBuilder, Schema};
 use utoipa::openapi::{Ref, RefOr};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use super::period::{ReportOnItsWay, content, on_its_way};
-use super::{again, generated, read};
+use super::rendered::Form;
+use super::{ReportEnvelope, again, generated, read, rendered};
 use crate::app::App;
-use crate::http::answer::{Answer, Document};
-use crate::http::call::{Call, NoBody};
+use crate::http::answer::{Answer, Document, json};
+use crate::http::call::{Call, Caller, FromQuery, NoBody};
+use crate::http::problem::{Code, Problem};
 
-/// The report of a release or of a period; it is streamed from its bytes, so this is only what they are like.
+/// In which form a report is read.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct ReportForm {
+    /// The form, as `Accept` may say too; this counts where both do.
+    #[param(inline)]
+    pub format: Option<Form>,
+}
+
+impl FromQuery for ReportForm {
+    const ANSWERS: &'static [&'static str] = &rendered::ANSWERS;
+}
+
+/// The report of a release or of a period, which `report.kind` tells apart; a discriminator has to be a member of the
+/// document itself.
 pub struct AnyReport;
 
 impl PartialSchema for AnyReport {
     fn schema() -> RefOr<Schema> {
-        // A discriminator is a member of the whole, and these say it in a part.
-        AnyOfBuilder::new()
-            .item(Ref::from_schema_name(ReleaseReport::name()))
-            .item(Ref::from_schema_name(PeriodReport::name()))
-            .description(Some("`report.kind` says which."))
-            .into()
+        let either = [ReleaseReport::name(), PeriodReport::name()];
+        let either =
+            either.into_iter().map(Ref::from_schema_name).fold(AnyOfBuilder::new(), AnyOfBuilder::item);
+        either.description(Some("`report.kind` says which: `release` or `period`.")).into()
     }
 }
 
@@ -45,27 +63,46 @@ impl ToSchema for AnyReport {
 ///
 /// Its canonical bytes (RFC 8785), for ever those of which `Content-Digest` and the envelope say the SHA-256. Where
 /// they are no longer kept they are made again from the log. Who made it and when is at `/envelope` below it.
+/// HTML and CSV are renderings of these bytes with their envelope; they say the SHA-256 of both, and `Content-Digest`
+/// is their own.
 #[utoipa::path(
     get,
     path = "/v1/reports/{report}",
     operation_id = "getReport",
     tag = "Reports",
+    params(ReportForm),
     responses(
-        (status = 200, description = "The report", body = AnyReport),
+        (status = 200, description = "The report", content(
+            (AnyReport = "application/json"),
+            (String = "text/html"),
+            (String = "text/csv"),
+        )),
         (status = 202, description = "The report is being made", body = ReportOnItsWay),
     ),
 )]
-pub async fn handler(app: Data<App>, call: Call<Uuid, NoBody>) -> Answer {
-    report(&app, &call).await.map_err(|problem| problem.on(&call.caller))
+pub async fn handler(app: Data<App>, call: Call<Uuid, NoBody, ReportForm>, request: HttpRequest) -> Answer {
+    report(&app, &call, &request).await.map_err(|problem| problem.on(&call.caller))
 }
 
-async fn report(app: &Data<App>, call: &Call<Uuid, NoBody>) -> Answer {
+async fn report(app: &Data<App>, call: &Call<Uuid, NoBody, ReportForm>, request: &HttpRequest) -> Answer {
     let caller = &call.caller;
     if app.making.is_running(call.path) && caller.has_any_role().is_ok() {
         return on_its_way(call.path);
     }
     let known = read(app, caller, call.path).await?;
     let generated = generated(&known.state)?;
+    if let Some(format) = rendered::asked(call.query.format, request) {
+        if matches!(generated.query, ReportQuery::Period(_)) {
+            return Err(Problem::new(
+                Code::NotAcceptable,
+                "the report of a period is answered as application/json",
+            ));
+        }
+        let envelope = json(&ReportEnvelope::of(app, generated))?;
+        let bytes = bytes(app, caller, generated).await?;
+        let name = format!("report-{}", generated.report);
+        return rendered::answer(format, bytes, Some(envelope), generated.position, &name, caller).await;
+    }
     let document = Document {
         sha256: &generated.sha256,
         position: generated.position,
@@ -98,4 +135,17 @@ async fn report(app: &Data<App>, call: &Call<Uuid, NoBody>) -> Answer {
             Ok(document.answer(&mut HttpResponse::Ok()).body(made.bytes))
         }
     }
+}
+
+/// All of it at once, to be rendered.
+async fn bytes(app: &App, caller: &Caller, generated: &Generated) -> Result<Bytes, Problem> {
+    let kept = app.vault.open(&generated.sha256).await.ok().flatten();
+    if let Some(content) = kept.filter(|content| content.size == generated.size) {
+        let whole: Result<Vec<Bytes>, _> = content.pieces.try_collect().await;
+        match whole {
+            Ok(pieces) => return Ok(pieces.concat().into()),
+            Err(error) => tracing::warn!(%error, "a report is made again"),
+        }
+    }
+    Ok(again(app, caller, generated).await?.bytes)
 }
