@@ -1,5 +1,7 @@
 //! How long things took, as numbers that no reader rounds another way.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -19,8 +21,9 @@ pub struct Durations {
     pub max_s: Option<u64>,
 }
 
+/// How often each duration was there: as much as there are different ones, not as there are releases.
 #[derive(Debug, Clone, Default)]
-pub struct Collected(Vec<u64>);
+pub struct Collected(BTreeMap<u64, u64>);
 
 impl Collected {
     /// What ended before it began took no time.
@@ -29,25 +32,28 @@ impl Collected {
     }
 
     pub fn seconds(&mut self, seconds: i64) {
-        self.0.push(u64::try_from(seconds).unwrap_or(0));
+        *self.0.entry(u64::try_from(seconds).unwrap_or(0)).or_default() += 1;
     }
 
-    pub fn finish(mut self) -> Durations {
-        self.0.sort_unstable();
+    pub fn finish(self) -> Durations {
         let values = &self.0;
-        let count = values.len() as u64;
+        let count: u64 = values.values().sum();
         let rank = |percent: u64| {
-            let rank = (percent * count).div_ceil(100).max(1) - 1;
-            usize::try_from(rank).ok().and_then(|rank| values.get(rank)).copied()
+            let mut before = (percent * count).div_ceil(100).max(1);
+            values.iter().find_map(|(value, times)| {
+                let here = before <= *times;
+                before = before.saturating_sub(*times);
+                here.then_some(*value)
+            })
         };
-        let sum: u128 = values.iter().map(|value| u128::from(*value)).sum();
+        let sum: u128 = values.iter().map(|(value, times)| u128::from(*value) * u128::from(*times)).sum();
         let mean = sum.checked_div(u128::from(count));
         Durations {
             count,
             mean_s: mean.and_then(|mean| u64::try_from(mean).ok()),
             median_s: rank(50),
             p90_s: rank(90),
-            max_s: values.last().copied(),
+            max_s: values.last_key_value().map(|(value, _)| *value),
         }
     }
 }
@@ -74,6 +80,7 @@ mod tests {
         assert_eq!(told(of(&[7])), (1, 7, 7, 7, 7));
         assert_eq!(told(of(&[40, 10, 30, 20])), (4, 25, 20, 40, 40));
         assert_eq!(told(of(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10])), (10, 5, 5, 9, 10));
+        assert_eq!(told(of(&[5, 1, 5, 5, 1, 9])), (6, 4, 5, 9, 9));
         assert_eq!(told(of(&[-5])), (1, 0, 0, 0, 0));
     }
 }
