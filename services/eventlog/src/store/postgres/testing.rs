@@ -33,6 +33,14 @@ pub struct Server {
     dir: PathBuf,
     /// The process, where this one started it for itself alone.
     child: Option<Child>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Shared,
+    Own,
+    Killable,
 }
 
 /// A database of one test; dropped with it.
@@ -88,13 +96,18 @@ fn program(name: &str) -> Command {
     command
 }
 
-/// A new, empty cluster.
-fn initialise(dir: &Path) {
+/// A directory of the server's account.
+fn prepare(dir: &Path) {
     fs::create_dir_all(dir).unwrap();
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).unwrap();
     if let Some((user, group)) = account() {
         chown(dir, Some(user), Some(group)).unwrap();
     }
+}
+
+/// A new, empty cluster.
+fn initialise(dir: &Path) {
+    prepare(dir);
     let mut initdb = program("initdb");
     initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"]);
     let output = initdb.arg(dir.join("data")).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
@@ -103,7 +116,7 @@ fn initialise(dir: &Path) {
 
 /// Starts the server of a cluster and waits until it takes connections.
 #[expect(clippy::zombie_processes, reason = "it is handed to the caller, or has ended")]
-fn start(dir: &Path, own: bool) -> Child {
+fn start(dir: &Path, kind: Kind) -> Child {
     let deadline = Instant::now() + PATIENCE;
     let data = dir.join("data");
     loop {
@@ -111,9 +124,12 @@ fn start(dir: &Path, own: bool) -> Child {
         let _ = fs::remove_file(dir.join(".s.PGSQL.5432"));
         let log = File::options().create(true).append(true).open(dir.join("log")).unwrap();
         let mut postgres = program("postgres");
-        if !own {
+        if kind == Kind::Shared {
             // Ending a test, with its group, does not end it.
             postgres.process_group(0);
+        }
+        if kind == Kind::Killable {
+            postgres.args(["-c", "fsync=off"]);
         }
         // Locks and snapshots of a hundred databases, and no time lost on what only a busy server needs.
         let settings = [
@@ -151,7 +167,7 @@ fn start(dir: &Path, own: bool) -> Child {
 /// The server itself says so in its file, once it takes connections.
 fn answers(dir: &Path) -> bool {
     let said = fs::read_to_string(dir.join("data/postmaster.pid")).unwrap_or_default();
-    let ready = said.lines().nth(7).is_some_and(|status| status.trim() == "ready");
+    let ready = said.lines().nth(7).is_some_and(|status| ["ready", "standby"].contains(&status.trim()));
     ready && UnixStream::connect(dir.join(".s.PGSQL.5432")).is_ok()
 }
 
@@ -178,30 +194,68 @@ impl Server {
         if !answers(&home) {
             let _ = fs::remove_dir_all(&home);
             initialise(&home);
-            drop(start(&home, false));
+            drop(start(&home, Kind::Shared));
             let mut reaper = Command::new("sh");
             reaper.args(["-c", REAPER, "reaper"]).arg(&dir).process_group(0).current_dir("/");
             reaper.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         }
-        Self { dir: home, child: None }
+        Self { dir: home, child: None, kind: Kind::Shared }
     }
 
-    /// One to kill.
+    /// One to kill. Killing a process loses nothing that the system has in its memory, so this one does not sync:
+    /// else each start after a kill would first sync every file it has.
     pub fn own() -> Self {
+        Self::own_of(Kind::Killable)
+    }
+
+    /// One that nothing else uses, as somebody would run it.
+    pub fn own_synced() -> Self {
+        Self::own_of(Kind::Own)
+    }
+
+    /// Another server that follows this one and takes no writes.
+    pub fn standby(&self) -> Self {
+        let dir = Self::own_dir();
+        prepare(&dir);
+        let mut copy = program("pg_basebackup");
+        copy.args(["--username=postgres", "--checkpoint=fast", "--no-sync", "--write-recovery-conf"]);
+        copy.arg("--host").arg(&self.dir).arg("--pgdata").arg(dir.join("data")).stderr(Stdio::piped());
+        let output = copy.output().unwrap();
+        assert!(output.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&output.stderr));
+        let child = start(&dir, Kind::Killable);
+        Self { dir, child: Some(child), kind: Kind::Killable }
+    }
+
+    /// A standby takes writes from now on.
+    pub fn promote(&self) {
+        let promoted = program("pg_ctl").args(["promote", "-w", "-D"]).arg(self.dir.join("data")).status();
+        assert!(promoted.unwrap().success());
+    }
+
+    fn own_of(kind: Kind) -> Self {
+        let dir = Self::own_dir();
+        initialise(&dir);
+        let child = start(&dir, kind);
+        Self { dir, child: Some(child), kind }
+    }
+
+    /// Beside the shared one, whose end removes what a killed test leaves behind.
+    fn own_dir() -> PathBuf {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        // Beside the shared one, whose end removes what a killed test leaves behind.
-        let shared = Self::shared();
-        let dir = shared.dir.with_file_name(format!("own-{}-{number}", std::process::id()));
+        let dir = Self::shared().dir.with_file_name(format!("own-{}-{number}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
-        initialise(&dir);
-        let child = start(&dir, true);
-        Self { dir, child: Some(child) }
+        dir
     }
 
     /// Where it keeps everything.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Makes a directory that the server may write to.
+    pub fn makes(&self, dir: &Path) {
+        prepare(dir);
     }
 
     /// As the machine would lose it.
@@ -213,7 +267,7 @@ impl Server {
     }
 
     pub fn start_again(&mut self) {
-        self.child = Some(start(&self.dir, true));
+        self.child = Some(start(&self.dir, self.kind));
     }
 
     /// A database with the tables of a log.
@@ -257,6 +311,13 @@ impl Database {
     /// As a program is told.
     pub fn address(&self) -> String {
         self.address_of("postgres")
+    }
+
+    /// The same database, on this server or the one that follows it.
+    pub fn url_with(&self, standby: &Server) -> PostgresUrl {
+        let [first, second] =
+            [&self.socket, &standby.dir].map(|dir| dir.to_str().unwrap().replace('/', "%2F"));
+        format!("postgres://postgres@{first},{second}/{}", self.name).parse().unwrap()
     }
 
     fn address_of(&self, role: &str) -> String {

@@ -1,5 +1,7 @@
 //! The network and the server fail in the middle of things.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::task::JoinSet;
@@ -249,28 +251,90 @@ async fn given_the_server_is_killed_under_load_then_no_acknowledged_event_is_los
     }
 }
 
+/// Both hosts are named, and the standby has what was acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn given_connections_are_cut_again_and_again_then_one_history_is_left() {
-    let world = Cuttable::new(LONG).await;
-    let another = open(&world.database.url(), PostgresOptions::default()).await;
-    let mut follower = world.store.subscribe(None);
-    let stop = Arc::new(AtomicBool::new(false));
-    let running = keep_writing(&[Arc::clone(&world.store), another], 6, &stop);
-    for round in 0..30u64 {
+async fn given_the_standby_takes_over_under_load_then_it_goes_on_with_everything() {
+    let mut server = Server::own();
+    let database = server.database().await;
+    let standby = tokio::task::block_in_place(|| server.standby());
+    let primary = database.raw().await;
+    primary.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await.unwrap();
+    primary.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    let follows = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'";
+    while primary.query(follows, &[]).await.unwrap().is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        match round % 4 {
-            0 => world.proxy.cut(Cut::Before),
-            1 => world.proxy.cut(Cut::After),
-            2 => world.proxy.cut(Cut::Late(Duration::from_millis(50))),
-            _ => world.proxy.cut_all(),
-        }
+    }
+    let stores = [open(&database.url_with(&standby), impatient(LONG)).await];
+    let mut follower = stores[0].subscribe(None);
+    let stop = Arc::new(AtomicBool::new(false));
+    let running = keep_writing(&stores, 6, &stop);
+    while stores[0].head() < Some(Position(50)) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    server.kill();
+    tokio::task::block_in_place(|| standby.promote());
+    let taken_over = stores[0].head();
+    while stores[0].head() <= taken_over {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     stop.store(true, Ordering::Relaxed);
     let acknowledged = running.join_all().await.concat();
-    let log = world.stored().await;
+    let log = verify(&*stores[0]).await;
     holds(&log, &acknowledged);
     let followed: Vec<_> = (&mut follower).take(log.len()).map(Result::unwrap).collect().await;
     assert_eq!(followed, log);
+    stores[0].close().await;
+}
+
+/// Every kind of fault in turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn given_two_hundred_faults_under_load_from_three_nodes_then_one_history_is_left() {
+    const FAULTS: u64 = 200;
+    let mut server = Server::own();
+    let database = server.database().await;
+    let (proxy, mut nodes) = (Proxy::start(&database).await, Vec::new());
+    for _ in 0..3 {
+        nodes.push(open(&proxy.url(&database), impatient(LONG)).await);
+    }
+    let followers: Vec<_> = nodes.iter().map(|node| node.subscribe(None)).collect();
+    let stop = Arc::new(AtomicBool::new(false));
+    let running = keep_writing(&nodes, 9, &stop);
+    for fault in 0..FAULTS {
+        tokio::time::sleep(Duration::from_millis(20 + fault * 7 % 50)).await;
+        match fault % 20 {
+            19 => {
+                server.kill();
+                tokio::task::block_in_place(|| server.start_again());
+            }
+            9 => {
+                // Somebody's own session has the lock for a while.
+                let lock = "BEGIN; SELECT next_position FROM shiplog.log_head FOR UPDATE; SELECT pg_sleep(0.1); ROLLBACK";
+                database.raw().await.batch_execute(lock).await.unwrap();
+            }
+            14 => {
+                proxy.away(true);
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                proxy.away(false);
+            }
+            kind => match kind % 4 {
+                0 => proxy.cut(Cut::Before),
+                1 => proxy.cut(Cut::After),
+                2 => proxy.cut(Cut::Late(Duration::from_millis(50))),
+                _ => proxy.cut_all(),
+            },
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    stop.store(true, Ordering::Relaxed);
+    let acknowledged = running.join_all().await.concat();
+    let log = verify(&*open(&database.url(), PostgresOptions::default()).await).await;
+    holds(&log, &acknowledged);
+    for (node, follower) in nodes.iter().zip(followers) {
+        let followed: Vec<_> = follower.take(log.len()).map(Result::unwrap).collect().await;
+        assert_eq!(followed, log, "every node saw one history");
+        assert_eq!(verify(&**node).await, log);
+    }
+    println!("{FAULTS} faults, {} events acknowledged, all stored once", acknowledged.len());
 }
 
 /// Somebody's session holds a snapshot, then the very lock, for as long as it likes, and takes back what it wrote.
@@ -319,4 +383,81 @@ async fn given_a_node_that_vanishes_with_the_lock_then_the_others_go_on() {
         .unwrap();
     world.store.append(&stream("a"), NoStream, batch(1)).await.unwrap();
     assert_eq!(world.stored().await.len(), 1);
+}
+
+/// A small disk of its own, where this machine lets the test mount one.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(server: &Server) -> Option<Self> {
+        let dir = server.dir().join("small");
+        std::fs::create_dir(&dir).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=8m,mode=0777", "tmpfs"])
+            .arg(&dir)
+            .output();
+        mounted.is_ok_and(|output| output.status.success()).then_some(Self(dir))
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).output();
+    }
+}
+
+#[tokio::test]
+async fn given_the_disk_is_full_then_appends_are_refused_and_go_on_when_there_is_room() {
+    let server = Server::own();
+    let Some(disk) = SmallDisk::mount(&server) else {
+        eprintln!("SKIPPED: no file system can be mounted here, so no disk is filled");
+        return;
+    };
+    let database = server.database().await;
+    let place = disk.path().join("tables");
+    server.makes(&place);
+    let client = database.raw().await;
+    client.batch_execute(&format!("CREATE TABLESPACE small LOCATION '{}'", place.display())).await.unwrap();
+    client.batch_execute("ALTER TABLE shiplog.events SET TABLESPACE small").await.unwrap();
+    let ballast = disk.path().join("ballast");
+    std::fs::write(&ballast, vec![0; 4 << 20]).unwrap();
+
+    let store = open(&database.url(), impatient(SHORT)).await;
+    // Bytes that no compression makes smaller.
+    let incompressible = |round: u64| {
+        let mut state = round.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let noise = std::iter::repeat_with(|| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 32) as u8
+        });
+        noise.take(200 * 1024).collect::<Vec<u8>>()
+    };
+    let mut stored = 0u64;
+    let (refused, waiting) = loop {
+        let one = NewEvent { data: Bytes::from(incompressible(stored + 1)), ..event() };
+        let expected = ExpectedRevision::of(stored.checked_sub(1).map(Revision));
+        match store.append(&stream("a"), expected, vec![one.clone()]).await {
+            Ok(_) => stored += 1,
+            Err(error) => break (error, one),
+        }
+        assert!(stored < 100, "the disk is never full");
+    };
+    assert!(
+        matches!(&refused, AppendError::Unavailable(reason) if reason.contains("No space left")),
+        "{refused}"
+    );
+    assert!(stored > 0);
+    assert_eq!(verify(&*store).await.len() as u64, stored, "what was acknowledged is read as always");
+
+    std::fs::remove_file(&ballast).unwrap();
+    let expected = ExpectedRevision::of(stored.checked_sub(1).map(Revision));
+    until_answered(&store, "a", expected, &[waiting]).await;
+    assert_eq!(verify(&*store).await.len() as u64, stored + 1);
+    store.close().await;
 }
