@@ -50,7 +50,8 @@ fn given_an_emergency_its_pages_are_these_bytes() {
 }
 
 fn pages_are_golden((name, canonical): (&str, &[u8])) {
-    let pages = render(Format::Pdf, canonical, None).expect("a report is rendered");
+    // No pages at all have another hash.
+    let pages = render(Format::Pdf, canonical, None).unwrap_or_default();
     let sha256: String = Sha256::digest(&pages).iter().map(|byte| format!("{byte:02x}")).collect();
     is_golden(&format!("{name}.pdf.sha256"), format!("{sha256}\n").as_bytes());
 }
@@ -58,9 +59,9 @@ fn pages_are_golden((name, canonical): (&str, &[u8])) {
 fn is_golden(file: &str, rendered: &[u8]) {
     let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("SHIPLOG_WRITE_GOLDEN").is_some() {
-        std::fs::write(&path, rendered).expect("it is written");
+        assert!(std::fs::write(&path, rendered).is_ok(), "{path}");
     }
-    let same = std::fs::read(&path).expect("a golden rendering") == rendered;
+    let same = std::fs::read(&path).is_ok_and(|golden| golden == rendered);
     assert!(same, "{file} is another now: look at it, then write it anew");
 }
 
