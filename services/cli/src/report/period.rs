@@ -41,11 +41,14 @@ impl Report {
         };
         let mut canonical = Vec::new();
         let form = self.form();
-        let out: Box<dyn Write + '_> = if form.is_some() { Box::new(&mut canonical) } else { self.out()? };
-        let mut out = Hashed { hash: Sha256::new(), size: 0, out };
-        let rows = scratch.write(&asked, procedure, &mut out)?;
-        let Hashed { hash, size, out } = out;
-        drop(out);
+        let (rows, hash, size) = {
+            let out: Box<dyn Write + '_> =
+                if form.is_some() { Box::new(&mut canonical) } else { self.out()? };
+            let mut out = Hashed { hash: Sha256::new(), size: 0, out };
+            let rows = scratch.write(&asked, procedure, &mut out)?;
+            out.flush()?;
+            (rows, out.hash, out.size)
+        };
         if let Some((form, out)) = form.zip(self.out.as_ref()) {
             let rendered = self.rendered(form, &canonical)?;
             std::fs::write(out, rendered).map_err(|cause| audit::named(out, &cause))?;
