@@ -79,7 +79,7 @@ pub struct ItemView {
     pub assignee: Option<ActorId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
-    /// Production was started on it: it stays as it is until the deployment ends.
+    /// Production was started on it: it stays as it is until the deployment fails, or another candidate is tagged.
     pub latched: bool,
     /// When what it rests on is too old.
     #[serde(skip_serializing_if = "Option::is_none")]

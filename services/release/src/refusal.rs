@@ -179,7 +179,7 @@ refusals! {
     GateNotJudged = "gate_not_judged", State, "Gate is not judged",
         "The procedure this release is pinned to has no rules. Its gates are what its items say, and nothing is to be evaluated.";
     ItemLatched = "item_latched", State, "Item is frozen for the deployment",
-        "Production was started on this item's verdict. It stays as authorized until the deployment ends or a new candidate is tagged.";
+        "Production was started on this item's verdict. It stays as authorized until the deployment fails or a new candidate is tagged.";
     ItemFailed = "item_failed", State, "Item has failed for this deployment",
         "A rollback, or the early end of the previous version, failed the item for good. The next production deployment starts it again; a waiver may stand in where the procedure takes one.";
     MachineRequired = "machine_required", Forbidden, "Only a machine closes this item",

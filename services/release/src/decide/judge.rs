@@ -149,7 +149,6 @@ impl Touched {
                 | ReleaseEvent::TimerReset(_)
                 | ReleaseEvent::TimerCancelled(_) => Reads::TIMER,
                 ReleaseEvent::CanaryEvaluated(_) => Reads::CANARY,
-                ReleaseEvent::LowTrafficPlanned(_) => Reads::TIMER,
                 ReleaseEvent::ProceedDecided(_) => Reads::PROCEED,
                 ReleaseEvent::LeaseOpened(_)
                 | ReleaseEvent::LeaseProbed(_)

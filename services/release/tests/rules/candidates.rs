@@ -146,6 +146,27 @@ fn given_facts_about_a_commit_when_it_is_tagged_they_are_judged_at_once() {
 }
 
 #[test]
+fn given_facts_of_any_kind_that_name_a_commit_they_count_for_the_candidate_that_is_tagged_there() {
+    let of = |number: &str, key: &str, digit: char| {
+        let story = through(3);
+        let facts = patched(honest(number, &story).remove(0), &json!({key: commit(digit)}));
+        let story = story.reported(number, facts).minutes_later(1);
+        story.when(bob(), Command::TagCandidate(tag(2)), &around()).accepted().failing(number)
+    };
+    for (number, key) in [
+        ("2.1", "commit_sha"),
+        ("2.2", "commit_sha"),
+        ("3.1", "head_sha"),
+        ("3.2", "head_sha"),
+        ("3.3", "commit_sha"),
+        ("3.6", "head_sha"),
+    ] {
+        // Of another commit it is as if nothing had been said.
+        assert_ne!(of(number, key, '2'), of(number, key, '9'), "{number}");
+    }
+}
+
+#[test]
 fn given_equal_digests_the_rollback_that_was_rehearsed_still_counts() {
     let story = through(4).when(bob(), Command::TagCandidate(tag(2)), &around()).accepted();
     assert!(story.state.status(item("4.2")).is_closed());
