@@ -8,7 +8,7 @@ pub struct Document {
     /// What it is of, such as `checkout 2.4.0`.
     pub subject: String,
     pub title: &'static str,
-    /// The verdict in one or two words.
+    /// How it ended and how it was done, in a few words.
     pub verdict: String,
     pub good: bool,
     /// The time that it tells of, in UTC (RFC 3339).

@@ -14,7 +14,11 @@ pub fn document(report: &Value, sha256: String, envelope: Option<(Value, String)
         subject: format!("{} {}", text(&header["product"]), text(&header["version"])),
         title: "Compliance report of a release",
         good: matches!(standing.as_str(), "clean" | "with_waivers"),
-        verdict: standing.replace('_', " "),
+        // That all went as the procedure says is no news of a release that went back, unless it says that too.
+        verdict: match summary["outcome"].as_str() {
+            Some(outcome) => format!("{outcome}, {standing}").replace('_', " "),
+            None => standing.replace('_', " "),
+        },
         as_of: text(&report["as_of"]),
         sha256,
         identity: identity(report),

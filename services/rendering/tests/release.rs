@@ -24,6 +24,8 @@ fn given_golden_reports_when_they_are_rendered_then_they_are_these_bytes_and_say
             assert!(text.contains(&told.sha256), "{name} {format:?}");
         }
         assert_eq!(told.parts[2].tables[0].rows.len(), 49);
+        let outcome = if name == "rolled-back" { "rolled back" } else { "completed" };
+        assert!(told.verdict.starts_with(outcome), "{}", told.verdict);
     }
 }
 
