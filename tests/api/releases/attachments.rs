@@ -43,15 +43,15 @@ async fn listed(world: &World, opened: &Opened) -> Vec<Value> {
     list["attachments"].as_array().unwrap().clone()
 }
 
-/// The next event of a type after a position of the log.
-async fn awaited(world: &World, event_type: &str, mut after: u64) {
+/// Where the next event of a type after a position of the log is.
+async fn awaited(world: &World, event_type: &str, mut after: u64) -> u64 {
     let auditor = world.person("audrey", &["auditor"]);
     loop {
         let page = auditor.get(&format!("/v1/events?after={after}&wait_s=20")).await.ok().json();
         let found = page["events"].as_array().unwrap();
         assert!(!found.is_empty(), "no {event_type} after {after}");
-        if found.iter().any(|event| event["header"]["type"] == event_type) {
-            return;
+        if let Some(event) = found.iter().find(|event| event["header"]["type"] == event_type) {
+            return event["position"].as_u64().unwrap();
         }
         after = page["next_after"].as_u64().unwrap();
     }
@@ -181,8 +181,8 @@ async fn given_content_that_was_changed_or_deleted_when_the_vault_is_looked_thro
             std::fs::remove_file(file(data, deleted)).unwrap();
         })
         .await;
-    awaited(&world, "attachment.lost", position).await;
-    awaited(&world, "attachment.lost", position + 1).await;
+    let first = awaited(&world, "attachment.lost", position).await;
+    awaited(&world, "attachment.lost", first).await;
     let exceptions = world.viewer().get(&opened.under("exceptions")).await.ok().json();
     let told = exceptions["exceptions"].as_array().unwrap();
     let of = |content: &[u8]| {
