@@ -1,9 +1,11 @@
 //! The store contract. Each adapter is written natively for its engine and judged by the one
 //! conformance suite.
 
+mod bounded;
 #[cfg(feature = "testing")]
 pub mod conformance;
 pub mod embedded;
+mod follow;
 #[cfg(feature = "testing")]
 pub mod memory;
 #[cfg(feature = "postgres")]

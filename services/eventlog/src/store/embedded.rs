@@ -22,7 +22,6 @@ mod snapshot;
 mod tests;
 mod writer;
 
-use std::collections::VecDeque;
 use std::fs::{self, File, TryLockError};
 use std::future;
 use std::io;
@@ -33,15 +32,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{self, BoxStream};
+use futures_util::stream::BoxStream;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
 use self::index::Index;
 use self::queue::{Queue, Refused};
-use self::reader::{Read, Wanted};
+use self::reader::Read;
 use self::writer::{Append, Owned, Snapshots, Swap, Wal, Work};
+use super::follow::{self, Followed, Tail, Wanted};
 use super::recent::Recent;
 use super::{
     AppendError, Appended, EventStore, MAX_READ_EVENTS, Observer, ReadError, check_checkpoint, check_limits,
@@ -139,13 +139,6 @@ struct Shared {
     from_snapshot: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Tail {
-    head: Option<Position>,
-    /// Everything is released.
-    closed: bool,
-}
-
 impl Embedded {
     /// Opens the log in `dir`, creating both when they do not exist. Blocks for the start-up scan of what
     /// is behind the last snapshot; call it off the async threads. What the snapshot stands for is read
@@ -240,8 +233,12 @@ impl Drop for Embedded {
     }
 }
 
-impl Shared {
-    async fn read(&self, what: Wanted, limit: usize) -> Result<Vec<Recorded>, ReadError> {
+impl Followed for Shared {
+    fn tail(&self) -> watch::Receiver<Tail> {
+        self.tail.subscribe()
+    }
+
+    async fn read(self: &Arc<Self>, what: Wanted, limit: usize) -> Result<Vec<Recorded>, ReadError> {
         if let Wanted::All { after, max_bytes } = what {
             if self.tail.borrow().closed {
                 return Err(ReadError::Closed);
@@ -299,16 +296,7 @@ impl EventStore for Embedded {
     }
 
     fn subscribe(&self, after: Option<Position>) -> BoxStream<'static, Result<Recorded, ReadError>> {
-        let subscription = Subscription {
-            shared: Arc::clone(&self.shared),
-            tail: self.shared.tail.subscribe(),
-            after,
-            page: VecDeque::new(),
-            ended: false,
-        };
-        Box::pin(stream::unfold(subscription, |mut subscription| async move {
-            Some((subscription.next().await?, subscription))
-        }))
+        follow::subscribe(&self.shared, after)
     }
 
     fn head(&self) -> Option<Position> {
@@ -361,43 +349,6 @@ impl EventStore for Embedded {
                 Ok(None) | Err(_) => future::pending().await,
             }
         })
-    }
-}
-
-/// A place in the log that follows it. Catch-up and live are the same code: read behind `after` what
-/// is there, wait for the head to move when nothing is. So there is no moment of switching over in
-/// which an event could be missed or seen twice.
-struct Subscription {
-    shared: Arc<Shared>,
-    tail: watch::Receiver<Tail>,
-    after: Option<Position>,
-    /// Read but not yet handed out: at most [`PAGE_EVENTS`], and [`PAGE_BYTES`] plus one event.
-    page: VecDeque<Recorded>,
-    ended: bool,
-}
-
-const PAGE_EVENTS: usize = 512;
-const PAGE_BYTES: usize = 1024 * 1024;
-
-impl Subscription {
-    async fn next(&mut self) -> Option<Result<Recorded, ReadError>> {
-        while self.page.is_empty() && !self.ended {
-            let after = self.after;
-            if self.tail.wait_for(|tail| tail.closed || tail.head > after).await.ok()?.closed {
-                return None;
-            }
-            match self.shared.read(Wanted::All { after, max_bytes: PAGE_BYTES }, PAGE_EVENTS).await {
-                Ok(page) => self.page = page.into(),
-                Err(ReadError::Closed) => return None,
-                Err(cause) => {
-                    self.ended = true;
-                    return Some(Err(cause));
-                }
-            }
-        }
-        let event = self.page.pop_front()?;
-        self.after = Some(event.position);
-        Some(Ok(event))
     }
 }
 

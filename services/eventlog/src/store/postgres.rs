@@ -25,7 +25,6 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::future;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -33,7 +32,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use deadpool_postgres::Pool;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{self, BoxStream};
+use futures_util::stream::BoxStream;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
@@ -43,7 +42,7 @@ use self::appender::{Append, Swap, Work};
 pub use self::link::PostgresUrl;
 use self::link::{Connection, Link};
 use self::queue::{Queue, Refused};
-use self::reader::Wanted;
+use super::follow::{self, Followed, Tail, Wanted};
 use super::recent::Recent;
 use super::{
     AppendError, Appended, EventStore, MAX_READ_EVENTS, Observer, ReadError, check_checkpoint, check_limits,
@@ -130,13 +129,6 @@ struct Shared {
     failure: watch::Sender<Option<String>>,
     /// Why the last attempt failed, of each of those that try.
     troubles: Mutex<Troubles>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Tail {
-    head: Option<Position>,
-    /// Nothing more is read or followed.
-    closed: bool,
 }
 
 /// The newest events that passed through this node.
@@ -331,6 +323,12 @@ impl Shared {
             error!(reason, "the event log failed and writes no more");
         }
     }
+}
+
+impl Followed for Shared {
+    fn tail(&self) -> watch::Receiver<Tail> {
+        self.tail.subscribe()
+    }
 
     async fn read(self: &Arc<Self>, what: Wanted, limit: usize) -> Result<Vec<Recorded>, ReadError> {
         if self.tail.borrow().closed {
@@ -392,16 +390,7 @@ impl EventStore for Postgres {
     }
 
     fn subscribe(&self, after: Option<Position>) -> BoxStream<'static, Result<Recorded, ReadError>> {
-        let subscription = Subscription {
-            shared: Arc::clone(&self.shared),
-            tail: self.shared.tail.subscribe(),
-            after,
-            page: VecDeque::new(),
-            ended: false,
-        };
-        Box::pin(stream::unfold(subscription, |mut subscription| async move {
-            Some((subscription.next().await?, subscription))
-        }))
+        follow::subscribe(&self.shared, after)
     }
 
     fn head(&self) -> Option<Position> {
@@ -460,46 +449,6 @@ impl EventStore for Postgres {
                 Ok(None) | Err(_) => future::pending().await,
             }
         })
-    }
-}
-
-/// A place in the log that follows it. Catch-up and live are the same code: read behind `after` what is there,
-/// wait for the head to move when nothing is. While the database is away it waits: who follows the log needs
-/// to know of that no more than of a log that does not grow.
-struct Subscription {
-    shared: Arc<Shared>,
-    tail: watch::Receiver<Tail>,
-    after: Option<Position>,
-    /// Read but not yet handed out: at most [`PAGE_EVENTS`], and [`PAGE_BYTES`] plus one event.
-    page: VecDeque<Recorded>,
-    ended: bool,
-}
-
-const PAGE_EVENTS: usize = 512;
-const PAGE_BYTES: usize = 1024 * 1024;
-/// Pause before a page is asked for again.
-const PAUSE: Duration = Duration::from_millis(200);
-
-impl Subscription {
-    async fn next(&mut self) -> Option<Result<Recorded, ReadError>> {
-        while self.page.is_empty() && !self.ended {
-            let after = self.after;
-            if self.tail.wait_for(|tail| tail.closed || tail.head > after).await.ok()?.closed {
-                return None;
-            }
-            match self.shared.read(Wanted::All { after, max_bytes: PAGE_BYTES }, PAGE_EVENTS).await {
-                Ok(page) => self.page = page.into(),
-                Err(ReadError::Closed) => return None,
-                Err(ReadError::Unavailable(_)) => tokio::time::sleep(PAUSE).await,
-                Err(cause) => {
-                    self.ended = true;
-                    return Some(Err(cause));
-                }
-            }
-        }
-        let event = self.page.pop_front()?;
-        self.after = Some(event.position);
-        Some(Ok(event))
     }
 }
 

@@ -1,21 +1,19 @@
 //! The bounded queue between async callers and a dedicated thread.
 
-use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// First in, first out, bounded by number and by weight. Pushing never blocks; taking blocks the
-/// thread that takes.
+use crate::store::bounded::Bounded;
+pub(super) use crate::store::bounded::Refused;
+
+/// Pushing never blocks; taking blocks the thread that takes.
 pub(super) struct Queue<T> {
-    max_items: usize,
-    max_weight: usize,
     /// Held only to move items in or out, never while anything is done with one.
     state: Mutex<State<T>>,
     changed: Condvar,
 }
 
 struct State<T> {
-    items: VecDeque<(usize, T)>,
-    weight: usize,
+    items: Bounded<T>,
     phase: Phase,
     /// How many threads wait on `changed`: waking nobody costs a system call that each push saves.
     waiting: usize,
@@ -30,31 +28,20 @@ enum Phase {
     Closed,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
-    Full,
-    Closed,
-}
-
 impl<T> Queue<T> {
     pub(super) fn new(max_items: usize, max_weight: usize) -> Self {
-        let state = State { items: VecDeque::new(), weight: 0, phase: Phase::Open, waiting: 0 };
-        Self { max_items, max_weight, state: Mutex::new(state), changed: Condvar::new() }
+        let items = Bounded::new(max_items, max_weight);
+        let state = State { items, phase: Phase::Open, waiting: 0 };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Takes the next place in the queue, or none at all. One item heavier than the queue's bound is
-    /// let into an empty queue, since it would never fit otherwise.
+    /// Takes the next place in the queue, or none at all.
     pub(super) fn push(&self, weight: usize, item: T) -> Result<(), Refused> {
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return Err(Refused::Closed);
         }
-        let too_heavy = !state.items.is_empty() && state.weight.saturating_add(weight) > self.max_weight;
-        if state.items.len() >= self.max_items || too_heavy {
-            return Err(Refused::Full);
-        }
-        state.weight += weight;
-        state.items.push_back((weight, item));
+        state.items.push(weight, item)?;
         let wake = state.waiting > 0;
         drop(state);
         if wake {
@@ -76,19 +63,13 @@ impl<T> Queue<T> {
     /// into `taken`, at least one. `false` when the queue is closed and everything was taken.
     pub(super) fn take(&self, taken: &mut Vec<T>, max_items: usize, max_weight: usize) -> bool {
         let mut state = self.lock();
-        while state.items.is_empty() {
+        while state.items.len() == 0 {
             if state.phase != Phase::Open {
                 return false;
             }
             state = self.wait(state);
         }
-        let mut weight = 0;
-        while taken.len() < max_items && weight < max_weight {
-            let Some((one, item)) = state.items.pop_front() else { break };
-            state.weight -= one;
-            weight += one;
-            taken.push(item);
-        }
+        state.items.take(taken, max_items, max_weight);
         true
     }
 

@@ -11,26 +11,15 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::index::Index;
+use crate::store::follow::Wanted;
 use crate::store::{MAX_READ_EVENTS, ReadError};
-use crate::{Position, Recorded, Revision, StreamId};
+use crate::{Position, Recorded, Revision};
 
 /// One page to read and where to send it.
 pub(super) struct Read {
     pub(super) what: Wanted,
     pub(super) limit: usize,
     pub(super) reply: oneshot::Sender<Result<Vec<Recorded>, ReadError>>,
-}
-
-pub(super) enum Wanted {
-    Stream {
-        stream: StreamId,
-        from: Revision,
-    },
-    All {
-        after: Option<Position>,
-        /// The page ends early behind the event that reaches this size.
-        max_bytes: usize,
-    },
 }
 
 const EVENTS: &str = "SELECT position, stream, revision, event_id, header, data FROM events

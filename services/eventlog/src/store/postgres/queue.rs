@@ -1,50 +1,37 @@
-//! What waits for the writer: bounded, in the order of the calls.
+//! The bounded queue between callers and the one task that writes.
 
-use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::store::bounded::Bounded;
+pub(super) use crate::store::bounded::Refused;
+
 /// Pushing never waits; taking waits without a thread.
 pub(super) struct Queue<T> {
-    max_items: usize,
-    max_weight: usize,
     /// Held only to move items in or out.
     state: Mutex<State<T>>,
     changed: Notify,
 }
 
 struct State<T> {
-    items: VecDeque<(usize, T)>,
-    weight: usize,
+    items: Bounded<T>,
     closed: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
-    Full,
-    Closed,
 }
 
 impl<T> Queue<T> {
     pub(super) fn new(max_items: usize, max_weight: usize) -> Self {
-        let state = State { items: VecDeque::new(), weight: 0, closed: false };
-        Self { max_items, max_weight, state: Mutex::new(state), changed: Notify::new() }
+        let state = State { items: Bounded::new(max_items, max_weight), closed: false };
+        Self { state: Mutex::new(state), changed: Notify::new() }
     }
 
-    /// Takes the next place, or none at all. One item heavier than the bound is let into an empty queue, since
-    /// it would never fit otherwise.
+    /// Takes the next place, or none at all.
     pub(super) fn push(&self, weight: usize, item: T) -> Result<(), Refused> {
         let mut state = self.lock();
         if state.closed {
             return Err(Refused::Closed);
         }
-        let too_heavy = !state.items.is_empty() && state.weight.saturating_add(weight) > self.max_weight;
-        if state.items.len() >= self.max_items || too_heavy {
-            return Err(Refused::Full);
-        }
-        state.weight += weight;
-        state.items.push_back((weight, item));
+        state.items.push(weight, item)?;
         drop(state);
         self.changed.notify_one();
         Ok(())
@@ -60,13 +47,8 @@ impl<T> Queue<T> {
         loop {
             {
                 let mut state = self.lock();
-                let (mut taken, mut weight) = (Vec::new(), 0);
-                while taken.len() < max_items && weight < max_weight {
-                    let Some((one, item)) = state.items.pop_front() else { break };
-                    state.weight -= one;
-                    weight += one;
-                    taken.push(item);
-                }
+                let mut taken = Vec::new();
+                state.items.take(&mut taken, max_items, max_weight);
                 if !taken.is_empty() {
                     return Some(taken);
                 }

@@ -12,20 +12,8 @@ use uuid::Uuid;
 use super::link::told;
 use super::{Shared, column};
 use crate::store::ReadError;
+use crate::store::follow::Wanted;
 use crate::{Position, Recorded, Revision, StreamId};
-
-#[derive(Debug, Clone)]
-pub(super) enum Wanted {
-    Stream {
-        stream: StreamId,
-        from: Revision,
-    },
-    All {
-        after: Option<Position>,
-        /// The page ends behind the event that reaches this.
-        max_bytes: usize,
-    },
-}
 
 const STREAM: &str = "SELECT position, stream, revision, event_id, header, data FROM shiplog.events
     WHERE stream = $1 AND revision >= $2 ORDER BY revision LIMIT $3";

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::link::{Connection, LISTEN, told};
-use super::{Obstacle, PAGE_BYTES, PAGE_EVENTS, Shared, Task, reader};
+use super::{Obstacle, Shared, Task, reader};
 use crate::store::ReadError;
+use crate::store::follow::{PAGE_BYTES, PAGE_EVENTS};
 
 /// Pauses between attempts to connect, at first and at last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
