@@ -51,7 +51,8 @@ pub(super) trait Followed: Send + Sync + 'static {
 
 /// A place in the log that follows it. Catch-up and live are the same code: read behind `after` what
 /// is there, wait for the head to move when nothing is. So there is no moment of switching over in
-/// which an event could be missed or seen twice.
+/// which an event could be missed or seen twice. While an engine is away it waits: who follows the log needs to know
+/// of that no more than of a log that does not grow.
 struct Subscription<E> {
     engine: Arc<E>,
     tail: watch::Receiver<Tail>,

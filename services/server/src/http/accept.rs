@@ -4,13 +4,11 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{self, Accept, Header, Quality};
 
 use super::problem::{Code, Problem};
-use super::route::Route;
 
 /// What every resource below `/v1` answers.
 pub const JSON: &str = "application/json";
-/// What those answer that are files; when they refuse, they say so in JSON.
-const FILE: &str = "application/octet-stream";
-const FILES: [&str; 2] = ["/bundle", "/content"];
+/// What those answer that are files.
+pub const FILE: &str = "application/octet-stream";
 
 /// Refuses a request whose `Accept` leaves nothing that could be answered.
 pub fn acceptable(request: &HttpRequest, answers: &[&str]) -> Result<(), Problem> {
@@ -19,11 +17,6 @@ pub fn acceptable(request: &HttpRequest, answers: &[&str]) -> Result<(), Problem
         return Ok(());
     }
     if preferred(request, answers).is_some() {
-        return Ok(());
-    }
-    let pattern = Route::of(request).map_or("", |route| route.pattern.as_str());
-    let file = FILES.iter().any(|name| pattern.ends_with(name));
-    if file && preferred(request, &[FILE]).is_some() {
         return Ok(());
     }
     Err(Problem::new(Code::NotAcceptable, format!("this resource answers {}", answers.join(", "))))

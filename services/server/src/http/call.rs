@@ -94,6 +94,15 @@ pub trait FromQuery: DeserializeOwned + 'static {
 
 impl FromQuery for NoQuery {}
 
+/// No query, of a resource that is a file; when it refuses, it says so in JSON.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfFile {}
+
+impl FromQuery for OfFile {
+    const ANSWERS: &'static [&'static str] = &[accept::FILE, accept::JSON];
+}
+
 impl FromQuery for DryRun {
     fn dry_run(&self) -> bool {
         self.dry_run

@@ -13,7 +13,7 @@ use release::value::{ReleaseId, Sha256Hex};
 use super::{known, opened};
 use crate::app::App;
 use crate::http::answer::Answer;
-use crate::http::call::{Call, NoBody};
+use crate::http::call::{Call, NoBody, OfFile};
 use crate::http::releases::{AsOf, read};
 
 /// Download an attachment
@@ -28,14 +28,14 @@ use crate::http::releases::{AsOf, read};
     tag = "Attachments",
     responses((status = 200, description = "The content", body = String, content_type = "application/octet-stream")),
 )]
-pub async fn handler(app: Data<App>, call: Call<(ReleaseId, Sha256Hex), NoBody>) -> Answer {
+pub async fn handler(app: Data<App>, call: Call<(ReleaseId, Sha256Hex), NoBody, OfFile>) -> Answer {
     answer(&app, &call, |pieces| pieces).await.map_err(|problem| problem.on(&call.caller))
 }
 
 /// The answer to both methods: `sent` says which pieces of the content go with it.
 pub(super) async fn answer<S>(
     app: &App,
-    call: &Call<(ReleaseId, Sha256Hex), NoBody>,
+    call: &Call<(ReleaseId, Sha256Hex), NoBody, OfFile>,
     sent: impl FnOnce(futures_util::stream::BoxStream<'static, std::io::Result<Bytes>>) -> S,
 ) -> Answer
 where

@@ -14,7 +14,7 @@ use release::value::ReleaseId;
 use super::{AsOf, read};
 use crate::app::App;
 use crate::http::answer::Answer;
-use crate::http::call::{Call, Caller, NoBody};
+use crate::http::call::{Call, Caller, NoBody, OfFile};
 use crate::http::prefer::{prove, wait_s};
 use crate::http::problem::{Code, Problem};
 use crate::http::tlog::tree;
@@ -34,7 +34,7 @@ use crate::http::tlog::tree;
         example = "wait=5", max_length = 100)),
     responses((status = 200, description = "The bundle", body = String, content_type = "application/octet-stream")),
 )]
-pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody>, request: HttpRequest) -> Answer {
+pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, OfFile>, request: HttpRequest) -> Answer {
     let answer = bundle(app, &call.caller, &call.path, &request).await;
     answer.map_err(|problem| problem.on(&call.caller))
 }
