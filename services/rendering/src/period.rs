@@ -316,7 +316,8 @@ fn operation(report: &Value) -> Part {
     let mut part = part(
         "operation-part",
         "How controls operated",
-        "By procedure and item, in the releases of the population.",
+        "By procedure and item, in the releases of the population: how often an item was judged or signed. It did not \
+         hold wherever a judgement said so, also while its facts were still to come.",
     );
     part.tables = vec![table(
         "operation",
@@ -328,7 +329,7 @@ fn operation(report: &Value) -> Part {
             column("What", 5, "key"),
             column("Releases", 2, "releases"),
             column("Operated", 2, "operated"),
-            column("Failed", 2, "failed"),
+            column("Did not hold", 2, "failed"),
             column("Waived", 2, "waived"),
             column("Not applicable", 3, "not_applicable"),
             column("By two people instead of a machine", 3, "manual_fallback"),

@@ -152,18 +152,18 @@ fn exceptions(report: &Value) -> Part {
                 column("Rev.", 1, "#revision"),
             ],
         ),
-        nested("exception-rows", "What was seen", all, "rows", &rows("^kind", "Exception")),
+        nested("exception-rows", "What was seen", all, "rows", &rows("^kind", "Exception", 3)),
     ];
     part
 }
 
 /// The rows of a verdict, with the element they belong to before them.
-fn rows(of: &'static str, name: &'static str) -> [Column; 7] {
+fn rows(of: &'static str, name: &'static str, width: u8) -> [Column; 7] {
     [
-        column(name, 3, of),
+        column(name, width, of),
         column("Rule", 3, "rule"),
         column("Target", 2, "target"),
-        column("Read", 5, "input"),
+        column("Read", 8 - width, "input"),
         column("Expected", 5, "expected"),
         column("Seen", 5, "observed"),
         column("Holds", 1, "ok"),
@@ -475,11 +475,11 @@ fn candidates(report: &Value) -> Part {
                 column("Tag", 3, "tag"),
                 column("Commit", 4, "commit_sha"),
                 column("State", 2, "status"),
-                column("Tagged by", 4, "tagged_by"),
+                column("Tagged by", 3, "tagged_by"),
                 column("At", 3, "tagged_at"),
-                column("Authors", 3, "authors"),
+                column("Authors", 2, "authors"),
                 column("Superseded by", 2, "superseded_by"),
-                column("Rejected", 2, "rejected"),
+                column("Rejected", 4, "rejected"),
             ],
         ),
         table(
@@ -884,8 +884,8 @@ fn verdicts(report: &Value) -> Part {
                 column("Rev.", 1, "#revision"),
             ],
         ),
-        nested("verdict-rows", "Rows of verdicts", items, "verdict.rows", &rows("^number", "Item")),
-        nested("gate-rows", "Rows of gates", &report["gates"], "verdict.rows", &rows("^step", "Step")),
+        nested("verdict-rows", "Rows of verdicts", items, "verdict.rows", &rows("^number", "Item", 1)),
+        nested("gate-rows", "Rows of gates", &report["gates"], "verdict.rows", &rows("^step", "Step", 1)),
     ];
     part
 }

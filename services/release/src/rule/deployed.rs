@@ -61,8 +61,7 @@ impl Judge for Deployed {
                 // A report on one target may leave out what runs on others.
                 let same = deployed.iter().all(|one| candidate.artifacts.contains(one))
                     && ours.iter().all(|one| deployed.contains(one));
-                let expected = format!("the {} artifacts of the candidate", ours.len());
-                findings.row(seen.at("artifacts"), same, Cause::Mismatch, expected, listed(deployed));
+                findings.row(seen.at("artifacts"), same, Cause::Mismatch, listed(&ours), listed(deployed));
             }
         }
         let started = seen.started_at >= candidate.tagged_at;

@@ -85,6 +85,8 @@ fn item_2_4_every_configuration_key_is_there() {
         .absent(&[("item/2.4/evidence/config_snapshot", Absent)])
         .fails(json!({"present": 13, "missing": ["SECRET_KEY"]}), &[("present", Value), ("missing", Value)])
         .fails(json!({"missing": null}), &[("missing", Absent)])
+        // A key of that name is one that is missing.
+        .fails(json!({"missing": ["none"]}), &[("missing", Value)])
         .fails(json!({"extra": ["NEW_FLAG"]}), &[("explained/NEW_FLAG", Absent)])
         .fails(json!({"config_schema_digest": sha256('9')}), &[("config_schema_digest", Mismatch)])
         .fails(json!({"config_schema_digest": null}), &[("config_schema_digest", Absent)])
@@ -107,6 +109,7 @@ fn item_2_5_the_health_endpoint_passes_in_a_row() {
         .fails(json!({"http_status": 500}), &[("http_status", Value)])
         .fails(json!({"failing_dependencies": ["postgres"]}), &[("failing_dependencies", Value)])
         .fails(json!({"failing_dependencies": null}), &[("failing_dependencies", Absent)])
+        .fails(json!({"failing_dependencies": ["none"]}), &[("failing_dependencies", Value)])
         .fails(json!({"replicas_healthy": 2}), &[("replicas_healthy", Value)])
         .fails(json!({"replicas_total": null}), &[("replicas_healthy", Absent)])
         .fails(json!({"first_at": "2026-06-01T07:00:00Z"}), &[("first_at", Stale)])
