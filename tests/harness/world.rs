@@ -120,6 +120,11 @@ impl World {
         self.alice().post("/dev/clock", json!({"advance_s": seconds})).await.ok().json()
     }
 
+    /// Waits until what auditors read is on record.
+    pub async fn reads_recorded(&self) {
+        self.service.app.reads.settled().await;
+    }
+
     /// Makes a product known, so that releases of it can be opened; again is fine.
     pub async fn register_product(&self, product: &str) {
         let admin = self.person("root", &["admin"]);

@@ -300,10 +300,12 @@ events! {
 }
 
 events! {
-    /// Who was refused.
+    /// Who was refused, and who read what.
     AccessEvent {
         AccessDenied = "access.denied" / 1;
         AccessDenialsDropped = "access.denials_dropped" / 1;
+        RecordAccessed = "record.accessed" / 1;
+        RecordAccessesDropped = "record.accesses_dropped" / 1;
     }
 }
 

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use release::event::{
-    CalendarEvent, ControlMappingEvent, DirectoryEvent, EnvironmentEvent, EventData, InstallationEvent,
-    ProcedureEvent, ProductEvent, ReportEvent, RetentionEvent,
+    AccessEvent, CalendarEvent, ControlMappingEvent, DirectoryEvent, EnvironmentEvent, EventData,
+    InstallationEvent, ProcedureEvent, ProductEvent, ReportEvent, RetentionEvent,
 };
 use release::wire;
 use serde::Deserialize;
@@ -57,6 +57,11 @@ fn salt(data: &[u8]) -> [u8; 16] {
 #[test]
 fn given_a_stored_report_event_it_reads_as_it_was_written() {
     check::<ReportEvent>();
+}
+
+#[test]
+fn given_a_stored_access_event_it_reads_as_it_was_written() {
+    check::<AccessEvent>();
 }
 
 #[test]

@@ -21,6 +21,7 @@ use tokio::sync::{RwLock, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Denials;
+use crate::access::reads::Reads;
 use crate::auth::Verifier;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -56,6 +57,7 @@ pub struct App {
     pub installation: Streams<Installation>,
     pub access: Streams<Access>,
     pub denials: Denials,
+    pub reads: Reads,
     pub views: Views,
     /// Reports of periods that are being made.
     pub making: Making,
@@ -99,6 +101,7 @@ impl App {
             installation: Streams::new(Arc::clone(&store), SMALL_CACHE),
             access: Streams::new(Arc::clone(&store), SMALL_CACHE),
             denials: Denials::default(),
+            reads: Reads::default(),
             views: Views::new(&config.data),
             making: Making::default(),
             metrics,

@@ -158,6 +158,24 @@ impl CommandError {
             | Self::Unwritable(_) => false,
         }
     }
+
+    /// Whether the same may succeed later; what is recorded never changes.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Busy
+            | Self::Unavailable(_)
+            | Self::OutcomeUnknown(_)
+            | Self::Contended
+            | Self::DuplicateInFlight
+            | Self::Closed => true,
+            Self::Load(error) => error.may_pass(),
+            Self::Refused(_)
+            | Self::PreconditionFailed { .. }
+            | Self::KeyReused
+            | Self::TooLarge(_)
+            | Self::Unwritable(_) => false,
+        }
+    }
 }
 
 /// Records a command on its stream, once.

@@ -114,6 +114,8 @@ pub struct Metrics {
     tokens: Family<OutcomeLabel, Counter>,
     refused_tokens: Family<ReasonLabel, Counter>,
     denials: Family<ReasonLabel, Counter>,
+    /// Reads by auditors that did not get into the log.
+    pub accesses_dropped: Counter,
     limited: Family<LimitLabel, Counter>,
     witness_answers: Family<WitnessLabels, Counter>,
     seen: Seen,
@@ -128,6 +130,7 @@ struct Seen {
     reactor_lag: Gauge,
     waiting: Gauge,
     pending: Gauge,
+    accesses: Gauge,
     checkpoint: Gauge,
     published: Gauge,
     below_quorum: Gauge,
@@ -193,6 +196,9 @@ impl Metrics {
         shiplog.register("authentication_refusals", help, Family::clone(&refused_tokens));
         let denials = Family::default();
         shiplog.register("access_denials", "Verified callers refused, by reason", Family::clone(&denials));
+        let accesses_dropped = Counter::default();
+        let help = "Reads by auditors that are on record as a number alone, because too many waited";
+        shiplog.register("accesses_dropped", help, accesses_dropped.clone());
         let limited = Family::default();
         shiplog.register("rate_limited_requests", "Requests over a limit", Family::clone(&limited));
 
@@ -216,6 +222,7 @@ impl Metrics {
             tokens,
             refused_tokens,
             denials,
+            accesses_dropped,
             limited,
             witness_answers,
             seen,
@@ -287,6 +294,7 @@ impl Seen {
             ("checkpoint_events", "Events under the newest signed checkpoint", &self.checkpoint),
             ("published_events", "Events under the newest published checkpoint", &self.published),
             ("checkpoint_trouble", "1 while no checkpoint can be signed", &self.trouble),
+            ("accesses_waiting", "Reads by auditors that are not in the log yet", &self.accesses),
             ("reactor_pending_events", "Events for which something is still to be done", &self.pending),
         ];
         for (name, help, gauge) in gauges {
@@ -312,6 +320,7 @@ impl Seen {
         set(&self.reactor_lag, events.saturating_sub(length(reactor.position)));
         set(&self.waiting, reactor.waiting as u64);
         set(&self.pending, reactor.pending as u64);
+        set(&self.accesses, app.reads.waiting() as u64);
         if let Some(tree) = app.tree.get() {
             set(&self.checkpoint, tree.signed().borrow().as_ref().map_or(0, |head| head.checkpoint.size));
             set(&self.published, tree.newest().map_or(0, |head| head.checkpoint.size));

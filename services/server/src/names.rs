@@ -58,6 +58,12 @@ pub fn access(tenant: &str, at: jiff::Timestamp) -> Result<StreamId, InvalidStre
     StreamId::new(&format!("access-{tenant}-{month}"))
 }
 
+/// The tenant whose denials and reads a stream holds; `None` for every other stream.
+pub fn as_access(stream: &StreamId) -> Option<&str> {
+    let (rest, _month) = stream.as_str().strip_prefix("access-")?.rsplit_once('-')?;
+    Some(rest.rsplit_once('-')?.0)
+}
+
 pub fn procedure(tenant: &str, name: &Name) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("procedure-{tenant}.{name}"))
 }

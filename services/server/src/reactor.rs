@@ -83,24 +83,10 @@ impl ReactorError {
     /// Whether the same may succeed later; what is recorded never changes.
     fn may_pass(&self) -> bool {
         match self {
-            Self::Command(CommandError::Load(error)) | Self::Surroundings(SurroundingsError::Load(error)) => {
-                matches!(
-                    error,
-                    LoadError::Read(ReadError::Engine(_) | ReadError::Unavailable(_) | ReadError::Closed)
-                )
-            }
-            Self::Command(
-                CommandError::Busy
-                | CommandError::Unavailable(_)
-                | CommandError::OutcomeUnknown(_)
-                | CommandError::Contended
-                | CommandError::DuplicateInFlight
-                | CommandError::Closed,
-            )
-            | Self::Vault(_)
-            | Self::Views(_)
-            | Self::Query(_) => true,
-            Self::Command(_) | Self::Surroundings(_) | Self::Unreadable(_) => false,
+            Self::Command(error) => error.may_pass(),
+            Self::Surroundings(SurroundingsError::Load(error)) => error.may_pass(),
+            Self::Vault(_) | Self::Views(_) | Self::Query(_) => true,
+            Self::Surroundings(_) | Self::Unreadable(_) => false,
         }
     }
 }

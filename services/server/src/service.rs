@@ -75,6 +75,7 @@ pub struct Service {
     background: tokio_util::sync::CancellationToken,
     reactor: tokio::task::JoinHandle<()>,
     denials: tokio::task::JoinHandle<()>,
+    reads: tokio::task::JoinHandle<()>,
     rotations: tokio::task::JoinHandle<()>,
     views: tokio::task::JoinHandle<()>,
     scrub: tokio::task::JoinHandle<()>,
@@ -184,6 +185,7 @@ async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError
     let reactor = tokio::spawn(reactor::run(Arc::clone(&app), background.clone()));
     let scrub = tokio::spawn(vault::scrub::run(Arc::clone(&app), background.clone()));
     let denials = tokio::spawn(access::record(Arc::clone(&app), background.clone()));
+    let reads = tokio::spawn(access::reads::record(Arc::clone(&app), background.clone()));
     let finished = tokio::spawn(server);
     tracing::info!(%addr, "Shiplog serves on http://{addr}");
     Ok(Service {
@@ -193,6 +195,7 @@ async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError
         background,
         reactor,
         denials,
+        reads,
         rotations,
         views,
         scrub,
@@ -223,6 +226,7 @@ impl Service {
         let tasks = [
             ("reactor", self.reactor),
             ("recorder of denials", self.denials),
+            ("recorder of reads", self.reads),
             ("recorder of rotations", self.rotations),
             ("views", self.views),
             ("check of the vault", self.scrub),

@@ -37,6 +37,13 @@ pub enum LoadError {
     Header { stream: StreamId, revision: Revision, error: String },
 }
 
+impl LoadError {
+    /// Whether the same may succeed later.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Read(ReadError::Engine(_) | ReadError::Unavailable(_) | ReadError::Closed))
+    }
+}
+
 /// All streams of one kind of aggregate.
 pub struct Streams<A: Aggregate> {
     store: Arc<dyn EventStore>,

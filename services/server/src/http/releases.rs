@@ -1,6 +1,7 @@
 //! What the endpoints of a release share: recording a command on it and reading its state.
 
 pub mod abort;
+pub mod accesses;
 pub mod amend;
 pub mod batch;
 pub mod bundle;
