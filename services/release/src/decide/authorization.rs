@@ -88,10 +88,6 @@ impl Go {
         hash(&self.rows)
     }
 
-    pub fn satisfied(&self) -> bool {
-        self.rows.iter().all(|row| row.ok)
-    }
-
     /// Names every row that does not hold, by the rule of the first.
     pub fn refused(&self) -> Result<(), Refusal> {
         let failing = || self.rows.iter().zip(&self.codes).filter(|(row, _)| !row.ok);

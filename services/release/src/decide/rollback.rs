@@ -255,13 +255,7 @@ fn production_environment(ctx: &Context<'_>) -> Name {
 
 fn first_trigger(release: &Release, running: Option<&Deployment>) -> Option<Timestamp> {
     let running = running?;
-    release
-        .triggers
-        .iter()
-        .filter(|trigger| trigger.deployment.is_none_or(|of| of == running.deployment))
-        .map(|trigger| trigger.at)
-        .filter(|at| *at >= running.started_at)
-        .min()
+    release.triggers.iter().filter(|trigger| trigger.is_about(running)).map(|trigger| trigger.at).min()
 }
 
 pub fn observe(release: &Release, id: Uuid, body: &ObserveRollback, ctx: &Context<'_>) -> Decision {
