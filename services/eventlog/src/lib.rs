@@ -31,7 +31,7 @@ pub use header::Header;
 pub use store::embedded::{Embedded, EmbeddedOptions, OpenError};
 #[cfg(feature = "postgres")]
 pub use store::postgres::{Postgres, PostgresError, PostgresOptions, PostgresUrl};
-pub use store::{AppendError, Appended, EventStore, ReadError};
+pub use store::{AppendError, Appended, EventStore, ReadError, SharedLog};
 
 /// The name of one stream, `release-default.checkout-2.4.0`: 1 to 200 characters of `[a-z0-9.-]`,
 /// starting with a letter, so that every engine can store it and a URL can carry it unescaped.
