@@ -116,6 +116,26 @@ fn item_2_5_the_health_endpoint_passes_in_a_row() {
         .reopens(|s| later(s, "2.5", &json!({"healthy": 0})), &[("healthy", Value)]);
 }
 
+/// What runs on a target is shown for each; what holds of the commit or of the whole is shown once.
+#[test]
+fn given_two_targets_the_items_about_what_runs_there_are_judged_for_each() {
+    let mut regions = release::spec::judged::tagged();
+    if let Some(opened) = &mut regions.state.opened {
+        opened.targets = vec![release::spec::release::name("eu"), release::spec::release::name("us")];
+    }
+    let around = release::spec::judged::around();
+    let judged = around.procedure.items().filter(|item| item.is_judged()).map(|item| item.number.to_string());
+    let by_target = judged.filter(|number| {
+        let found = release::rule::facts(&regions.reading(&around, number).unwrap());
+        let targets: std::collections::BTreeSet<_> =
+            found.rows.iter().map(|row| row.target.to_string()).collect();
+        targets.len() == 2
+    });
+    let expected =
+        ["2.1", "2.2", "2.3", "2.4", "2.5", "3.1", "3.3", "4.7", "5.2", "5.5", "5.6", "6.1", "6.2", "6.3"];
+    assert_eq!(by_target.collect::<Vec<_>>(), expected);
+}
+
 #[test]
 fn given_several_targets_each_of_them_has_to_be_so() {
     let story = case("2.2").story();
