@@ -281,6 +281,7 @@ fn given_a_request_when_rejected_it_is_over() {
     let story = story.when(grace(), command.clone(), &around()).then([ApprovalRejected {
         request,
         reason: prose("no staff on Monday"),
+        signed_as: None,
     }
     .into()]);
     let granting = grant(&story);
@@ -377,6 +378,7 @@ fn given_an_approval_when_a_bound_item_is_closed_by_something_else_then_revoked_
         justification: None,
         proposed_by: None,
         inputs: None,
+        signed_as: None,
     };
     let mut story = approved();
     story.record(&robot(), vec![Decided::now(not_applicable)]);

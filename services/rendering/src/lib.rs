@@ -3,6 +3,7 @@
 
 mod document;
 mod html;
+mod names;
 mod pdf;
 mod period;
 mod release;
@@ -13,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 pub use document::{Cell, Column, Document, Fact, Part, Table};
 pub use html::content_security_policy;
+pub use names::{Names, Printed, References};
 
 /// The forms that a report is rendered in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,12 +71,18 @@ pub enum RenderError {
     TooLong,
 }
 
-/// Renders canonical bytes, and the bytes of the envelope where the report was recorded.
-pub fn render(format: Format, canonical: &[u8], envelope: Option<&[u8]>) -> Result<Vec<u8>, RenderError> {
+/// Renders canonical bytes, and the bytes of the envelope where the report was recorded, with the names that are known
+/// of the people in it.
+pub fn render(
+    format: Format,
+    canonical: &[u8],
+    envelope: Option<&[u8]>,
+    names: &Names,
+) -> Result<Vec<u8>, RenderError> {
     if canonical.len() > format.longest() {
         return Err(RenderError::TooLong);
     }
-    let document = document(canonical, envelope)?;
+    let document = document(canonical, envelope, names)?;
     match format {
         Format::Html => html::render(&document),
         Format::Csv => table::render(&document),
@@ -83,7 +91,7 @@ pub fn render(format: Format, canonical: &[u8], envelope: Option<&[u8]>) -> Resu
 }
 
 /// What is rendered, whatever the form.
-pub fn document(canonical: &[u8], envelope: Option<&[u8]>) -> Result<Document, RenderError> {
+pub fn document(canonical: &[u8], envelope: Option<&[u8]>, names: &Names) -> Result<Document, RenderError> {
     let report: Value = serde_json::from_slice(canonical)?;
     let sha256 = hex(canonical);
     let envelope = envelope.map(|bytes| serde_json::from_slice(bytes).map(|told: Value| (told, hex(bytes))));
@@ -92,7 +100,7 @@ pub fn document(canonical: &[u8], envelope: Option<&[u8]>) -> Result<Document, R
         return Err(RenderError::Envelope);
     }
     match report["report"]["kind"].as_str() {
-        Some("release") => Ok(release::document(&report, sha256, envelope)),
+        Some("release") => Ok(release::document(&report, sha256, envelope, names)),
         Some("period") => Ok(period::document(&report, sha256, envelope)),
         other => Err(RenderError::Kind(other.unwrap_or("unknown").to_owned())),
     }

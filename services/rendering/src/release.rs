@@ -3,12 +3,20 @@
 use serde_json::{Value, json};
 
 use crate::document::{
-    Cell, Column, Document, Fact, Part, Table, at, column, facts, list, nested, part, table, told_by,
+    Cell, Column, Document, Fact, Part, Table, at, column, facts, list, nested, part, table, text, told_by,
 };
+use crate::names::{Names, Signatures};
 
-pub fn document(report: &Value, sha256: String, envelope: Option<(Value, String)>) -> Document {
+pub fn document(
+    report: &Value,
+    sha256: String,
+    envelope: Option<(Value, String)>,
+    names: &Names,
+) -> Document {
+    let signatures = Signatures::of(report, envelope.as_ref().map(|(told, _)| told), names);
+    let (shown, signed_as) = (signatures.beside_ids(), signatures.tables());
+    let report = &shown;
     let (header, summary) = (&report["header"], &report["summary"]);
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let standing = text(&summary["standing"]);
     Document {
         subject: format!("{} {}", text(&header["product"]), text(&header["version"])),
@@ -27,7 +35,7 @@ pub fn document(report: &Value, sha256: String, envelope: Option<(Value, String)
             summary_part(summary),
             exceptions(report),
             items(report),
-            approvals(&report["approvals"]),
+            approvals(&report["approvals"], signed_as),
             departures(&report["departures"]),
             candidates(report),
             changes(&report["changes"]),
@@ -241,7 +249,7 @@ fn history(counts: &Value) -> String {
     counts.map(|(what, count)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
 }
 
-fn approvals(approvals: &Value) -> Part {
+fn approvals(approvals: &Value, signed_as: Vec<Table>) -> Part {
     let requests = &approvals["requests"];
     let mut grants = nested(
         "approvals",
@@ -348,6 +356,7 @@ fn approvals(approvals: &Value) -> Part {
             ],
         ),
     ];
+    part.tables.extend(signed_as);
     part
 }
 

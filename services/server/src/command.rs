@@ -99,6 +99,14 @@ pub struct Preview {
     pub events: Vec<(&'static str, u32, Vec<u8>)>,
 }
 
+impl<T, U> Outcome<(T, U)> {
+    /// Takes apart what was made of the state: the answer, and what else is to be done.
+    pub fn split(self) -> (Outcome<T>, U) {
+        let Self { answer: (answer, rest), revision, position, replayed, unchanged } = self;
+        (Outcome { answer, revision, position, replayed, unchanged }, rest)
+    }
+}
+
 pub enum Handled<T> {
     Recorded(Outcome<T>),
     Preview(Preview),

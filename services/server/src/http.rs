@@ -261,6 +261,8 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at("/v1/legal-holds/{hold}/lift").post(legal_holds::lift::handler));
     add(at("/v1/people").post(people::link::handler).get(people::list::handler));
     add(at("/v1/people/unlink").post(people::unlink::handler));
+    add(at("/v1/people/name").post(people::name::handler));
+    add(at("/v1/people/erase").post(people::erase::handler));
     add(at("/v1/people/{actor}").get(people::get::handler));
 
     add(at("/v1/whoami").get(operations::whoami::handler));

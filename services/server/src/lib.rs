@@ -15,6 +15,7 @@ pub mod join;
 pub mod limits;
 pub mod metrics;
 pub mod names;
+pub mod printed_names;
 pub mod procedures;
 pub mod reactor;
 pub mod report;

@@ -39,6 +39,11 @@ pub fn directory(tenant: &str) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("directory-{tenant}"))
 }
 
+/// The tenant whose directory a stream is; `None` for every other stream.
+pub fn as_directory(stream: &StreamId) -> Option<&str> {
+    stream.as_str().strip_prefix("directory-")
+}
+
 /// The control mappings of a tenant.
 pub fn controls(tenant: &str) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("controls-{tenant}"))

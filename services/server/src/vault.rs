@@ -1,5 +1,5 @@
-//! Content that events name by its SHA-256: attachments, and the bytes of reports. The log has the hash and who put
-//! it in; here is what was hashed.
+//! Content that events name by its SHA-256: attachments, the bytes of reports, and the names of people. The log has the
+//! hash and who put it in; here is what was hashed.
 
 pub mod directory;
 pub mod scrub;

@@ -287,6 +287,7 @@ pub fn proceed(release: &Release, id: Uuid, body: &DecideProceed, ctx: &Context<
     Ok(vec![Decided::now(ProceedDecided {
         also_by,
         inputs,
+        signed_as: None,
         deployment: id,
         decision: body.decision,
         reason: body.reason.clone(),

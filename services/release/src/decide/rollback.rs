@@ -94,6 +94,7 @@ pub fn decide(release: &Release, id: Uuid, body: &DecideRollback, ctx: &Context<
         reason: body.reason.clone(),
         effective: back || same().next().is_some(),
         inputs: ctx.around.people.inputs().filter(|_| !back),
+        signed_as: None,
     })];
     if back {
         let start = StartRollback {
@@ -145,6 +146,7 @@ pub fn undecided(release: &Release, id: Uuid, ctx: &Context<'_>) -> Decision {
         reason: proposal.reason.clone(),
         effective: true,
         inputs: None,
+        signed_as: None,
     })];
     let (reason, deployment) = (proposal.reason.clone(), proposal.deployment);
     started(

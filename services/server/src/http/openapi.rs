@@ -194,6 +194,8 @@ use super::{
         people::list::handler,
         people::get::handler,
         people::unlink::handler,
+        people::name::handler,
+        people::erase::handler,
         metrics::delivery::handler,
         metrics::flow::handler,
         operations::whoami::handler,
@@ -304,7 +306,10 @@ fn tags() -> Value {
         tag("Environments", "What runs where, and which release holds an environment."),
         tag("Calendar", "Freezes of products and environments."),
         tag("Retention", "How long the content of attachments is kept, and what has to be kept longer."),
-        tag("People", "Which accounts and author keys belong to one person."),
+        tag(
+            "People",
+            "Which accounts and author keys belong to one person, and by which name they are printed."
+        ),
         tag("Metrics", "Delivery and flow over a period, counted from the log."),
         tag("Operations", "The process, its version, its API description."),
     ])

@@ -21,6 +21,7 @@ use super::headers::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::command::CommandError;
 use crate::join::JoinError;
 use crate::limits::{Exhausted, Limits};
+use crate::printed_names::NamesError;
 use crate::reserve::ReserveError;
 use crate::streams::LoadError;
 use crate::surroundings::SurroundingsError;
@@ -618,6 +619,15 @@ impl From<KeepError> for Problem {
         match error {
             KeepError::Full => Self::new(Code::VaultFull, "the vault's quota is used up"),
             KeepError::Io(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<NamesError> for Problem {
+    fn from(error: NamesError) -> Self {
+        match error {
+            NamesError::Load(error) => error.into(),
+            error => Self::internal(&error),
         }
     }
 }

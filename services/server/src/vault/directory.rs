@@ -1,6 +1,6 @@
 //! The vault as a directory: `ab/<sha256>` for what begins with `ab`, and `incoming/` for what is not finished.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -93,6 +93,7 @@ impl Vault for Directory {
         blocking(move || {
             let mut used = room.used.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(size) = size(&path)? else { return Ok(false) };
+            overwrite(&path, size)?;
             fs::remove_file(&path)?;
             *used = used.saturating_sub(size);
             drop(used);
@@ -266,6 +267,13 @@ fn size(path: &Path) -> io::Result<Option<u64>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// What was in the file is not in the blocks that it leaves behind, where the file system writes in place.
+fn overwrite(path: &Path, size: u64) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    io::copy(&mut io::repeat(0).take(size), &mut file)?;
+    file.sync_all()
 }
 
 /// A name is on the disk only when its directory is.

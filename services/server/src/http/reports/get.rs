@@ -98,7 +98,7 @@ async fn report(app: &Data<App>, call: &Call<Uuid, NoBody, ReportForm>, request:
         let envelope = json(&ReportEnvelope::of(app, generated))?;
         let bytes = bytes(app, caller, generated).await?;
         let name = format!("report-{}", generated.report);
-        return rendered::answer(format, bytes, Some(envelope), generated.position, &name, caller).await;
+        return rendered::answer(app, format, bytes, Some(envelope), generated.position, &name, caller).await;
     }
     let document = Document {
         sha256: &generated.sha256,

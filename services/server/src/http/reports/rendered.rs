@@ -6,16 +6,18 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use release::wire::sha256_hex;
-use rendering::{Format, content_security_policy, render};
+use rendering::{Format, References, content_security_policy, render};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
+use crate::app::App;
 use crate::http::accept::{self, preferred};
 use crate::http::answer::{Answer, Document};
 use crate::http::call::Caller;
 use crate::http::problem::{Code, Problem};
+use crate::printed_names;
 
 /// In the order that is preferred where a caller likes several as much.
 pub const ANSWERS: [&str; 4] = [accept::JSON, "text/html", "text/csv", "application/pdf"];
@@ -67,6 +69,7 @@ pub fn fits(format: Format, size: u64) -> Result<(), Problem> {
 
 /// A rendering of canonical bytes; its hash is its own.
 pub async fn answer(
+    app: &App,
     format: Format,
     canonical: Bytes,
     envelope: Option<Bytes>,
@@ -75,6 +78,10 @@ pub async fn answer(
     caller: &Caller,
 ) -> Answer {
     fits(format, canonical.len() as u64)?;
+    let (report, told) = (canonical.clone(), envelope.clone());
+    let references = tokio::task::spawn_blocking(move || References::of(&report, told.as_deref()));
+    let references = references.await.map_err(|error| Problem::internal(&error))?;
+    let names = printed_names::of(app, caller.tenant(), &references).await?;
     let turn = match format {
         Format::Pdf => Some(turn().await?),
         Format::Html | Format::Csv => None,
@@ -82,7 +89,7 @@ pub async fn answer(
     let rendered = tokio::task::spawn_blocking(move || {
         // Held until the pages are set, though the caller may have gone.
         let _turn = turn;
-        render(format, &canonical, envelope.as_deref())
+        render(format, &canonical, envelope.as_deref(), &names)
     });
     let rendered = rendered.await.map_err(|error| Problem::internal(&error))?;
     let bytes = rendered.map_err(|error| Problem::internal(&error))?;

@@ -145,3 +145,17 @@ async fn damaged_content_is_never_given_to_its_end_and_is_mended_by_putting_it_i
     fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(3).unwrap();
     assert!(is_damage(&reading.pieces.try_collect::<Vec<_>>().await.unwrap_err()));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_removed_is_overwritten_before_it_loses_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = vault(&dir, MIB);
+    let stored = put(&vault, &[b"hello"], 5).await.unwrap();
+    // Whoever else holds the file sees what becomes of its blocks.
+    let held = dir.path().join("held");
+    fs::hard_link(dir.path().join("2c").join(HELLO), &held).unwrap();
+    assert!(vault.remove(&stored.sha256).await.unwrap());
+    assert_eq!(fs::read(&held).unwrap(), [0; 5]);
+    assert!(read(&vault, &stored.sha256).await.unwrap().is_none());
+}
