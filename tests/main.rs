@@ -10,4 +10,5 @@ mod crash;
 mod demo;
 mod harness;
 mod monitor;
+mod printed;
 mod witness;

@@ -450,6 +450,11 @@ impl EventStore for Postgres {
             }
         })
     }
+
+    fn is_damaged(&self) -> bool {
+        // A database that cannot be written is waited for, so nothing else ends this store.
+        self.shared.failure.borrow().is_some()
+    }
 }
 
 /// The database's type for numbers is signed; a log never gets near its end.
