@@ -11,4 +11,5 @@ mod demo;
 mod harness;
 mod health;
 mod monitor;
+mod printed;
 mod witness;

@@ -146,6 +146,6 @@ async fn keep_serving(service: &Service, screen: Screen, base: &str, token: &str
         .plain(&format!("curl -H \"Authorization: Bearer $TOKEN\" {base}/v1/releases/{RELEASE}/checklist"))?;
     tokio::select! {
         () = asked_to_stop() => Ok(()),
-        reason = service.failed() => Err(format!("the log can no longer be written: {reason}").into()),
+        failed = service.failed() => Err(failed.into()),
     }
 }

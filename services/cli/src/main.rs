@@ -20,9 +20,11 @@ mod token;
 mod verify;
 mod witness;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use server::{Failed, StartError};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -72,8 +74,18 @@ enum Command {
     Witness(witness::Witness),
 }
 
-/// The exit code for a log that was cut, restored or changed.
+impl Command {
+    /// Whether it answers others, who do not end with whoever reads what it prints.
+    fn serves(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Signer(_) | Self::Witness(_) | Self::Demo(_))
+    }
+}
+
+/// The exit code for a log that was cut, restored or changed, at a start or while it is served.
 const TAMPERED: u8 = 3;
+
+/// As a shell says it of a program that ended by SIGPIPE.
+const READER_GONE: u8 = 141;
 
 /// What a command ends with: a message for standard error and exit code 1.
 pub type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
@@ -87,6 +99,11 @@ fn main() -> ExitCode {
             return if usage.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     };
+    if !cli.command.serves() {
+        // Whoever reads has seen enough (`shiplog replay … | head`): ended by SIGPIPE, as other programs are. Those
+        // that serve see the error instead, and go on.
+        sigpipe::reset();
+    }
     let outcome = match cli.command {
         Command::Serve(serve) => run(serve.run()),
         Command::Signer(signer) => signer.run(),
@@ -108,12 +125,16 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let gone = error.downcast_ref::<io::Error>();
+            if gone.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                return ExitCode::from(READER_GONE);
+            }
             eprintln!("shiplog: {error}");
             if let Some(verdict) = error.downcast_ref::<audit::Verdict>() {
                 return ExitCode::from(verdict.code);
             }
-            let start = error.downcast_ref::<server::StartError>();
-            if start.is_some_and(server::StartError::is_tampered) {
+            let start = error.downcast_ref::<StartError>().is_some_and(StartError::is_tampered);
+            if start || matches!(error.downcast_ref(), Some(Failed::Tampered(_))) {
                 ExitCode::from(TAMPERED)
             } else {
                 ExitCode::FAILURE

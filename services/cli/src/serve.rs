@@ -91,10 +91,10 @@ async fn serve(config: Config) -> Outcome {
     let service = server::start(config).await?;
     tokio::select! {
         () = asked_to_stop() => {}
-        reason = service.failed() => {
+        failed = service.failed() => {
             // A failed commit is never retried: what was acknowledged is safe, a restart verifies it.
-            tracing::error!(%reason, "the log can no longer be written");
-            return Err(format!("the log can no longer be written: {reason}").into());
+            tracing::error!(%failed, "the service ends");
+            return Err(failed.into());
         }
     }
     tracing::info!("stopping");

@@ -127,6 +127,11 @@ pub trait EventStore: Send + Sync + 'static {
     /// then, because a failed commit is never retried on the same handle. Appends after it fail with
     /// [`AppendError::Closed`]. Never resolves for a store that was closed in good health.
     fn failed(&self) -> BoxFuture<'static, String>;
+
+    /// Whether that came of a log that is not what was written, and not of a failed write.
+    fn is_damaged(&self) -> bool {
+        false
+    }
 }
 
 /// A log that other processes write too. [`EventStore::head`] and subscriptions tell what this one knows of it.

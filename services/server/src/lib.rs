@@ -36,4 +36,4 @@ pub mod yaml;
 
 pub use app::App;
 pub use config::Config;
-pub use service::{Service, StartError, start};
+pub use service::{Failed, Service, StartError, start};

@@ -67,6 +67,15 @@ impl StartError {
     }
 }
 
+/// Why a service cannot go on.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failed {
+    #[error("the log is not what was recorded, or what was signed of it: {0}")]
+    Tampered(String),
+    #[error("the log can no longer be written: {0}")]
+    Unwritable(String),
+}
+
 /// A running service.
 pub struct Service {
     pub app: Arc<App>,
@@ -82,7 +91,7 @@ pub struct Service {
     sequencer: tokio::task::JoinHandle<()>,
     /// Stops the sequencer, after everything that writes.
     sealed: tokio_util::sync::CancellationToken,
-    broken: watch::Sender<Option<String>>,
+    broken: watch::Sender<Option<Failed>>,
     finished: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
@@ -248,12 +257,15 @@ impl Service {
     }
 
     /// Resolves when the log can no longer be written or trusted; the process must end then.
-    pub async fn failed(&self) -> String {
+    pub async fn failed(&self) -> Failed {
         let mut broken = self.broken.subscribe();
         tokio::select! {
-            reason = self.app.store.failed() => reason,
-            reason = broken.wait_for(Option::is_some) => match reason.map(|reason| reason.clone()) {
-                Ok(Some(reason)) => reason,
+            reason = self.app.store.failed() => match self.app.store.is_damaged() {
+                true => Failed::Tampered(reason),
+                false => Failed::Unwritable(reason),
+            },
+            failed = broken.wait_for(Option::is_some) => match failed.map(|failed| failed.clone()) {
+                Ok(Some(failed)) => failed,
                 // The sender lives as long as this.
                 Ok(None) | Err(_) => std::future::pending().await,
             },

@@ -172,4 +172,8 @@ impl EventStore for Observed {
     fn failed(&self) -> BoxFuture<'static, String> {
         self.log.failed()
     }
+
+    fn is_damaged(&self) -> bool {
+        self.log.is_damaged()
+    }
 }

@@ -495,6 +495,11 @@ impl EventStore for Postgres {
             }
         })
     }
+
+    fn is_damaged(&self) -> bool {
+        // A database that cannot be written is waited for, so nothing else ends this store.
+        self.shared.failure.borrow().is_some()
+    }
 }
 
 impl SharedLog for Postgres {

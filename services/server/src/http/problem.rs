@@ -32,7 +32,7 @@ use crate::vault::{KeepError, PutError};
 const TEXT_MAX: usize = 4000;
 
 /// Problem details, `application/problem+json` (RFC 9457).
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Problem, title = "Problem", example = json!({
     "type": "/problems/gate_closed",
     "title": "Gate is closed",
@@ -85,7 +85,7 @@ pub struct Details {
 }
 
 /// An answer that is not a success; boxed, so that results stay small.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Problem(Box<Details>);
 
 impl Deref for Problem {
@@ -101,7 +101,7 @@ impl DerefMut for Problem {
     }
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FieldError {
     /// RFC 6901 JSON Pointer into the body, or the name of a parameter or header.
     #[schema(max_length = 4000)]
@@ -143,6 +143,7 @@ pub enum Code {
     PositionNotReached,
     ViewsCatchingUp,
     PagesBusy,
+    ReportsBusy,
     CheckpointPending,
     SignerOrigin,
     SignerSmaller,
@@ -188,6 +189,7 @@ impl Code {
         Self::PositionNotReached,
         Self::ViewsCatchingUp,
         Self::PagesBusy,
+        Self::ReportsBusy,
         Self::CheckpointPending,
         Self::SignerOrigin,
         Self::SignerSmaller,
@@ -370,6 +372,12 @@ impl Code {
                 503,
                 "Pages are being set",
                 "Reports are set as PDF one after the other, and this one waited for its turn in vain. Repeat the request, or read another form.",
+            ),
+            Self::ReportsBusy => (
+                "reports_busy",
+                503,
+                "Reports of periods are being made",
+                "Reports of periods are made one after the other, and eight wait already. Nothing was begun; repeat the request with its key after the time that Retry-After says.",
             ),
             Self::CheckpointPending => (
                 "checkpoint_pending",

@@ -28,7 +28,7 @@ pub struct Access {
     #[schema(max_length = 500)]
     pub principal: String,
     /// In UTC.
-    #[schema(value_type = String, format = Date)]
+    #[schema(value_type = String, format = Date, min_length = 10, max_length = 10)]
     pub day: Date,
     /// When it was first read that day.
     pub at: Timestamp,

@@ -33,7 +33,9 @@ use crate::vault::PutError;
 /// envelope. That of a period lists everything new that production was seen to run, each change joined to a release
 /// or told to be an orphan, with the five questions an auditor asks of it; it is JSON whose rows come first, so that
 /// it can be read row by row. One that takes longer than 20 seconds, or `Prefer: wait=N`, is answered with 202 and
-/// made behind the answer. Roles: `auditor`, `release_manager`; without a product, for all of them.
+/// made behind the answer: `GET` of its location, or the same request again, tells what became of it, its failure
+/// included; the request after that tries again. Where eight wait already the answer is 503 `reports_busy`.
+/// Roles: `auditor`, `release_manager`; without a product, for all of them.
 #[utoipa::path(
     post,
     path = "/v1/reports",
