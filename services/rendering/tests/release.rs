@@ -229,3 +229,86 @@ fn given_a_hostile_name_when_a_report_is_rendered_then_it_is_text() {
         sheet.contains("'=HYPERLINK") && !sheet.contains(",=HYPERLINK") && !sheet.contains("\"=HYPERLINK")
     );
 }
+
+fn envelope_of_period() -> Vec<u8> {
+    let sha256: String = Sha256::digest(PERIOD).iter().map(|byte| format!("{byte:02x}")).collect();
+    let told = serde_json::json!({
+        "report": "0190a6e2-7c1b-7d3e-8f42-5b6c7d8e9f02",
+        "query": {"kind": "period", "from": "2026-10-01T00:00:00Z", "to": "2027-01-01T00:00:00Z"},
+        "position": 1042,
+        "sha256": sha256,
+        "size": PERIOD.len(),
+        "generated_by": "https://id.example#audrey",
+        "generated_at": "2027-01-04T09:00:00Z",
+        "build": "0.1.0",
+        "simulated_clock": false,
+    });
+    told.to_string().into_bytes()
+}
+
+#[test]
+fn given_a_period_when_its_changes_are_read_one_by_one_then_the_sheet_has_the_same_bytes() {
+    let mut rest: serde_json::Value = serde_json::from_slice(PERIOD).expect("JSON");
+    let changes = rest.as_object_mut().and_then(|rest| rest.remove("changes")).unwrap_or_default();
+    let envelope = envelope_of_period();
+    let sha256 = document(PERIOD, None).expect("a report is rendered").sha256;
+    let mut written = Vec::new();
+    rendering::write_period(&rest, sha256, Some(&envelope), &mut written, |take| {
+        changes.as_array().into_iter().flatten().cloned().try_for_each(take)
+    })
+    .expect("a report is written");
+    assert_eq!(changes.as_array().map(Vec::len), Some(3));
+    assert!(written == render(Format::Csv, PERIOD, Some(&envelope)).expect("a report is rendered"));
+}
+
+#[test]
+fn given_a_sample_when_it_is_rendered_then_the_five_questions_come_first() {
+    let report: serde_json::Value = serde_json::from_slice(PERIOD).expect("JSON");
+    let sample = serde_json::json!({
+        "sample": "0190a6e2-7c1b-7d3e-8f42-5b6c7d8e9f03", "method": "random", "size": 2, "seed": "ACME 2026 Q4",
+        "include": ["orphans"], "generator": "shiplog.sample.v1", "rows": 3, "drawn": 2,
+        "drawn_sha256": "7b".repeat(32), "changes": [report["changes"][2]["change"], report["changes"][0]["change"]],
+        "drawn_at": "2027-01-05T09:00:00Z", "drawn_by": "https://id.example#audrey",
+        "rows_drawn": [report["changes"][2], report["changes"][0]],
+    });
+    let sample = sample.to_string();
+    let sha256: String = Sha256::digest(&sample).iter().map(|byte| format!("{byte:02x}")).collect();
+    for format in [Format::Html, Format::Csv] {
+        let rendered = rendering::render_sample(format, sample.as_bytes(), &envelope_of_period());
+        let rendered = rendered.expect("a sample is rendered");
+        is_golden(&format!("sample.{}", format.as_str()), &rendered);
+        let text = String::from_utf8(rendered).expect("text");
+        assert!(text.contains(&sha256) && text.contains("ACME 2026 Q4"));
+        let (sheet, answers) = (text.find("The changes that were drawn"), text.find("answers-part"));
+        assert!(format == Format::Csv || sheet < answers);
+    }
+    let pages = rendering::render_sample(Format::Pdf, sample.as_bytes(), &envelope_of_period());
+    assert!(pages.is_ok_and(|pages| pages.starts_with(b"%PDF")));
+}
+
+#[test]
+fn given_a_comparison_when_it_is_rendered_then_what_the_record_does_not_know_comes_first() {
+    let compared = serde_json::json!({
+        "tolerance_s": 900, "listed": 2, "changes": 3, "complete": false, "only_here": 2, "only_here_changes": [7, 9],
+        "matched": [{"entry": 0, "change": 5, "apart_s": -12, "by_digest": true}],
+        "only_there": [{"product": "checkout", "environment": "production", "digest": format!("sha256:{}", "e".repeat(64)),
+            "at": "2026-11-02T03:04:05Z", "reference": "=cmd|' /C calc'!A0"}],
+    });
+    let record = serde_json::json!({
+        "reconciliation": "0190a6e2-7c1b-7d3e-8f42-5b6c7d8e9f04", "supplier": "Registry of ACME", "list_sha256": "4c".repeat(32),
+        "tolerance_s": 900, "listed": 2, "changes": 3, "matched": 1, "only_there": 1, "only_here": 2, "complete": false,
+        "compared_at": "2027-01-05T09:00:00Z", "compared_by": "https://id.example#audrey",
+    });
+    let (compared, record) = (compared.to_string(), record.to_string());
+    let sha256: String = Sha256::digest(&compared).iter().map(|byte| format!("{byte:02x}")).collect();
+    for format in [Format::Html, Format::Csv] {
+        let envelope = envelope_of_period();
+        let rendered =
+            rendering::render_reconciliation(format, compared.as_bytes(), record.as_bytes(), &envelope);
+        let rendered = rendered.expect("a comparison is rendered");
+        is_golden(&format!("reconciliation.{}", format.as_str()), &rendered);
+        let text = String::from_utf8(rendered).expect("text");
+        assert!(text.contains(&sha256) && text.contains("Registry of ACME"));
+        assert!(!text.contains(",=cmd"));
+    }
+}

@@ -326,7 +326,15 @@ async fn given_a_seed_when_a_sample_is_drawn_then_the_guides_twenty_lines_draw_t
         assert_eq!((&told["generator"], &told["rows"]), (&json!("shiplog.sample.v1"), &json!(4)));
         assert_eq!((&told["drawn"], &told["seed"]), (&json!(numbers.len()), &json!(seed)));
         assert!(told["drawn_by"].as_str().unwrap().ends_with("#audrey"), "{told}");
-        let read = auditor.get(&drawn.location()).await.ok().json();
+        let json = auditor.get(&drawn.location()).await.ok();
+        is_named_by_its_hash(&json);
+        for form in ["csv", "html"] {
+            let sheet = auditor.get(&format!("{}?format={form}", drawn.location())).await.ok();
+            is_named_by_its_hash(&sheet);
+            let text = String::from_utf8(sheet.body).unwrap();
+            assert!(text.contains(&hex(&json.body)) && text.contains(seed), "{text}");
+        }
+        let read = json.json();
         if method == "all" {
             assert_eq!((&read["changes"], numbers.len()), (&json!([]), 4));
             continue;
@@ -379,6 +387,12 @@ async fn given_a_list_from_elsewhere_when_reconciled_then_what_only_one_side_kno
     assert_eq!((&outcome["complete"], &outcome["list_sha256"]), (&json!(false), &body["sha256"]));
     let entries = auditor.get(&told.location()).await.ok();
     assert_eq!(outcome["result_sha256"], json!(hex(&entries.body)));
+    for form in ["csv", "html"] {
+        let sheet = auditor.get(&format!("{}?format={form}", told.location())).await.ok();
+        is_named_by_its_hash(&sheet);
+        let text = String::from_utf8(sheet.body).unwrap();
+        assert!(text.contains(&hex(&entries.body)) && text.contains("Cluster audit log"), "{text}");
+    }
     let entries = entries.json();
     assert_eq!(entries["only_there"], json!([list[2]]));
     assert_eq!(entries["only_here_changes"], json!([of(&rows, "payments")["change"]]));

@@ -10,6 +10,7 @@ use release::report::ReleaseReport;
 use release::report::generated::Generated;
 use release::report::population::PeriodReport;
 use release::value::Name;
+use rendering::Format;
 use serde::Deserialize;
 use utoipa::openapi::schema::{AnyOfBuilder, Schema};
 use utoipa::openapi::{Ref, RefOr};
@@ -104,10 +105,14 @@ async fn report(app: &Data<App>, call: &Call<Uuid, NoBody, ReportForm>, request:
     })?;
     let generated = generated(&known.state)?;
     if let Some(format) = rendered::asked(call.query.format, request) {
-        rendered::fits(format, generated.size)?;
         let envelope = json(&ReportEnvelope::of(app, generated))?;
-        let bytes = bytes(app, caller, generated).await?;
         let name = format!("report-{}", generated.report);
+        if format == Format::Csv && matches!(generated.query, ReportQuery::Period(_)) {
+            let at = rendered::At { position: generated.position, name: &name, caller };
+            return rendered::csv_of_period(app, generated, envelope, at).await;
+        }
+        rendered::fits(format, generated.size)?;
+        let bytes = bytes(app, caller, generated).await?;
         return rendered::answer(app, format, bytes, Some(envelope), generated.position, &name, caller).await;
     }
     let document = Document {
