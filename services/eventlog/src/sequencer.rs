@@ -165,6 +165,11 @@ impl Tree {
         self.keys.subscribe()
     }
 
+    /// Whether other nodes sign the same log.
+    pub fn is_shared(&self) -> bool {
+        self.store.shared().is_some()
+    }
+
     pub fn trouble(&self) -> Option<String> {
         self.trouble.borrow().clone()
     }
@@ -397,6 +402,10 @@ impl Sequencer {
 
     fn take_in(&mut self, event: &Recorded) -> Result<(), SequencerError> {
         let (expected, found) = (self.edge.size(), event.position.0);
+        // Read already, to come as far as another node's checkpoint.
+        if found < expected {
+            return Ok(());
+        }
         if expected != found {
             return Err(SequencerError::Gap { expected, found });
         }
@@ -481,7 +490,11 @@ impl Sequencer {
             Ok(signatures) => signatures,
             // Another node was faster.
             Err(Refused::Behind { .. }) => return Ok(Tried::Again),
-            Err(cause) => return trouble(&cause),
+            Err(cause) => {
+                let signed = self.signer.signed().await;
+                let faster = signed.is_ok_and(|signed| signed.checkpoint.size > old);
+                return if faster { Ok(Tried::Again) } else { trouble(&cause) };
+            }
         };
         let note = checkpoint.to_note().and_then(|mut note| {
             signatures.into_iter().try_for_each(|signature| note.add(signature))?;

@@ -223,13 +223,23 @@ async fn carry_out<A: Aggregate, T>(
     };
     let fingerprint = fingerprint(envelope, command)?;
     let mut leaves = Peaks::default();
-    for _ in 0..DECISIONS {
+    let mut decisions = 0;
+    while decisions < DECISIONS {
         let slot = streams.load(stream).await?;
         let _pinned = slot.append();
-        match attempt(app, &slot, envelope, command, around, &ids, &fingerprint, now, &leaves, &answer)? {
+        let step = attempt(app, &slot, envelope, command, around, &ids, &fingerprint, now, &leaves, &answer)?;
+        decisions += usize::from(!matches!(step, Step::After(_)));
+        match step {
             Step::Again => {}
             Step::Leaves => seal::read(app.store.as_ref(), stream, &mut leaves).await?,
             Step::Behind => streams.give_up(&slot),
+            Step::After(revision) => {
+                // Given up or durable: the next round looks.
+                let settled = slot.durable(revision);
+                if tokio::time::timeout(DUPLICATE_WAIT, settled).await.is_err() {
+                    return Err(CommandError::Busy);
+                }
+            }
             Step::Preview(preview) => return Ok(Handled::Preview(preview)),
             Step::Duplicate(record) => {
                 match tokio::time::timeout(DUPLICATE_WAIT, slot.durable(record.last)).await {
@@ -325,6 +335,8 @@ enum Step<T> {
     Leaves,
     /// The log has more than the slot.
     Behind,
+    /// What is on its way up to this revision may be recorded by another node, with other bytes.
+    After(Revision),
     Preview(Preview),
     Duplicate(CommandRecord),
     /// The decision tells nothing new: an observation made before.
@@ -369,6 +381,14 @@ fn attempt<A: Aggregate, T>(
             return Err(CommandError::KeyReused);
         }
         return Ok(Step::Duplicate(record.clone()));
+    }
+    // Nothing is decided on top of bytes that may never be stored: an append behind them would be taken all the same,
+    // because what stands there has their ids and revisions.
+    if app.store.shared().is_some()
+        && inner.may_be_another()
+        && let Some(last) = inner.head.revision
+    {
+        return Ok(Step::After(last));
     }
     if let Some(given) = envelope.if_match {
         let current = inner.head.decision_revision;
@@ -419,7 +439,7 @@ fn attempt<A: Aggregate, T>(
     let expected = inner.head.expected();
     let first_id = first.id;
     let headers = events.iter().map(|event| event.header.clone()).collect();
-    inner.take_in(facts, headers, first_id, record);
+    inner.take_in(facts, headers, first_id, record, envelope.idempotency_key.is_some());
     let answer = answer(&inner.head.state, &created);
     // Called under the lock, so that appends reach the store in the order they were decided.
     let first = app.store.append(&slot.stream, expected, events.clone());

@@ -9,6 +9,7 @@ pub mod auth;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod following;
 pub mod http;
 pub mod ids;
 pub mod join;

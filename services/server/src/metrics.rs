@@ -6,7 +6,7 @@ mod histogram;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use eventlog::store::{Observer, Written};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -129,6 +129,7 @@ pub struct Metrics {
 #[derive(Debug, Default)]
 struct Seen {
     events: Gauge,
+    staleness: Gauge<f64, AtomicU64>,
     queued: Gauge,
     views_lag: Gauge,
     reactor_lag: Gauge,
@@ -315,6 +316,8 @@ impl Seen {
         for (name, help, gauge) in gauges {
             shiplog.register(name, help, gauge.clone());
         }
+        let help = "How old what this node knows of a log that other nodes write is at most";
+        shiplog.register_with_unit("log_staleness", help, Unit::Seconds, self.staleness.clone());
         let help = "For how long a signed checkpoint has waited for its quorum of witnesses";
         shiplog.register_with_unit("checkpoint_below_quorum", help, Unit::Seconds, self.below_quorum.clone());
         let help = "1 while the last answer of a witness was its cosignature";
@@ -332,6 +335,7 @@ impl Seen {
         let length = |position: Option<eventlog::Position>| position.map_or(0, |position| position.0 + 1);
         let events = length(app.store.head());
         set(&self.events, events);
+        self.staleness.set(app.staleness().unwrap_or_default().as_secs_f64());
         set(&self.queued, app.store.queued() as u64);
         set(&self.views_lag, events.saturating_sub(length(app.views.progress().position)));
         let reactor = *app.reactor.borrow();

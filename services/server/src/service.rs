@@ -18,6 +18,7 @@ use crate::auth::{AuthConfigError, Verifier};
 use crate::clock::Clock;
 use crate::command::{self, Envelope};
 use crate::config::{Config, ConfigError};
+use crate::following;
 use crate::http;
 use crate::metrics::{Appends, Metrics};
 use crate::names;
@@ -85,6 +86,7 @@ pub struct Service {
     reactor: tokio::task::JoinHandle<()>,
     denials: tokio::task::JoinHandle<()>,
     reads: tokio::task::JoinHandle<()>,
+    following: tokio::task::JoinHandle<()>,
     rotations: tokio::task::JoinHandle<()>,
     views: tokio::task::JoinHandle<()>,
     scrub: tokio::task::JoinHandle<()>,
@@ -105,7 +107,7 @@ pub async fn start(config: Config) -> Result<Service, StartError> {
     let store = open(&config, observer).await?;
     // Before anything is written: a log that was cut or changed is not continued.
     let tlog = tlog::open(&config, Arc::clone(&store)).await?;
-    let (dir, quota) = (config.data.join(vault::DIRECTORY), config.vault.quota());
+    let (dir, quota) = (config.vault.directory(&config.data), config.vault.quota());
     let vault = tokio::task::spawn_blocking(move || Directory::open(&dir, quota)).await?;
     let vault = Arc::new(vault.map_err(StartError::Vault)?);
     let app = Arc::new(App::new(config, store, vault, clock, verifier, Catalogue::new()?, metrics));
@@ -130,9 +132,11 @@ async fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Arc<dyn Ev
 async fn keep_simulations_apart(app: &App) -> Result<(), StartError> {
     let read = |error: &dyn std::fmt::Display| StartError::Read(error.to_string());
     let stream = names::installation().map_err(|error| read(&error))?;
+    // Before the stream is read, because another node may begin the log at this moment.
+    let head = app.store.head();
     let installation = app.installation.load(&stream).await.map_err(|error| read(&error))?.committed();
-    match (app.clock.is_simulated(), installation.state.simulated_from, app.store.head()) {
-        (false, None, _) => Ok(()),
+    match (app.clock.is_simulated(), installation.state.simulated_from, head) {
+        (false, None, _) | (true, Some(_), None) => Ok(()),
         (true, None, None) => {
             let envelope = Envelope::system("simulateClock", &stream, "simulate-clock".to_owned())
                 .map_err(|error| read(&error))?;
@@ -179,6 +183,8 @@ async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError
     let addr = server.addrs().first().copied().unwrap_or(app.config.listen);
     let background = tokio_util::sync::CancellationToken::new();
     let (sealed, broken) = (tokio_util::sync::CancellationToken::new(), watch::Sender::new(None));
+    // Whoever stops before it waits for what it brings.
+    let following = tokio::spawn(following::run(Arc::clone(&app), sealed.clone()));
     // Nobody else sets it.
     let tree = tlog.sequencer.tree();
     let _ = app.tree.set(Arc::clone(&tree));
@@ -205,6 +211,7 @@ async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError
         reactor,
         denials,
         reads,
+        following,
         rotations,
         views,
         scrub,
@@ -247,8 +254,10 @@ impl Service {
         }
         // What they wrote is signed before the log is closed.
         self.sealed.cancel();
-        if self.sequencer.await.is_err() {
-            tracing::error!("the sequencer ended with a panic");
+        for (task, handle) in [("sequencer", self.sequencer), ("follower of the log", self.following)] {
+            if handle.await.is_err() {
+                tracing::error!(task, "a background task ended with a panic");
+            }
         }
         self.app.store.close().await;
         if let Ok(Err(error)) = self.finished.await {

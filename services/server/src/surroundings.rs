@@ -174,7 +174,12 @@ async fn settings(
     tenant: &str,
     opened: &ReleaseOpened,
 ) -> Result<Arc<ProductSettings>, SurroundingsError> {
-    let product = app.products.load(&names::product(tenant, &opened.product)?).await?.committed();
+    let stream = names::product(tenant, &opened.product)?;
+    let mut product = app.products.load(&stream).await?.committed();
+    if product.state.version(opened.settings.version).is_none() {
+        // Whoever names a version read it in the log, which may have it before memory does.
+        product = app.products.load_again(&stream).await?.committed();
+    }
     let pinned = product.state.version(opened.settings.version).ok_or_else(|| {
         SurroundingsError::SettingsGone { product: opened.product.clone(), version: opened.settings.version }
     })?;

@@ -300,7 +300,8 @@ async fn on_its_own_thread(sequencer: Sequencer, stop: CancellationToken) -> Res
         Ok(ended) => ended.map_err(|error| match &error {
             SequencerError::Gap { .. } | SequencerError::Split { .. } => Failed::Tampered(error.to_string()),
             SequencerError::Read(cause) if cause.is_damage() => Failed::Tampered(error.to_string()),
-            SequencerError::Read(_) => Failed::Unwritable(error.to_string()),
+            SequencerError::Foreign(cause) if cause.is_tampered() => Failed::Tampered(error.to_string()),
+            SequencerError::Foreign(_) | SequencerError::Read(_) => Failed::Unwritable(error.to_string()),
         }),
         Err(_) => Err(Failed::Unwritable("the thread that sequences it ended with a panic".to_owned())),
     }

@@ -509,6 +509,23 @@ async fn given_two_nodes_then_one_signs_and_the_other_takes_its_checkpoints_unti
     assert!(tiles(&first).iter().all(|(path, bytes)| made.get(path) == Some(bytes)));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn given_a_checkpoint_that_is_ahead_of_what_a_node_was_told_then_it_reads_the_log_as_far_and_goes_on() {
+    let world = World::new();
+    let (first, second) = (World::beside(&world), World::beside(&world));
+    let signer = world.signer();
+    let (one, other) = (first.start(&signer).await, second.start(&signer).await);
+    for _ in 0..500 {
+        world.append("product-default.checkout", 3).await;
+        tokio::task::yield_now().await;
+    }
+    for node in [&one, &other] {
+        assert_eq!(node.published(1_500).await.checkpoint.size, 1_500);
+    }
+    one.stop().await.unwrap();
+    other.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn given_two_nodes_when_the_key_is_rotated_then_both_go_on_under_the_new_one() {
     let world = World::new();

@@ -289,6 +289,16 @@ impl EventStore for Memory {
     }
 }
 
+impl SharedLog for Memory {
+    fn latest(&self) -> BoxFuture<'static, Result<Option<Position>, ReadError>> {
+        Box::pin(future::ready(Ok(self.head())))
+    }
+
+    fn staleness(&self) -> Duration {
+        Duration::from_millis(self.node.as_ref().map_or(0, |node| node.load(Ordering::Relaxed)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,15 +357,5 @@ mod tests {
         let refused = memory.append(&stream("b"), ExpectedRevision::NoStream, batch(1)).await;
         assert_eq!(refused, Err(AppendError::Closed));
         assert_eq!(memory.read_all(None, 10).await.unwrap().len(), 1);
-    }
-}
-
-impl SharedLog for Memory {
-    fn latest(&self) -> BoxFuture<'static, Result<Option<Position>, ReadError>> {
-        Box::pin(future::ready(Ok(self.head())))
-    }
-
-    fn staleness(&self) -> Duration {
-        Duration::from_millis(self.node.as_ref().map_or(0, |node| node.load(Ordering::Relaxed)))
     }
 }

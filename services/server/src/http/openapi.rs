@@ -389,6 +389,11 @@ fn shared_parameters() -> Value {
             "schema": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[!-~]([ -~]*[!-~])?$"},
             "example": "wait=5",
         },
+        "MinPosition": {
+            "name": "min_position", "in": "query", "required": false,
+            "description": "A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.",
+            "schema": {"type": "integer", "format": "int64", "minimum": 0, "maximum": 9_007_199_254_740_991_u64},
+        },
         "DryRun": {
             "name": "dry_run", "in": "query", "required": false,
             "description": "Decide and answer what would be recorded, recording nothing.",
@@ -495,6 +500,9 @@ fn share(path: &str, method: &str, operation: &mut Value) {
         parameters.push(reference("parameters", "Prefer"));
     } else if is_state {
         parameters.push(reference("parameters", "IfNoneMatch"));
+        if !takes(operation, &["min_position"]) {
+            parameters.push(reference("parameters", "MinPosition"));
+        }
     }
     if let Some(own) = operation["parameters"].as_array() {
         // The variables of the path are described above, in the same way wherever they stand.

@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 use super::call::Caller;
 use super::headers::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::command::CommandError;
+use crate::following::Behind;
 use crate::join::JoinError;
 use crate::limits::{Exhausted, Limits};
 use crate::printed_names::NamesError;
@@ -359,7 +360,7 @@ impl Code {
                 "position_not_reached",
                 503,
                 "Position not reached",
-                "This node has not read the log up to min_position yet. Repeat the request.",
+                "This node has not read the log up to min_position yet, or up to what another node recorded before the request. Repeat it.",
             ),
             Self::ViewsCatchingUp => (
                 "views_catching_up",
@@ -604,10 +605,20 @@ impl From<ReadError> for Problem {
     }
 }
 
+impl From<Behind> for Problem {
+    fn from(error: Behind) -> Self {
+        match error {
+            Behind::Read(error) => error.into(),
+            Behind::NotReached(_) => Self::new(Code::PositionNotReached, error.to_string()),
+            Behind::Stale(_) => Self::log_unavailable(error.to_string()),
+        }
+    }
+}
+
 impl From<LoadError> for Problem {
     fn from(error: LoadError) -> Self {
         match error {
-            LoadError::Read(error @ ReadError::Unavailable(_)) => error.into(),
+            LoadError::Read(error @ (ReadError::Unavailable(_) | ReadError::Closed)) => error.into(),
             error => Self::internal(&error),
         }
     }

@@ -316,6 +316,8 @@ impl Cause<'_> {
         let ReleaseEvent::AttachmentRemoved(removed) = event else { return Ok(()) };
         // Nothing is attached meanwhile, so the view knows everybody who keeps it.
         let _alone = self.app.attaching.write().await;
+        let _elsewhere = self.app.vault.giving_up().await?;
+        self.app.holds_all().await?;
         let head = self.app.store.head().map(|head| head.0);
         self.app.views.ready(View::Releases, head).await?;
         for sha256 in &removed.attachments {

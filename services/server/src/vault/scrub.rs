@@ -47,7 +47,14 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
+/// Whether the vault is that of the whole log, rather than of one node among others.
+pub fn is_of_the_log(app: &App) -> bool {
+    app.store.shared().is_none() || app.config.vault.dir.is_some()
+}
+
 async fn round(app: &App) -> Result<(), Failure> {
+    // Other nodes keep and give up too.
+    app.vault.count().await?;
     while app.views.ready(View::Releases, None).await.is_err() {
         tokio::time::sleep(LISTS).await;
     }
@@ -94,6 +101,14 @@ async fn look(app: &App, attached: &KeptAttachment) -> Result<Option<AttachmentF
 }
 
 async fn tell(app: &App, one: &KeptAttachment, found: Option<AttachmentFound>) -> Result<(), Failure> {
+    if !is_of_the_log(app) {
+        // What this node never had, another may have: that is no loss.
+        if let Some(found) = found {
+            let sha256 = &one.sha256;
+            tracing::warn!(%sha256, stream = one.stream, ?found, "the vault of this node does not have what was attached");
+        }
+        return Ok(());
+    }
     let (rule, command) = match (found, one.lost) {
         (None, false) => return Ok(()),
         (None, true) => ("attachment_restored", restored(&one.sha256)),

@@ -232,6 +232,8 @@ impl Tail {
             self.catch_up();
             return Ok(false);
         };
+        // States that are taken from memory, and what they name, are no older than the batch.
+        self.app.holds(Some(last.position)).await.map_err(|error| Failure::Passing(error.to_string()))?;
         let more = batch.more;
         let mut rows = Vec::new();
         if !self.has_stopped(View::Releases) {

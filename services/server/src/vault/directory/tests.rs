@@ -31,6 +31,9 @@ fn files(dir: &TempDir) -> Vec<(String, u64)> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir.path()).unwrap() {
         let parent = entry.unwrap();
+        if parent.path().is_file() {
+            continue;
+        }
         for file in fs::read_dir(parent.path()).unwrap() {
             let file = file.unwrap();
             let name = format!("{}/{}", parent.file_name().display(), file.file_name().display());
@@ -117,6 +120,36 @@ async fn what_a_crash_left_is_removed_at_the_start_and_the_rest_is_counted() {
     assert_eq!(vault.used(), 5);
     assert_eq!(read(&vault, &stored.sha256).await.unwrap().unwrap(), b"hello");
     assert!(matches!(put(&vault, &[b"!"], 100).await, Err(PutError::Keep(KeepError::Full))));
+}
+
+#[tokio::test]
+async fn two_nodes_with_one_vault_see_the_same_and_leave_alone_what_the_other_has_not_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = vault(&dir, 20);
+    let mut unfinished = one.begin().await.unwrap();
+    unfinished.write(Bytes::from_static(b"half")).await.unwrap();
+    let other = vault(&dir, 20);
+    unfinished.write(Bytes::from_static(b" and half")).await.unwrap();
+    let stored = unfinished.keep().await.unwrap();
+    assert_eq!(read(&other, &stored.sha256).await.unwrap().unwrap(), b"half and half");
+    // What the other keeps counts once it was counted again.
+    assert_eq!(other.used(), 0);
+    other.count().await.unwrap();
+    assert!(matches!(put(&other, &[b"too much"], 100).await, Err(PutError::Keep(KeepError::Full))));
+    assert!(other.remove(&stored.sha256).await.unwrap() && !one.remove(&stored.sha256).await.unwrap());
+}
+
+#[tokio::test]
+async fn content_is_given_up_only_while_nobody_keeps_some() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, other) = (vault(&dir, MIB), vault(&dir, MIB));
+    let (keeping, too) = (one.keeping().await.unwrap(), other.keeping().await.unwrap());
+    let mut giving_up = other.giving_up();
+    drop(keeping);
+    assert!(futures_util::poll!(&mut giving_up).is_pending());
+    drop(too);
+    drop(giving_up.await.unwrap());
+    one.keeping().await.unwrap();
 }
 
 #[tokio::test]
