@@ -9,5 +9,6 @@ mod audit;
 mod crash;
 mod demo;
 mod harness;
+mod health;
 mod monitor;
 mod witness;

@@ -6,6 +6,7 @@ mod check;
 mod clock;
 mod demo;
 mod export;
+mod health;
 mod migrate;
 mod monitor;
 mod openapi;
@@ -65,6 +66,8 @@ enum Command {
     Report(report::Report),
     /// Watch a log from outside, and tell when it is not what it was.
     Monitor(monitor::Monitor),
+    /// Ask a service, signer or witness whether it is well.
+    Health(health::Health),
     /// Cosign the checkpoints of logs that somebody else runs.
     Witness(witness::Witness),
 }
@@ -99,6 +102,7 @@ fn main() -> ExitCode {
         Command::Replay(replay) => run(replay.run()),
         Command::Report(report) => report.run(),
         Command::Monitor(monitor) => run(monitor.run()),
+        Command::Health(health) => run(health.run()),
         Command::Witness(witness) => run(witness.run()),
     };
     match outcome {

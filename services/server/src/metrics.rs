@@ -116,6 +116,10 @@ pub struct Metrics {
     denials: Family<ReasonLabel, Counter>,
     limited: Family<LimitLabel, Counter>,
     witness_answers: Family<WitnessLabels, Counter>,
+    /// Attachments that the vault was last found not to have as they were.
+    pub vault_lost: Gauge,
+    /// When the vault was last read to its end.
+    pub vault_checked: Gauge,
     seen: Seen,
 }
 
@@ -134,6 +138,8 @@ struct Seen {
     below_quorum: Gauge,
     witness_up: Family<WitnessLabel, Gauge>,
     trouble: Gauge,
+    vault_bytes: Gauge,
+    vault_quota: Gauge,
     cache_entries: Family<CacheLabel, Gauge>,
     cache_bytes: Family<CacheLabel, Gauge>,
     cache_hits: Family<CacheLabel, Counter>,
@@ -201,6 +207,13 @@ impl Metrics {
         let help = "Checkpoints offered to a witness, by what came of it";
         shiplog.register("witness_answers", help, Family::clone(&witness_answers));
 
+        let vault_lost = Gauge::default();
+        let help = "Attachments that the vault was last found not to have as they were";
+        shiplog.register("vault_lost_attachments", help, vault_lost.clone());
+        let vault_checked = Gauge::default();
+        let help = "When the vault was last read to its end, since the epoch";
+        shiplog.register_with_unit("vault_checked_time", help, Unit::Seconds, vault_checked.clone());
+
         let seen = Seen::default();
         seen.register(shiplog);
         Self {
@@ -219,6 +232,8 @@ impl Metrics {
             denials,
             limited,
             witness_answers,
+            vault_lost,
+            vault_checked,
             seen,
             registry,
         }
@@ -299,6 +314,9 @@ impl Seen {
         shiplog.register_with_unit("checkpoint_below_quorum", help, Unit::Seconds, self.below_quorum.clone());
         let help = "1 while the last answer of a witness was its cosignature";
         shiplog.register("witness_up", help, self.witness_up.clone());
+        shiplog.register_with_unit("vault", "What the vault keeps", Unit::Bytes, self.vault_bytes.clone());
+        let help = "What the vault may keep";
+        shiplog.register_with_unit("vault_quota", help, Unit::Bytes, self.vault_quota.clone());
         shiplog.register("cache_entries", "Entries of a cache", self.cache_entries.clone());
         shiplog.register_with_unit("cache", "Size of a cache", Unit::Bytes, self.cache_bytes.clone());
         shiplog.register("cache_hits", "Look-ups that a cache answered", self.cache_hits.clone());
@@ -330,6 +348,8 @@ impl Seen {
             let label = WitnessLabel { witness: witness.name.clone() };
             set(&self.witness_up.get_or_create(&label), u64::from(up));
         }
+        set(&self.vault_bytes, app.vault.used());
+        set(&self.vault_quota, app.config.vault.quota());
         self.cache("releases", &app.releases);
         self.cache("products", &app.products);
         self.cache("environments", &app.environments);

@@ -1,6 +1,7 @@
 //! Reads all that is attached again, now and then, and records what is not there any more or is something else.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use eventlog::StreamId;
@@ -57,17 +58,26 @@ async fn round(app: &App) -> Result<(), Failure> {
     while app.views.ready(View::Releases, None).await.is_err() {
         tokio::time::sleep(LISTS).await;
     }
-    let mut after = None;
+    let (mut after, mut lost) = (None, 0);
     loop {
         let place = after.take();
         let page = app.views.query(move |db| views::kept_attachments(db, place.as_ref(), PAGE)).await?;
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else {
+            app.metrics.vault_lost.set(lost);
+            app.metrics.vault_checked.set(app.clock.real().as_second());
+            return Ok(());
+        };
         after = Some((last.sha256.clone(), last.stream.clone()));
         // The same content is attached in several places, and is read once.
         for same in page.chunk_by(|one, other| one.sha256 == other.sha256) {
             let Some(first) = same.first() else { continue };
             let began = Instant::now();
             let found = look(app, first).await?;
+            if found.is_some() {
+                lost += i64::try_from(same.len()).unwrap_or(i64::MAX);
+                // Told at once: a round may take hours.
+                app.metrics.vault_lost.inner().fetch_max(lost, Ordering::Relaxed);
+            }
             for one in same {
                 if let Err(error) = tell(app, one, found).await {
                     tracing::error!(error, sha256 = %one.sha256, stream = one.stream, "what the vault has is not recorded");
