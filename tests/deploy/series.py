@@ -1,7 +1,6 @@
 """Every series that a dashboard or an alert asks for is one that services give, and Prometheus takes every question.
 
-Run by `deploy/topology -- python series.py REPOSITORY SHIPLOG`, beside a running topology. What the nodes there have done too little
-for is looked for in a second service, which `shiplog demo --keep` leaves behind a whole release.
+Run by `deploy/topology -- python series.py REPOSITORY`, beside a topology through which a whole release went.
 """
 
 import contextlib
@@ -9,7 +8,6 @@ import json
 import os
 import pathlib
 import re
-import subprocess
 import sys
 import time
 import urllib.error
@@ -19,7 +17,7 @@ import urllib.request
 import yaml
 
 direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-REPOSITORY, SHIPLOG = pathlib.Path(sys.argv[1]), sys.argv[2]
+REPOSITORY = pathlib.Path(sys.argv[1])
 PROMETHEUS, NODES = os.environ["PROMETHEUS_URL"], [os.environ["NODE_A_URL"], os.environ["NODE_B_URL"]]
 NAME = r"\b(?:shiplog|node|kubelet|process)_[a-z0-9_]+"
 # What Grafana puts there.
@@ -65,26 +63,6 @@ def questions():
             yield rule.get("alert") or rule["record"], rule["expr"]
 
 
-def of_demo():
-    """Names of the series of a service that took a whole release through."""
-    demo = subprocess.Popen([SHIPLOG, "demo", "--keep"], stdout=subprocess.PIPE, text=True)
-    try:
-        base = token = None
-        for line in demo.stdout:
-            base = (re.search(r"http://127\.0\.0\.1:\d+", line) or [base])[0]
-            token = line.strip().removeprefix("TOKEN=") if line.strip().startswith("TOKEN=") else token
-            if token:
-                break
-        else:
-            raise SystemExit("the demo ended")
-        paths = ["/metrics", *(f"/v1/metrics/{which}?format=prometheus" for which in ("delivery", "flow"))]
-        return {name for path in paths for name in re.findall(rf"^({NAME})", read(base + path, token), re.M)}
-    finally:
-        demo.terminate()
-        # It writes on, and ends only when somebody reads that.
-        demo.communicate()
-
-
 def main():
     for node in NODES:
         # What is refused is counted from the first time on.
@@ -98,13 +76,14 @@ def main():
         return {job: up.count(job) for job in jobs} == jobs
 
     waited("every target answers", scraped)
-    waited("refusals were scraped", lambda: len(asked("query", query="shiplog_access_denials_total")["result"]) >= 2)
+    for series in ("shiplog_access_denials_total", "shiplog_authentication_refusals_total"):
+        waited(f"{series} was scraped", lambda: asked("query", query=series)["result"])
     rules = waited("every rule was evaluated", lambda: (
         rules := [rule for group in asked("rules")["groups"] for rule in group["rules"]]
     ) and all(rule["health"] != "unknown" for rule in rules) and rules)
     wrong = [f"{rule['name']}: {rule.get('lastError')}" for rule in rules if rule["health"] != "ok"]
 
-    known = set(asked("label/__name__/values")) | of_demo()
+    known = set(asked("label/__name__/values"))
     table = (REPOSITORY / "deploy/README.md").read_text().split("| series | appears only when |")[1].split("\n\n")[0]
     rare = set(re.findall(rf"`({NAME})`", table))
     wrong += [f"{name} is said to be rare, and is there" for name in sorted(rare & known)]

@@ -73,7 +73,7 @@ async fn round(app: &App) -> Result<(), Failure> {
             let Some(first) = same.first() else { continue };
             let began = Instant::now();
             let found = look(app, first).await?;
-            if found.is_some() {
+            if found.is_some() && is_of_the_log(app) {
                 lost += i64::try_from(same.len()).unwrap_or(i64::MAX);
                 // Told at once: a round may take hours.
                 app.metrics.vault_lost.inner().fetch_max(lost, Ordering::Relaxed);
