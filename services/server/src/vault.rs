@@ -2,6 +2,7 @@
 //! it in; here is what was hashed.
 
 pub mod directory;
+pub mod named;
 pub mod scrub;
 
 use std::io;

@@ -52,6 +52,12 @@ impl Directory {
     }
 }
 
+/// Where content is in a vault's directory.
+pub fn path(dir: &Path, sha256: &Sha256Hex) -> PathBuf {
+    let name = sha256.as_str();
+    dir.join(name.get(..2).unwrap_or_default()).join(name)
+}
+
 impl Vault for Directory {
     fn begin(&self) -> BoxFuture<'static, io::Result<Box<dyn Unfinished>>> {
         let room = Arc::clone(&self.0);
@@ -108,8 +114,7 @@ impl Vault for Directory {
 
 impl Room {
     fn path(&self, sha256: &Sha256Hex) -> PathBuf {
-        let name = sha256.as_str();
-        self.dir.join(name.get(..2).unwrap_or_default()).join(name)
+        path(&self.dir, sha256)
     }
 
     /// Gives a file that is on the disk its name, in place of whatever had it.
