@@ -6,6 +6,7 @@
 
 mod api;
 mod audit;
+mod backup;
 mod crash;
 mod demo;
 mod harness;

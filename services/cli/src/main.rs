@@ -1,6 +1,7 @@
 //! `shiplog`: the front door. One file per command.
 
 mod audit;
+mod backup;
 mod bundled;
 mod check;
 mod clock;
@@ -14,6 +15,7 @@ mod procedure;
 mod prove;
 mod replay;
 mod report;
+mod restore;
 mod serve;
 mod signer;
 mod token;
@@ -54,10 +56,14 @@ enum Command {
     Demo(demo::Demo),
     /// Write the whole log, or one sealed release, as one file that anybody can verify offline.
     Export(export::Export),
-    /// Prepare a database for a log, and copy a log into it from another engine.
-    Migrate(migrate::Migrate),
     /// Verify such a file offline.
     Verify(verify::Verify),
+    /// Prepare a database for a log, and copy a log into it from another engine.
+    Migrate(migrate::Migrate),
+    /// Copy a log and its vault while they are served, and check the copy.
+    Backup(backup::Backup),
+    /// Put such a copy into an empty data directory.
+    Restore(restore::Restore),
     /// Fetch the proof of one event.
     Prove(prove::Prove),
     /// Check such a proof offline.
@@ -113,6 +119,8 @@ fn main() -> ExitCode {
         Command::Demo(demo) => run(demo.run()),
         Command::Export(export) => run(export.run()),
         Command::Migrate(migrate) => run(migrate.run()),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => run(restore.run()),
         Command::Verify(verify) => verify.run(),
         Command::Prove(prove) => run(prove.run()),
         Command::Check(check) => check.run(),

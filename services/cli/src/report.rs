@@ -182,7 +182,7 @@ impl Report {
         let mut inside_command = false;
         let mut failed = None;
         let mut progress = Progress::new("verified");
-        let verified = verify::read(&self.bundle, &self.policy, None, |event| {
+        let verified = verify::read(&self.bundle, &audit::policy(&self.policy)?, None, |event| {
             progress.event();
             leaves.push(Hash::of_leaf(&leaf(event.header_bytes)));
             let stream = &event.header.stream;

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod note;
 pub mod policy;
 pub mod proof;
+pub mod restored;
 pub mod seal;
 pub mod sequencer;
 pub mod signer;

@@ -326,6 +326,7 @@ events! {
         ClockSimulated = "clock.simulated" / 1;
         SigningKeyRotated = "signing_key.rotated" / 1;
         SigningKeyCompromised = "signing_key.compromised" / 1;
+        LogRestored = "log.restored" / 1;
     }
 }
 

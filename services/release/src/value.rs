@@ -209,6 +209,13 @@ text_type!(
 );
 
 text_type!(
+    /// The name of a log in its checkpoints and keys: a URL without its scheme.
+    Origin, 1, 255, "^[^+\\s\\u0000-\\u001f\\u007f-\\u009f]{1,255}$",
+    "1 to 255 bytes without spaces, control characters and plus",
+    |t| t.len() <= 255 && !t.contains(|c: char| c == '+' || c.is_whitespace() || c.is_control())
+);
+
+text_type!(
     /// What tells the keys of a log apart: the id in a verifier key.
     KeyId, 8, 8, "^[0-9a-f]{8}$",
     "8 digits of a-f and 0-9",

@@ -305,6 +305,29 @@ async fn carry_out<A: Aggregate, T>(
     Err(CommandError::Contended)
 }
 
+/// Records a command on a log that nobody serves: decided once, and appended behind what is there.
+pub async fn record_alone<A: Aggregate<Around = ()>>(
+    store: &Arc<dyn EventStore>,
+    stream: &StreamId,
+    envelope: &Envelope,
+    command: &A::Command,
+    now: Timestamp,
+) -> Result<Position, CommandError> {
+    let folded = Streams::<A>::new(Arc::clone(store), 0).fold(stream, Until::End).await?;
+    let ids = CommandIds::fresh(now);
+    let ctx = Context { now, actor: &envelope.actor, event_id: &|index| ids.event(index), around: &() };
+    let decided = folded.head.state.decide(command, &ctx)?;
+    let fingerprint = fingerprint(envelope, command)?;
+    let count = decided.len();
+    let mut writing = Writing::new(stream, &folded.head, envelope, &ids, &fingerprint, now, count);
+    for one in decided {
+        writing.add(one)?;
+    }
+    let appended = store.append(stream, folded.head.expected(), writing.events).await;
+    let appended = appended.map_err(|error| CommandError::Unwritable(error.to_string()))?;
+    Ok(appended.last_position)
+}
+
 /// What was recorded after a revision, as far as somebody reads on.
 async fn recorded_since(
     store: &dyn EventStore,

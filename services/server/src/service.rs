@@ -30,6 +30,9 @@ use crate::{reactor, views};
 /// How often signing keys are looked at; each source decides itself whether it is due.
 const KEYS_CHECKED_EVERY: Duration = Duration::from_secs(5);
 
+/// Below the data directory, while a backup is put there.
+pub const RESTORING: &str = "restoring";
+
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("configuration: {0}")]
@@ -52,6 +55,12 @@ pub enum StartError {
     Vault(std::io::Error),
     #[error("{0}")]
     Simulation(&'static str),
+    #[error(
+        "a backup was put in the log's place and it goes on as {name}, which its key is not of: {origin}"
+    )]
+    Restored { name: String, origin: String },
+    #[error("{} is what a restore left that did not end; remove the directory and restore again", .0.display())]
+    Restoring(std::path::PathBuf),
     #[error("listening on {addr}: {source}")]
     Listen { addr: SocketAddr, source: std::io::Error },
 }
@@ -63,6 +72,7 @@ impl StartError {
             Self::Tlog(error) => error.is_tampered(),
             Self::Store(error) => matches!(error, eventlog::OpenError::Damaged { .. }),
             Self::Database(error) => matches!(error, eventlog::PostgresError::Damaged { .. }),
+            Self::Restored { .. } => true,
             _ => false,
         }
     }
@@ -100,6 +110,11 @@ pub struct Service {
 /// Opens the log, binds the address and serves; returns once requests are taken.
 pub async fn start(config: Config) -> Result<Service, StartError> {
     config.check()?;
+    let restoring = config.data.join(RESTORING);
+    if restoring.exists() {
+        // Without its log a new one would begin here.
+        return Err(StartError::Restoring(restoring));
+    }
     let clock = if config.simulated_clock { Clock::simulated(Clock::System.now()) } else { Clock::System };
     let verifier = Verifier::new(&config.auth, clock.real()).map_err(StartError::Auth)?;
     let metrics = Arc::new(Metrics::new(clock.real()));
@@ -112,6 +127,7 @@ pub async fn start(config: Config) -> Result<Service, StartError> {
     let vault = Arc::new(vault.map_err(StartError::Vault)?);
     let app = Arc::new(App::new(config, store, vault, clock, verifier, Catalogue::new()?, metrics));
     keep_simulations_apart(&app).await?;
+    keep_names_apart(&app, tlog.sequencer.tree().keys().borrow().origin()).await?;
     serve(app, tlog).await
 }
 
@@ -161,6 +177,19 @@ async fn keep_simulations_apart(app: &App) -> Result<(), StartError> {
         (false, Some(_), _) => Err(StartError::Simulation(
             "the log is that of a simulation: it is served with --dev --simulated-clock only",
         )),
+    }
+}
+
+/// A log that a backup took the place of goes on under the name that was recorded then, and under no other.
+async fn keep_names_apart(app: &App, origin: &str) -> Result<(), StartError> {
+    let read = |error: &dyn std::fmt::Display| StartError::Read(error.to_string());
+    let stream = names::installation().map_err(|error| read(&error))?;
+    let installation = app.installation.load(&stream).await.map_err(|error| read(&error))?.committed();
+    match &installation.state.restored_as {
+        Some(name) if name.as_str() != origin => {
+            Err(StartError::Restored { name: name.to_string(), origin: origin.to_owned() })
+        }
+        _ => Ok(()),
     }
 }
 

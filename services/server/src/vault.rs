@@ -2,6 +2,7 @@
 //! hash and who put it in; here is what was hashed.
 
 pub mod directory;
+pub mod named;
 pub mod scrub;
 
 use std::fs::File;

@@ -13,6 +13,7 @@
 //! recovery code. The scan begins behind the last snapshot of the index (`embedded/snapshot.rs`), and
 //! what the snapshot stands for is scanned while the store already serves.
 
+pub mod file;
 mod index;
 mod queue;
 mod reader;

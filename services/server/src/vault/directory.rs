@@ -92,6 +92,12 @@ fn gone(removed: io::Result<()>) -> io::Result<()> {
     removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
+/// Where content is in a vault's directory.
+pub fn path(dir: &Path, sha256: &Sha256Hex) -> PathBuf {
+    let name = sha256.as_str();
+    dir.join(name.get(..2).unwrap_or_default()).join(name)
+}
+
 impl Vault for Directory {
     fn begin(&self) -> BoxFuture<'static, io::Result<Box<dyn Unfinished>>> {
         let room = Arc::clone(&self.0);
@@ -176,8 +182,7 @@ impl Vault for Directory {
 
 impl Room {
     fn path(&self, sha256: &Sha256Hex) -> PathBuf {
-        let name = sha256.as_str();
-        self.dir.join(name.get(..2).unwrap_or_default()).join(name)
+        path(&self.dir, sha256)
     }
 
     /// Gives a file that is on the disk its name, in place of whatever had it.
