@@ -182,8 +182,9 @@ async fn given_content_that_was_changed_or_deleted_when_the_vault_is_looked_thro
         })
         .await;
     let first = awaited(&world, "attachment.lost", position).await;
-    awaited(&world, "attachment.lost", first).await;
-    let exceptions = world.viewer().get(&opened.under("exceptions")).await.ok().json();
+    let second = awaited(&world, "attachment.lost", first).await;
+    let exceptions = opened.under(&format!("exceptions?min_position={second}"));
+    let exceptions = world.viewer().get(&exceptions).await.ok().json();
     let told = exceptions["exceptions"].as_array().unwrap();
     let of = |content: &[u8]| {
         let input = format!("attachment/{}", hex(content));
