@@ -101,7 +101,8 @@ def main():
         except urllib.error.HTTPError as error:
             wrong.append(f"{where}: {error.read().decode()}")
     wrong += [f"{name} is said to be rare, and nobody asks for it" for name in sorted(rare - used)]
-    print(*wrong, sep="\n")
+    if wrong:
+        print(*wrong, sep="\n")
     print(f"{expressions} expressions of {len(used)} series, {answered} had an answer; {len(rules)} rules evaluated")
     sys.exit(1 if wrong or not used else 0)
 
