@@ -373,8 +373,7 @@ impl<A: Aggregate> Streams<A> {
                     Ok::<_, LoadError>(Kept { slot, weight })
                 })
                 .await?;
-            if load.passed() <= kept.slot.committed().revision {
-                kept.slot.settled.store(true, Ordering::Release);
+            if kept.slot.settles(&load) {
                 return Ok(kept.slot);
             }
             self.give_up(&kept.slot);
@@ -462,7 +461,7 @@ impl<A: Aggregate> Streams<A> {
 
     /// Drops a slot, so that the next use folds the stream again.
     pub fn give_up(&self, slot: &Arc<Slot<A>>) {
-        slot.lock().given_up = true;
+        slot.retire();
         self.slots.remove_if(&slot.stream, |kept| Arc::ptr_eq(&kept.slot, slot));
         slot.advanced.notify_waiters();
     }
@@ -507,6 +506,25 @@ impl<A: Aggregate> Slot<A> {
     pub fn lock(&self) -> MutexGuard<'_, Inner<A>> {
         // A panic while the lock was held is caught per request; the state is still only facts.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who follows the log leaves it as it is from here on, and it still is in the cache for a moment.
+    fn retire(&self) {
+        let mut inner = self.lock();
+        inner.given_up = true;
+        self.settled.store(false, Ordering::Release);
+        drop(inner);
+    }
+
+    /// Whether it misses nothing that the log went past while it was folded; whoever follows the log moves it on then.
+    fn settles(&self, load: &Load<'_>) -> bool {
+        let inner = self.lock();
+        let whole = !inner.given_up && load.passed() <= inner.committed.revision;
+        if whole {
+            self.settled.store(true, Ordering::Release);
+        }
+        drop(inner);
+        whole
     }
 
     /// The durable state.
@@ -708,3 +726,6 @@ fn remember(commands: &mut HashMap<Uuid, CommandRecord>, id: Uuid, revision: Rev
         commands.insert(id, CommandRecord { first: revision, last, fingerprint });
     }
 }
+
+#[cfg(test)]
+mod tests;
