@@ -146,10 +146,15 @@ impl Config {
         if !(1..=300).contains(&self.shutdown_s) {
             return refuse("shutdown_s", "1 to 300");
         }
-        let LimitsConfig { read, write, unauthenticated, remembered } = self.limits;
-        for (field, limit) in
-            [("limits.read", read), ("limits.write", write), ("limits.unauthenticated", unauthenticated)]
-        {
+        let LimitsConfig { read, write, tenant_read, tenant_write, unauthenticated, remembered } =
+            self.limits;
+        for (field, limit) in [
+            ("limits.read", read),
+            ("limits.write", write),
+            ("limits.tenant_read", tenant_read),
+            ("limits.tenant_write", tenant_write),
+            ("limits.unauthenticated", unauthenticated),
+        ] {
             limit.problem().map_or(Ok(()), |problem| refuse(field, problem))?;
         }
         if !(1..=10_000_000).contains(&remembered) {
@@ -196,8 +201,9 @@ mod tests {
         let config = Config::read(path).unwrap();
         config.check().unwrap();
         let defaults = Config::default();
-        let limits =
-            |config: &Config| (config.limits.read, config.limits.write, config.limits.unauthenticated);
+        let limits = |Config { limits, .. }: &Config| {
+            (limits.read, limits.write, limits.tenant_read, limits.tenant_write, limits.unauthenticated)
+        };
         assert_eq!(limits(&config), limits(&defaults));
         assert_eq!(config.vault, defaults.vault);
         assert_eq!((config.metrics, config.telemetry.log), (defaults.metrics, defaults.telemetry.log));
@@ -214,6 +220,8 @@ mod tests {
         for (text, field) in [
             ("[limits]\nread = { per_second = -1, burst = 1 }", "limits.read"),
             ("[limits]\nwrite = { per_second = 1e-9, burst = 1 }", "limits.write"),
+            ("[limits]\ntenant_read = { per_second = -1, burst = 1 }", "limits.tenant_read"),
+            ("[limits]\ntenant_write = { per_second = -1, burst = 1 }", "limits.tenant_write"),
             ("[limits]\nremembered = 0", "limits.remembered"),
             ("[vault]\nattachment_mib = 0", "vault.attachment_mib"),
             ("[vault]\ncheck_hours = 0", "vault.check_hours"),

@@ -26,7 +26,7 @@ use super::route::Route;
 use crate::app::App;
 use crate::auth::{AuthError, Principal, PrincipalKind};
 use crate::command::Envelope;
-use crate::limits::{Allowance, Exhausted, Kind};
+use crate::limits::{Allowance, Exhausted};
 use crate::telemetry::{self, TraceId};
 
 /// Largest body of an ordinary request.
@@ -499,9 +499,12 @@ pub(super) async fn authenticate(request: &HttpRequest) -> Result<Caller, Proble
         app.metrics.rate_limited(exhausted.kind);
         Problem::rate_limited(&app.limits, exhausted)
     };
-    let allowance = match limit_of(request) {
-        Some(kind) => app.limits.principal(&principal.id, kind).map_err(limited)?,
-        None => None,
+    let allowance = if request.method().is_safe() {
+        app.limits.read(&principal.id, &principal.tenant).map_err(limited)?
+    } else if is_unlimited(request) {
+        None
+    } else {
+        app.limits.write(&principal.id, &principal.tenant).map_err(limited)?
     };
     request.extensions_mut().insert(Known { principal: Arc::clone(&principal), allowance });
     let now = app.clock.real();
@@ -551,13 +554,9 @@ fn refused_token(app: &App, request: &HttpRequest, error: &AuthError) -> Problem
     Problem::new(Code::Unauthenticated, detail)
 }
 
-/// Which of the caller's buckets a request is taken from, if any.
-fn limit_of(request: &HttpRequest) -> Option<Kind> {
-    if request.method().is_safe() {
-        return Some(Kind::Read);
-    }
-    let unlimited = Route::of(request).is_some_and(|route| route.unlimited);
-    (!unlimited).then_some(Kind::Write)
+/// Whether nobody is told to come back later with this command.
+fn is_unlimited(request: &HttpRequest) -> bool {
+    Route::of(request).is_some_and(|route| route.unlimited)
 }
 
 fn bearer(request: &HttpRequest) -> Option<&str> {

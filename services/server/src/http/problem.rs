@@ -318,7 +318,7 @@ impl Code {
                 "rate_limited",
                 429,
                 "Too many requests",
-                "The caller's share is used up. Retry-After says when the next request is taken.",
+                "The caller's share is used up, or that of its tenant. Retry-After says when the next request is taken.",
             ),
             Self::Contended => (
                 "contended",
