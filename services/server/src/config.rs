@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::auth::AuthConfig;
 use crate::limits::LimitsConfig;
 use crate::metrics::Access;
+use crate::quotas::QuotasConfig;
 use crate::telemetry::TelemetryConfig;
 use crate::tlog::TlogConfig;
 use crate::vault::VaultConfig;
@@ -51,6 +52,8 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// How much each caller may ask.
     pub limits: LimitsConfig,
+    /// How much each tenant may have.
+    pub quotas: QuotasConfig,
     /// Whose tokens are taken.
     pub auth: AuthConfig,
 }
@@ -73,6 +76,7 @@ impl Default for Config {
             vault: VaultConfig::default(),
             telemetry: TelemetryConfig::default(),
             limits: LimitsConfig::default(),
+            quotas: QuotasConfig::default(),
             auth: AuthConfig { issuers: Vec::new(), cached_tokens: 10_000 },
         }
     }
@@ -160,6 +164,9 @@ impl Config {
         if !(1..=10_000_000).contains(&remembered) {
             return refuse("limits.remembered", "1 to 10000000");
         }
+        if let Some(problem) = self.quotas.problem() {
+            return refuse("quotas", problem);
+        }
         if let Some((field, problem)) = self.tlog.problem() {
             return refuse(field, problem);
         }
@@ -222,6 +229,7 @@ mod tests {
             ("[limits]\nwrite = { per_second = 1e-9, burst = 1 }", "limits.write"),
             ("[limits]\ntenant_read = { per_second = -1, burst = 1 }", "limits.tenant_read"),
             ("[limits]\ntenant_write = { per_second = -1, burst = 1 }", "limits.tenant_write"),
+            ("[quotas.acme]\nproducts = 1073741825", "quotas"),
             ("[limits]\nremembered = 0", "limits.remembered"),
             ("[vault]\nattachment_mib = 0", "vault.attachment_mib"),
             ("[vault]\ncheck_hours = 0", "vault.check_hours"),

@@ -239,7 +239,9 @@ fn document() -> Value {
             was recorded, beside the trace of the request: that of its W3C `traceparent`, or a new one. \
             Reads and commands of one caller, and of all callers of a tenant together, are limited; each answer says in \
             `RateLimit` what is left of the share that is the tighter one. Abort, \
-            hold, the roll-call, evidence, observations and rollback are never limited.",
+            hold, the roll-call, evidence, observations and rollback are never limited. A command for which its tenant \
+            has no room is refused (409 `quota_exceeded`, and `quota` says of what), but not these, nor what tells of \
+            something that runs, nor what is done for a release of class `emergency`.",
         "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         "contact": {"name": "Shiplog maintainers", "url": "https://shiplog.example"},
     });

@@ -166,6 +166,8 @@ impl World {
             "accesses",
             "facts",
             "emergencies",
+            "attachments",
+            "days",
             "cursors",
             "temp.listed",
         ];
