@@ -11,6 +11,8 @@ use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision};
 
 /// Events read at once.
 const AT_ONCE: usize = 1024;
+/// Bytes in one append, unless a single event has more: no engine takes less.
+const APPEND_BYTES: usize = 512 * 1024;
 /// Appends on their way at once, which bounds the memory; the engine makes groups of them.
 const ON_THEIR_WAY: usize = 256;
 
@@ -94,7 +96,7 @@ async fn append_missing(
         let page = from.read_all(after, AT_ONCE).await.map_err(CopyError::Source)?;
         // One append for what follows one another in a stream, as commands were recorded.
         for run in page.chunk_by(|one, next| one.stream == next.stream) {
-            for batch in run.chunks(MAX_BATCH_EVENTS) {
+            for batch in appends(run) {
                 let Some(first) = batch.first() else { continue };
                 let expected = ExpectedRevision::of(first.revision.0.checked_sub(1).map(Revision));
                 let events = batch.iter().map(new_event).collect();
@@ -113,6 +115,21 @@ async fn append_missing(
         settle(&mut waiting).await?;
     }
     Ok(appended)
+}
+
+/// What follows one another in a stream, in pieces that every engine takes.
+fn appends(mut run: &[Recorded]) -> impl Iterator<Item = &[Recorded]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = run.iter().take(MAX_BATCH_EVENTS).take_while(|event| {
+            let first = bytes == 0;
+            bytes += event.header.len() + event.data.len();
+            first || bytes <= APPEND_BYTES
+        });
+        let (batch, rest) = run.split_at(fits.count());
+        run = rest;
+        (!batch.is_empty()).then_some(batch)
+    })
 }
 
 async fn settle(
