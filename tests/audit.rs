@@ -13,17 +13,17 @@ use crate::harness::process::{Program, executable, token};
 use crate::harness::{Client, Opened, bodies, events, world};
 
 /// A service with one release, and a desk with an auditor's files beside it.
-struct Desk {
-    data: TempDir,
-    files: TempDir,
-    program: Program,
-    url: String,
-    manager: Client,
-    opened: Opened,
+pub struct Desk {
+    pub data: TempDir,
+    pub files: TempDir,
+    pub program: Program,
+    pub url: String,
+    pub manager: Client,
+    pub opened: Opened,
 }
 
 impl Desk {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let (data, files) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         let program = Program::start(data.path()).await;
         let client = |token: &str| client_of(&program, token);
@@ -40,47 +40,47 @@ impl Desk {
         Self { data, files, program, url, manager, opened }
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub fn file(&self, name: &str) -> PathBuf {
         self.files.path().join(name)
     }
 
-    async fn shiplog(&self, arguments: &[&str]) -> Output {
+    pub async fn shiplog(&self, arguments: &[&str]) -> Output {
         shiplog(self.files.path(), arguments).await
     }
 
     /// As the auditor, of the running service.
-    async fn asked(&self, command: &str, arguments: &[&str]) -> Output {
+    pub async fn asked(&self, command: &str, arguments: &[&str]) -> Output {
         let caller = [command, "--url", &self.url, "--token-file", "token"];
         self.shiplog(&[&caller, arguments].concat()).await
     }
 
-    async fn client(&self, name: &str, role: &str) -> Client {
+    pub async fn client(&self, name: &str, role: &str) -> Client {
         client_of(&self.program, &token(self.data.path(), name, role).await)
     }
 
-    async fn signing_keys(&self) -> Vec<Value> {
+    pub async fn signing_keys(&self) -> Vec<Value> {
         let page = self.client("audrey", "auditor").await.get("/v1/signing-keys").await.ok().json();
         page["signing_keys"].as_array().unwrap().clone()
     }
 
-    async fn comment(&self, text: &str) {
+    pub async fn comment(&self, text: &str) {
         self.manager.post(&self.opened.under("comments"), bodies::comment(text)).key(text).await.created();
     }
 
     /// Returns once everything recorded so far is under a checkpoint.
-    async fn sealed(&self) {
+    pub async fn sealed(&self) {
         let head = self.manager.get(&self.opened.path).await.ok().position();
         let proof = self.manager.get(&format!("/v1/events/{head}/proof"));
         proof.header("prefer", "wait=20").await.ok();
     }
 
-    async fn exported(&self, name: &str) {
+    pub async fn exported(&self, name: &str) {
         self.sealed().await;
         ended(&self.asked("export", &["-o", name]).await, 0);
     }
 
     /// The newest checkpoint, kept as a file.
-    async fn kept(&self, name: &str) -> String {
+    pub async fn kept(&self, name: &str) -> String {
         let auditor = std::fs::read_to_string(self.file("token")).unwrap();
         let auditor = client_of(&self.program, auditor.trim());
         let checkpoint = auditor.get("/tlog/checkpoint").await.ok();
@@ -89,18 +89,18 @@ impl Desk {
     }
 }
 
-fn client_of(program: &Program, token: &str) -> Client {
+pub fn client_of(program: &Program, token: &str) -> Client {
     Client::new(world::http(), program.addr, Some(format!("Bearer {token}")))
 }
 
-async fn shiplog(desk: &Path, arguments: &[&str]) -> Output {
+pub async fn shiplog(desk: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(executable());
     command.current_dir(desk).args(arguments).env("NO_PROXY", "127.0.0.1");
     command.output().await.unwrap()
 }
 
 /// What it printed, when it ended with this code.
-fn ended(output: &Output, code: i32) -> String {
+pub fn ended(output: &Output, code: i32) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(code), "{printed}\n{errors}");

@@ -3,6 +3,7 @@
 mod between_writes;
 mod killed;
 mod lock;
+mod nodes;
 mod postgres;
 mod signer;
 mod start;

@@ -6,8 +6,11 @@
 
 mod api;
 mod audit;
+mod backup;
 mod crash;
 mod demo;
 mod harness;
+mod health;
 mod monitor;
+mod printed;
 mod witness;

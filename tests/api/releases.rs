@@ -1,6 +1,7 @@
 //! `/v1/releases` and everything below.
 
 mod abort;
+mod accesses;
 mod amend;
 mod approvals;
 mod attachments;

@@ -4,7 +4,7 @@
 Written from the specifications (RFC 6962, C2SP signed-note, tlog-checkpoint, tlog-cosignature, tlog-tiles,
 tlog-proof, and Shiplog's bundles version 1) and from nothing else, so that it and `shiplog verify` can disagree.
 
-    verify.py bundle BUNDLE --policy FILE [--since CHECKPOINT]
+    verify.py bundle BUNDLE --policy FILE [--since CHECKPOINT [--since-policy FILE]]
     verify.py proof PROOF --policy FILE [--data FILE]
 
 Exit codes: 0 it holds, 2 tampered, 3 rolled back, forked or truncated, 4 policy or quorum, 5 malformed;
@@ -22,7 +22,7 @@ import re
 import sys
 import tempfile
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -61,8 +61,9 @@ def malformed(reason):
 # The bundle
 
 
-def verify_bundle(file, policy, since=None):
-    """The report of a bundle that holds; `since` are the bytes of a checkpoint kept from before."""
+def verify_bundle(file, policy, since=None, judge=None):
+    """The report of a bundle that holds; `since` are the bytes of a checkpoint kept from before, which the policy
+    `judge` is of where the log had another name then."""
     findings = Findings()
     tar = Tar(file)
     manifest = Manifest.parse(tar.member("manifest.json"))
@@ -81,7 +82,7 @@ def verify_bundle(file, policy, since=None):
     kept = None
     if since is not None:
         kept = Checkpoint.parse(since)
-        findings.untrusted_in(lambda: policy.check(kept))
+        findings.untrusted_in(lambda: (judge or policy).check(kept))
         if kept.size > manifest.size:
             findings.forked(f"the kept checkpoint has {kept.size} events, the bundle {manifest.size}")
     with spool() as leaves:
@@ -92,17 +93,19 @@ def verify_bundle(file, policy, since=None):
             entries = records(tar.member(f"tile/entries/{path}"), 2, width, "entries", first)
             data = records(tar.member(f"data/{path}"), 4, width, "data", first)
             for index, leaf, content in zip(range(first, first + width), entries, data):
-                leaf = events.read(index, leaf, content)
+                leaf = events.read(index, leaf, content, tree)
                 leaves.write(leaf)
                 tree.push(leaf)
                 follow_since(kept, tree, findings)
         verify_tiles(tar, 0, manifest.size, leaves, findings)
     tar.end()
+    if kept is not None and kept.origin != checkpoint.origin:
+        follow_name(kept, events.restored, checkpoint, findings)
     if checkpoint.size == manifest.size and tree.root() != checkpoint.root:
         # Of a tree that is consistent in itself nothing says which event is the wrong one.
         findings.tampered(manifest.size, f"the root of the {manifest.size} events is not the checkpoint's")
     findings.settle()
-    return Report(checkpoint, signed, len(events.streams), manifest.compromised)
+    return Report(checkpoint, signed, len(events.streams), manifest.compromised, restored=events.restored)
 
 
 def verify_sealed(tar, manifest, policy, findings):
@@ -143,6 +146,19 @@ def verify_sealed(tar, manifest, policy, findings):
 def follow_since(kept, tree, findings):
     if kept is not None and tree.size == kept.size and tree.root() != kept.root:
         findings.forked(f"the first {kept.size} events do not give the root of the kept checkpoint")
+
+
+def follow_name(kept, restored, checkpoint, findings):
+    """A checkpoint of another name is of a log that this one was restored from, and of events that were kept."""
+    size = next((events for events, _, was in restored if was.origin == kept.origin), None)
+    if size is None:
+        findings.untrusted_in(lambda: refuse_name(kept, checkpoint))
+    elif kept.size > size:
+        findings.forked(f"{kept.size} events were signed, and a backup of {size} of them took the log's place")
+
+
+def refuse_name(kept, checkpoint):
+    raise Refused(UNTRUSTED, f"the kept checkpoint is of {kept.origin}, the bundle of {checkpoint.origin}")
 
 
 def verify_tiles(tar, level, count, below, findings):
@@ -210,9 +226,10 @@ class Events:
     def __init__(self, findings):
         self.findings = findings
         self.streams = {}
+        self.restored = []
 
-    def read(self, index, leaf, data):
-        """The hash of the leaf."""
+    def read(self, index, leaf, data, log=None):
+        """The hash of the leaf; `log` is the tree of the events before it, where they are all there."""
         header = Header.parse(header_of(leaf, index), index)
         leaf = leaf_hash(leaf)
         revision, recorded_at, before = self.streams.get(header.stream, (0, header.recorded_at, Tree()))
@@ -220,6 +237,11 @@ class Events:
             self.findings.tampered(index, f"event {index}: {problem}")
         elif header.is_seal() and not seals(data, before):
             self.findings.tampered(index, f"event {index}: it does not seal the events of {header.stream} before it")
+        elif header.type == "log.restored" and log is not None:
+            if restored := restores(data, log):
+                self.restored.append(restored)
+            else:
+                self.findings.tampered(index, f"event {index}: it does not say which events a backup had")
         if header.revision != revision:
             self.findings.tampered(
                 index, f"event {index}: revision {header.revision} of {header.stream}, {revision} is next"
@@ -241,6 +263,19 @@ def seals(data, before):
     return found["count"] == before.size and found["root"] == before.root().hex()
 
 
+def restores(data, log):
+    """Size, name from there on, and the checkpoint of the log as it was, where the data are true of the log so far."""
+    try:
+        found = strict_json(data, "the restore")
+        shape(found, {"salt": str, "events": int, "root": str, "origin": str, "checkpoint": str}, {}, "the restore")
+        was = Checkpoint.parse(found["checkpoint"].encode() + b"\n")
+    except Refused:
+        return None
+    if found["events"] != log.size or found["root"] != log.root().hex() or was.origin == found["origin"]:
+        return None
+    return found["events"], found["origin"], was
+
+
 @dataclass
 class Report:
     checkpoint: "Checkpoint"
@@ -249,11 +284,14 @@ class Report:
     # What the bundle says; the policy alone decides.
     compromised: list
     sealed: str | None = None
+    restored: list = field(default_factory=list)
 
     def __str__(self):
         lines = [*self.signed.lines(self.checkpoint), self.sealed or f"streams {self.streams}"]
         for one in self.compromised:
             lines.append(f"compromised {one['key']} from {one['from_size']}")
+        for events, origin, was in self.restored:
+            lines.append(f"restored {events} of {was.size} events of {was.origin} as {origin}")
         return "\n".join(lines)
 
 
@@ -961,6 +999,7 @@ def main(arguments):
     bundle.add_argument("bundle")
     bundle.add_argument("--policy", required=True)
     bundle.add_argument("--since", help="a checkpoint that was kept")
+    bundle.add_argument("--since-policy", help="its policy, where the log had another name")
     proof = commands.add_parser("proof", help="one event, by its .tlog-proof")
     proof.add_argument("proof")
     proof.add_argument("--policy", required=True)
@@ -971,7 +1010,8 @@ def main(arguments):
         if chosen.command == "bundle":
             since = None if chosen.since is None else read(chosen.since, NOTE_LIMIT)
             with open(chosen.bundle, "rb") as file:
-                print(f"ok\n{verify_bundle(file, policy, since)}")
+                judge = None if chosen.since_policy is None else own_policy(chosen.since_policy)
+                print(f"ok\n{verify_bundle(file, policy, since, judge)}")
         else:
             data = None if chosen.data is None else read(chosen.data)
             print(f"ok\n{verify_proof(read(chosen.proof), policy, data)}")

@@ -91,7 +91,8 @@ fn check_content(answer: &Answer) {
     let content_type = answer.header("content-type").unwrap_or_default();
     // Proofs, bundles and what was attached are files in everybody's format; others ask for one.
     let files = ["/proof", "/bundle", "/content"];
-    let is_file = files.iter().any(|file| answer.path.ends_with(file)) || answer.path.contains("format=");
+    let path = answer.path.split('?').next().unwrap_or_default();
+    let is_file = files.iter().any(|file| path.ends_with(file)) || answer.path.contains("format=");
     // Which form a report has, `Accept` says too.
     let renderings = ["text/html; ", "text/csv; ", "application/pdf"];
     let is_rendered =

@@ -47,6 +47,18 @@ impl Program {
         Self::start_with(data, &[], environment).await
     }
 
+    /// The same on a port that is known before.
+    pub async fn try_start_at(
+        data: &Path,
+        listen: SocketAddr,
+        environment: &[(&str, &str)],
+    ) -> Result<Self, Ended> {
+        let mut command = Command::new(executable());
+        command.args(["serve", "--dev", "--listen", &listen.to_string(), "--data"]).arg(data);
+        command.envs(environment.iter().copied());
+        Self::spawn(&mut command).await
+    }
+
     /// A witness of one log, with what it keeps in `dir`.
     pub async fn start_witness(dir: &Path, name: &str, listen: &str, log: &str) -> Self {
         let mut command = Command::new(executable());

@@ -7,6 +7,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use server::auth::PrincipalKind;
 use server::auth::issue::LocalIssuer;
+use server::report::making::Making;
 use server::{Config, Service};
 use tempfile::TempDir;
 
@@ -118,6 +119,16 @@ impl World {
     /// Moves simulated time.
     pub async fn pass(&self, seconds: u32) -> Value {
         self.alice().post("/dev/clock", json!({"advance_s": seconds})).await.ok().json()
+    }
+
+    /// Waits until what auditors read is on record.
+    pub async fn reads_recorded(&self) {
+        self.service.app.reads.settled().await;
+    }
+
+    /// The reports of periods that are being made.
+    pub fn making(&self) -> &Making {
+        &self.service.app.making
     }
 
     /// Makes a product known, so that releases of it can be opened; again is fine.

@@ -24,4 +24,4 @@ hostile = (work / "hostile.txt").read_text()
 # Shown, and not read as markup.
 for words in ('#panic("ran")', "#include", "<script>", "=HYPERLINK("):
     assert words in hostile, words
-print(f"{count} pages of 4 reports, and a hostile one")
+print(f"{count} pages of 5 reports, and a hostile one")

@@ -22,7 +22,7 @@ mod step_7;
 mod waiver;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use server::telemetry::{Telemetry, TelemetryConfig};
@@ -51,12 +51,31 @@ pub struct Demo {
     /// Print every request with its answer, and the service's log to standard error.
     #[arg(long)]
     verbose: bool,
+    /// Play against these services instead of one of its own: nodes of one empty log, each with --dev and
+    /// --simulated-clock. Requests go to them in turn, and to the next when one does not answer.
+    #[arg(
+        long = "node",
+        value_name = "URL",
+        value_delimiter = ',',
+        requires = "data",
+        conflicts_with = "keep"
+    )]
+    nodes: Vec<String>,
+    /// With --node: the data directory whose issuer all of them trust.
+    #[arg(long, value_name = "DIR", requires = "nodes")]
+    data: Option<PathBuf>,
 }
 
 impl Demo {
     pub async fn run(self) -> Outcome {
         // Nothing is traced, so nothing is left to send at the end.
         let _telemetry = self.verbose.then(|| Telemetry::start(&TelemetryConfig::default())).transpose()?;
+        if let Some(data) = &self.data {
+            let screen = Screen::on_stdout(self.verbose);
+            let cast = Cast::hired(data, crate::clock::now())?;
+            screen.title(&self.nodes.join(", "), data)?;
+            return Ok(show(Stage::new(self.nodes, cast, screen)?).await?);
+        }
         let data = tempfile::Builder::new().prefix("shiplog-demo-").tempdir()?;
         let service = server::start(config(data.path())?).await?;
         let outcome = self.show_and_keep(&service, &data).await;
@@ -71,7 +90,7 @@ impl Demo {
         let viewer = cast.viewer_token.clone();
         screen.title(&base, data.path())?;
         tokio::select! {
-            shown = show(Stage::new(base.clone(), cast, screen)?) => shown?,
+            shown = show(Stage::new(vec![base.clone()], cast, screen)?) => shown?,
             () = asked_to_stop() => return Err("interrupted".into()),
         }
         if self.keep { keep_serving(service, screen, &base, &viewer).await } else { Ok(()) }
@@ -146,6 +165,6 @@ async fn keep_serving(service: &Service, screen: Screen, base: &str, token: &str
         .plain(&format!("curl -H \"Authorization: Bearer $TOKEN\" {base}/v1/releases/{RELEASE}/checklist"))?;
     tokio::select! {
         () = asked_to_stop() => Ok(()),
-        reason = service.failed() => Err(format!("the log can no longer be written: {reason}").into()),
+        failed = service.failed() => Err(failed.into()),
     }
 }

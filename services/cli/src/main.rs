@@ -1,11 +1,13 @@
 //! `shiplog`: the front door. One file per command.
 
 mod audit;
+mod backup;
 mod bundled;
 mod check;
 mod clock;
 mod demo;
 mod export;
+mod health;
 mod migrate;
 mod monitor;
 mod openapi;
@@ -13,15 +15,18 @@ mod procedure;
 mod prove;
 mod replay;
 mod report;
+mod restore;
 mod serve;
 mod signer;
 mod token;
 mod verify;
 mod witness;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use server::{Failed, StartError};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -51,10 +56,14 @@ enum Command {
     Demo(demo::Demo),
     /// Write the whole log, or one sealed release, as one file that anybody can verify offline.
     Export(export::Export),
-    /// Prepare a database for a log, and copy a log into it from another engine.
-    Migrate(migrate::Migrate),
     /// Verify such a file offline.
     Verify(verify::Verify),
+    /// Prepare a database for a log, and copy a log into it from another engine.
+    Migrate(migrate::Migrate),
+    /// Copy a log and its vault while they are served, and check the copy.
+    Backup(backup::Backup),
+    /// Put such a copy into an empty data directory.
+    Restore(restore::Restore),
     /// Fetch the proof of one event.
     Prove(prove::Prove),
     /// Check such a proof offline.
@@ -65,12 +74,24 @@ enum Command {
     Report(report::Report),
     /// Watch a log from outside, and tell when it is not what it was.
     Monitor(monitor::Monitor),
+    /// Ask a service, signer or witness whether it is well.
+    Health(health::Health),
     /// Cosign the checkpoints of logs that somebody else runs.
     Witness(witness::Witness),
 }
 
-/// The exit code for a log that was cut, restored or changed.
+impl Command {
+    /// Whether it answers others, who do not end with whoever reads what it prints.
+    fn serves(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Signer(_) | Self::Witness(_) | Self::Demo(_))
+    }
+}
+
+/// The exit code for a log that was cut, restored or changed, at a start or while it is served.
 const TAMPERED: u8 = 3;
+
+/// As a shell says it of a program that ended by SIGPIPE.
+const READER_GONE: u8 = 141;
 
 /// What a command ends with: a message for standard error and exit code 1.
 pub type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
@@ -84,6 +105,11 @@ fn main() -> ExitCode {
             return if usage.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     };
+    if !cli.command.serves() {
+        // Whoever reads has seen enough (`shiplog replay … | head`): ended by SIGPIPE, as other programs are. Those
+        // that serve see the error instead, and go on.
+        sigpipe::reset();
+    }
     let outcome = match cli.command {
         Command::Serve(serve) => run(serve.run()),
         Command::Signer(signer) => signer.run(),
@@ -93,23 +119,30 @@ fn main() -> ExitCode {
         Command::Demo(demo) => run(demo.run()),
         Command::Export(export) => run(export.run()),
         Command::Migrate(migrate) => run(migrate.run()),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => run(restore.run()),
         Command::Verify(verify) => verify.run(),
         Command::Prove(prove) => run(prove.run()),
         Command::Check(check) => check.run(),
         Command::Replay(replay) => run(replay.run()),
         Command::Report(report) => report.run(),
         Command::Monitor(monitor) => run(monitor.run()),
+        Command::Health(health) => run(health.run()),
         Command::Witness(witness) => run(witness.run()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let gone = error.downcast_ref::<io::Error>();
+            if gone.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                return ExitCode::from(READER_GONE);
+            }
             eprintln!("shiplog: {error}");
             if let Some(verdict) = error.downcast_ref::<audit::Verdict>() {
                 return ExitCode::from(verdict.code);
             }
-            let start = error.downcast_ref::<server::StartError>();
-            if start.is_some_and(server::StartError::is_tampered) {
+            let start = error.downcast_ref::<StartError>().is_some_and(StartError::is_tampered);
+            if start || matches!(error.downcast_ref(), Some(Failed::Tampered(_))) {
                 ExitCode::from(TAMPERED)
             } else {
                 ExitCode::FAILURE

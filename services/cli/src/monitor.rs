@@ -162,8 +162,7 @@ impl Watch {
         let bytes = self.log.checkpoint().await?;
         let (checkpoint, note) = Checkpoint::of(&bytes).map_err(|cause| malformed(&cause))?;
         let vouched = self.policy.accept(&checkpoint, &note);
-        let vouched =
-            vouched.map_err(|cause| Verdict::failure(exit::DISTRUSTED, format!("not trusted: {cause}")))?;
+        let vouched = vouched.map_err(|cause| distrusted(&cause))?;
         self.log.turn_to(&checkpoint);
         if let Some(kept) = self.state.kept().cloned() {
             self.agrees(&kept, &bytes, "was kept here").await?;
@@ -208,7 +207,7 @@ impl Watch {
     fn signed(&self, checkpoint: &Checkpoint, note: &Note) -> Result<(), Failure> {
         match self.policy.accept(checkpoint, note) {
             Ok(_) | Err(Distrusted::Quorum { .. }) => Ok(()),
-            Err(cause) => Err(Verdict::failure(exit::DISTRUSTED, format!("not trusted: {cause}"))),
+            Err(cause) => Err(distrusted(&cause)),
         }
     }
 
@@ -291,6 +290,16 @@ impl Watch {
         }
         Ok(())
     }
+}
+
+fn distrusted(cause: &Distrusted) -> Failure {
+    let why = match cause {
+        Distrusted::Origin { .. } => {
+            ". A log that was restored from a backup goes on under another name; its event log.restored says so"
+        }
+        _ => "",
+    };
+    Verdict::failure(exit::DISTRUSTED, format!("not trusted: {cause}{why}"))
 }
 
 fn late(finding: impl std::fmt::Display) -> Failure {

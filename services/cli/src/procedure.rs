@@ -136,9 +136,5 @@ fn show(procedure: &Procedure) -> Outcome {
 }
 
 fn print(text: &str) -> Outcome {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough: `shiplog procedure show | head`.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
 }

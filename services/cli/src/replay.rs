@@ -20,7 +20,7 @@ use server::{names, streams};
 
 use self::lists::Compared;
 use crate::Outcome;
-use crate::audit::{Caller, Failure, Progress, Service, Verdict};
+use crate::audit::{self, Caller, Failure, Progress, Service, Verdict};
 use crate::bundled::{pinned, recorded};
 use crate::verify;
 
@@ -129,7 +129,7 @@ impl Replay {
         let published = format!("procedure-{}.", self.tenant);
         let (mut of_release, mut of_procedures) = (Vec::new(), Vec::new());
         let mut progress = Progress::new("verified");
-        let verified = verify::read(&self.bundle, &self.policy, None, |event| {
+        let verified = verify::read(&self.bundle, &audit::policy(&self.policy)?, None, |event| {
             progress.event();
             let stream = &event.header.stream;
             let kept = if stream == release {

@@ -19,7 +19,7 @@ use release::report::release::ReleaseReport;
 use release::retention::{DEFAULT_MONTHS, Retention};
 use release::value::{Name, ReleaseId, Sha256Hex};
 use release::{ControlMappings, Procedure, Release, ReleaseEvent};
-use rendering::{Format, render};
+use rendering::{Format, Names, render};
 use server::names;
 use server::report::{Asked, Events, Made, of_release};
 use server::surroundings::input;
@@ -125,7 +125,8 @@ impl Report {
 
     fn rendered(&self, form: Format, canonical: &[u8]) -> Result<Vec<u8>, Failure> {
         let envelope = self.envelope.as_deref().map(audit::read).transpose()?;
-        Ok(render(form, canonical, envelope.as_deref())?)
+        // A bundle has no names.
+        Ok(render(form, canonical, envelope.as_deref(), &Names::not_at_hand())?)
     }
 
     fn expected(&self, sha256: &Sha256Hex) -> Outcome {
@@ -181,7 +182,7 @@ impl Report {
         let mut inside_command = false;
         let mut failed = None;
         let mut progress = Progress::new("verified");
-        let verified = verify::read(&self.bundle, &self.policy, None, |event| {
+        let verified = verify::read(&self.bundle, &audit::policy(&self.policy)?, None, |event| {
             progress.event();
             leaves.push(Hash::of_leaf(&leaf(event.header_bytes)));
             let stream = &event.header.stream;

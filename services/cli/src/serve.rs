@@ -29,6 +29,9 @@ pub struct Serve {
     /// SHIPLOG_STORE or the configuration file.
     #[arg(long, env = "SHIPLOG_STORE", hide_env_values = true, value_name = "URL")]
     store: Option<StoreUrl>,
+    /// Attachments and the bytes of reports of the whole log, a directory that all its nodes share, instead of DATA/vault.
+    #[arg(long, env = "SHIPLOG_VAULT", value_name = "DIR")]
+    vault: Option<PathBuf>,
     /// Read the whole log before serving it, whatever the snapshot of its index says.
     #[arg(long, env = "SHIPLOG_VERIFY")]
     verify: bool,
@@ -72,6 +75,7 @@ impl Serve {
         config.listen = self.listen.unwrap_or(config.listen);
         config.data = self.data.unwrap_or(config.data);
         config.store = self.store.or(config.store);
+        config.vault.dir = self.vault.or(config.vault.dir);
         config.verify |= self.verify;
         config.tlog.signer_url = self.signer_url.or(config.tlog.signer_url);
         config.tlog.signer_secret_file = self.signer_secret_file.or(config.tlog.signer_secret_file);
@@ -92,10 +96,10 @@ async fn serve(config: Config) -> Outcome {
     let service = server::start(config).await?;
     tokio::select! {
         () = asked_to_stop() => {}
-        reason = service.failed() => {
+        failed = service.failed() => {
             // A failed commit is never retried: what was acknowledged is safe, a restart verifies it.
-            tracing::error!(%reason, "the log can no longer be written");
-            return Err(format!("the log can no longer be written: {reason}").into());
+            tracing::error!(%failed, "the service ends");
+            return Err(failed.into());
         }
     }
     tracing::info!("stopping");

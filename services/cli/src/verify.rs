@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use eventlog::bundle::{self, Compromised, Event, Rejected, Sealed, Verified};
 use eventlog::fsck::Problem;
+use eventlog::policy::Policy;
+use eventlog::restored::Restored;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -28,6 +30,9 @@ pub struct Verify {
     /// A checkpoint kept from before: the bundle must begin with the log that it signs.
     #[arg(long, value_name = "CHECKPOINT")]
     since: Option<PathBuf>,
+    /// The policy that this checkpoint is judged by, where the log had another name before it was restored from a backup.
+    #[arg(long, value_name = "FILE", requires = "since")]
+    since_policy: Option<PathBuf>,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -36,8 +41,11 @@ pub struct Verify {
 impl Verify {
     pub fn run(self) -> Outcome {
         let mut progress = Progress::new("verified");
+        let policy = audit::policy(&self.policy)?;
+        let judge = self.since_policy.as_deref().map(audit::policy).transpose()?;
         let since = self.since.as_deref().map(audit::read).transpose()?;
-        let verified = read(&self.bundle, &self.policy, since.as_deref(), |_| progress.event())?;
+        let since = since.as_deref().map(|since| (since, judge.as_ref().unwrap_or(&policy)));
+        let verified = read(&self.bundle, &policy, since, |_| progress.event())?;
         match verified {
             Ok(verified) if self.json => print_json(&verified, progress.per_second()),
             Ok(verified) => print(&verified, progress.per_second()),
@@ -59,16 +67,15 @@ impl Verify {
     }
 }
 
-/// Verifies a bundle by a policy file; what it holds is told as it is read.
+/// Verifies a bundle by a policy; what it holds is told as it is read.
 pub fn read(
     bundle: &Path,
-    policy: &Path,
-    since: Option<&[u8]>,
+    policy: &Policy,
+    since: Option<(&[u8], &Policy)>,
     told: impl FnMut(&Event),
 ) -> Result<Result<Verified, Rejected>, Failure> {
-    let policy = audit::policy(policy)?;
     let file = File::open(bundle).map_err(|cause| audit::named(bundle, &cause))?;
-    match bundle::verify(BufReader::with_capacity(1 << 20, file), &policy, since, told) {
+    match bundle::verify_since(BufReader::with_capacity(1 << 20, file), policy, since, told) {
         Err(Rejected::Io(cause)) => Err(audit::named(bundle, &cause)),
         Err(unchecked @ Rejected::Unchecked(_)) => Err(unchecked.into()),
         verified => Ok(verified),
@@ -88,7 +95,7 @@ fn signed_at(verified: &Verified) -> Option<Timestamp> {
 }
 
 fn print(verified: &Verified, per_second: u64) {
-    let Verified { checkpoint, vouched, streams, compromised, sealed } = verified;
+    let Verified { checkpoint, vouched, streams, compromised, restored, sealed } = verified;
     println!("ok");
     println!("origin     {}", checkpoint.origin);
     match sealed {
@@ -108,11 +115,24 @@ fn print(verified: &Verified, per_second: u64) {
     for Compromised { key, from_size } in compromised {
         println!("compromised from {from_size} events on, the bundle says: {key}");
     }
+    for Restored { events, origin, was } in restored {
+        println!("restored   at {events} events, from a backup of {}, and goes on as {origin}", was.origin);
+        match was.size.checked_sub(*events).filter(|lost| *lost > 0) {
+            Some(lost) => println!("lost       {lost} of the {} events that were signed there", was.size),
+            None => println!("lost       none of the {} events that were known to be signed there", was.size),
+        }
+    }
     eprintln!("{per_second} events a second");
 }
 
+fn told(restored: &Restored) -> serde_json::Value {
+    let Restored { events, origin, was } = restored;
+    json!({"events": events, "origin": origin,
+           "was": {"origin": was.origin, "size": was.size, "root": was.root.to_string()}})
+}
+
 fn print_json(verified: &Verified, per_second: u64) {
-    let Verified { checkpoint, vouched, streams, compromised, sealed } = verified;
+    let Verified { checkpoint, vouched, streams, compromised, restored, sealed } = verified;
     let texts = |keys: &[eventlog::note::Verifier]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut result = json!({
         "ok": true,
@@ -125,6 +145,7 @@ fn print_json(verified: &Verified, per_second: u64) {
         "witnesses": texts(&vouched.witnesses),
         "signed_at": signed_at(verified),
         "compromised": compromised,
+        "restored": restored.iter().map(told).collect::<Vec<_>>(),
         "events_per_second": per_second,
     });
     if let Some(Sealed { stream, revision, position, .. }) = sealed {

@@ -19,7 +19,7 @@ use crate::tile::{MAX_LEVEL, Of, Tile, WIDTH};
 use crate::tree::Hash;
 
 pub use sealed::{Broken, Sealed, SealedWriter, sealed};
-pub use verify::{Event, Verified, verify};
+pub use verify::{Event, Verified, verify, verify_since};
 pub use write::{WriteError, Writer};
 
 const FORMAT: &str = "shiplog.bundle.v1";
@@ -141,6 +141,11 @@ pub enum Fork {
     Smaller { size: u64, since: u64 },
     #[error("the first {since} events have the root {found}, and {expected} was signed before")]
     Root { since: u64, expected: Hash, found: Hash },
+    #[error(
+        "{since} events were signed before, and a backup of the first {events} of them took the log's place: the others \
+         are lost"
+    )]
+    Restored { events: u64, since: u64 },
     #[error("the bundle holds {size} events, and its checkpoint covers {signed}")]
     Cut { size: u64, signed: u64 },
     #[error("the last of the {events} events is no seal")]

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::checkpoint::Checkpoint;
 use crate::header::{DataRef, Header, leaf};
+use crate::restored::{self, Restored, is_restore};
 use crate::seal::{holds, is_seal};
 use crate::store::{EventStore, ReadError};
 use crate::tile::{Edge, Files, Of, Tile, WIDTH};
@@ -37,6 +38,8 @@ pub enum Problem {
     Leaf { position: u64 },
     #[error("position {position}: it does not seal the events of {stream} before it")]
     Seal { position: u64, stream: StreamId },
+    #[error("position {position}: it says that the log was restored there, and not of which events")]
+    Restore { position: u64 },
     #[error("tile {path} is not that of the log")]
     Tile { path: String },
     #[error("the first {size} events have the root {found}, and {expected} was signed")]
@@ -56,7 +59,8 @@ impl Problem {
             | Self::Time { position, .. }
             | Self::Data { position }
             | Self::Leaf { position }
-            | Self::Seal { position, .. } => Some(*position),
+            | Self::Seal { position, .. }
+            | Self::Restore { position } => Some(*position),
             Self::Tile { .. } | Self::Root { .. } => None,
             Self::Shorter { events, .. } => Some(*events),
         }
@@ -76,6 +80,7 @@ struct Last {
 pub struct Check {
     pub edge: Edge,
     streams: HashMap<StreamId, Last>,
+    restored: Vec<Restored>,
     problems: Vec<Problem>,
     /// How many there are, kept or not.
     pub count: u64,
@@ -98,6 +103,11 @@ impl Check {
         self.streams.len()
     }
 
+    /// Where a backup took the log's place, the first time first.
+    pub fn restored(&self) -> &[Restored] {
+        &self.restored
+    }
+
     /// The event as it is stored: its header is readable and of its place, and binds its data.
     pub fn event(&mut self, event: &Recorded, leaf: Hash) {
         let position = self.edge.size();
@@ -118,7 +128,7 @@ impl Check {
     }
 
     /// What the header says of the event: it follows in its stream, and binds its data. A seal binds what is before
-    /// it in the stream.
+    /// it in the stream, a restore what is before it in the log.
     pub fn header(&mut self, position: u64, header: &Header, data: &[u8], leaf: Hash) {
         let (stream, found) = (&header.stream, header.revision.0);
         let last = self.streams.remove(stream);
@@ -136,6 +146,11 @@ impl Check {
             self.found(Problem::Data { position });
         } else if is_seal(&header.event_type) && !holds(data, &leaves) {
             self.found(Problem::Seal { position, stream: stream.clone() });
+        } else if is_restore(&header.event_type) {
+            match restored::read(data, position, &self.edge.root()) {
+                Some(restored) => self.restored.push(restored),
+                None => self.found(Problem::Restore { position }),
+            }
         }
         leaves.push(leaf);
         let last = Last { next: found.saturating_add(1), recorded_at: header.recorded_at, leaves };

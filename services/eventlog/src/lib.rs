@@ -12,6 +12,7 @@ pub mod keys;
 pub mod note;
 pub mod policy;
 pub mod proof;
+pub mod restored;
 pub mod seal;
 pub mod sequencer;
 pub mod signer;
@@ -33,7 +34,7 @@ pub use store::embedded::{Embedded, EmbeddedOptions, OpenError};
 pub use store::kurrent::{Kurrent, KurrentError, KurrentOptions, KurrentUrl};
 #[cfg(feature = "postgres")]
 pub use store::postgres::{Postgres, PostgresError, PostgresOptions, PostgresUrl};
-pub use store::{AppendError, Appended, EventStore, ReadError};
+pub use store::{AppendError, Appended, EventStore, ReadError, SharedLog};
 
 /// The name of one stream, `release-default.checkout-2.4.0`: 1 to 200 characters of `[a-z0-9.-]`,
 /// starting with a letter, so that every engine can store it and a URL can carry it unescaped.

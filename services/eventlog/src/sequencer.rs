@@ -39,6 +39,8 @@ const AT_ONCE: usize = 512;
 /// Pause after the newest event was taken in: under load the sequencer wakes once for many appends instead
 /// of once for each.
 const REST: Duration = Duration::from_millis(20);
+/// How often in an interval a node looks whether another has signed.
+const LOOKS: u32 = 4;
 /// How often a checkpoint that another node was faster with is tried again at once.
 const SWAPS: usize = 4;
 
@@ -163,6 +165,11 @@ impl Tree {
         self.keys.subscribe()
     }
 
+    /// Whether other nodes sign the same log.
+    pub fn is_shared(&self) -> bool {
+        self.store.shared().is_some()
+    }
+
     pub fn trouble(&self) -> Option<String> {
         self.trouble.borrow().clone()
     }
@@ -260,6 +267,11 @@ pub struct Sequencer {
     options: Options,
     /// The tree of every event taken in, which is ahead of what is published.
     edge: Edge,
+    /// The checkpoint that the store has, as far as this node knows: the next one takes its place.
+    stored: Option<Bytes>,
+    /// Whether this node put it there, and when it did, or saw that another had.
+    own: bool,
+    since: Instant,
 }
 
 /// The log can no longer be sequenced; whoever serves it has to stop.
@@ -271,6 +283,9 @@ pub enum SequencerError {
     Read(#[from] ReadError),
     #[error("the tree of the store has another root than this node's at {size} events")]
     Split { size: u64 },
+    /// Another node signs with another key, or for another log.
+    #[error("{0}")]
+    Foreign(StartError),
 }
 
 impl Sequencer {
@@ -294,9 +309,10 @@ impl Sequencer {
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), SequencerError> {
         let after = self.edge.size().checked_sub(1).map(Position);
         let mut events = self.tree.store.subscribe(after).ready_chunks(AT_ONCE);
-        let mut tick = tokio::time::interval(self.options.interval);
+        // Where other nodes sign too, what they signed is looked for more often.
+        let looks = if self.tree.store.shared().is_some() { LOOKS } else { 1 };
+        let mut tick = tokio::time::interval(self.options.interval / looks);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut signed = Instant::now();
         let mut resting = false;
         let rest = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(stop, rest);
@@ -306,8 +322,8 @@ impl Sequencer {
                 () = &mut stop => break,
                 _ = tick.tick() => {
                     let grew = self.edge.size() > self.signed_size();
-                    if (grew || signed.elapsed() >= self.options.idle) && self.sign().await? {
-                        signed = Instant::now();
+                    if (grew || self.since.elapsed() >= self.options.idle) && self.has_turn().await? {
+                        self.sign().await?;
                     }
                 }
                 () = &mut rest, if resting => resting = false,
@@ -333,10 +349,37 @@ impl Sequencer {
             }
             caught_up => caught_up?,
         }
-        if self.edge.size() > self.signed_size() {
-            self.sign().await?;
+        for _ in 0..SWAPS {
+            if self.edge.size() <= self.signed_size() || !self.sign().await? {
+                break;
+            }
         }
         Ok(())
+    }
+
+    /// Whether the next checkpoint is this node's to make. The node that made the last one makes the next, and the
+    /// others take its checkpoints; one that misses them takes over. Two that do it at once are settled by the store.
+    async fn has_turn(&mut self) -> Result<bool, SequencerError> {
+        if self.tree.store.shared().is_none() {
+            return Ok(true);
+        }
+        let (interval, waited) = (self.options.interval, self.since.elapsed());
+        if self.own && waited < interval {
+            return Ok(false);
+        }
+        match self.tree.store.checkpoint().await {
+            Ok(stored) if stored != self.stored => match self.adopt().await? {
+                Tried::Done => Ok(false),
+                Tried::Again => Ok(true),
+                Tried::Trouble(reason) => {
+                    self.hindered(reason);
+                    Ok(false)
+                }
+            },
+            Ok(_) => Ok(self.own || waited >= interval * 3 / 2),
+            // Signing finds out what is wrong.
+            Err(_) => Ok(true),
+        }
     }
 
     fn signed_size(&self) -> u64 {
@@ -359,6 +402,10 @@ impl Sequencer {
 
     fn take_in(&mut self, event: &Recorded) -> Result<(), SequencerError> {
         let (expected, found) = (self.edge.size(), event.position.0);
+        // Read already, to come as far as another node's checkpoint.
+        if found < expected {
+            return Ok(());
+        }
         if expected != found {
             return Err(SequencerError::Gap { expected, found });
         }
@@ -370,27 +417,35 @@ impl Sequencer {
     async fn sign(&mut self) -> Result<bool, SequencerError> {
         for _ in 0..SWAPS {
             match self.try_sign().await? {
-                Tried::Signed => {
-                    if self.tree.trouble.send_if_modified(|trouble| trouble.take().is_some()) {
-                        info!("checkpoints are signed again");
-                    }
-                    return Ok(true);
-                }
+                Tried::Done => return Ok(true),
                 Tried::Again => {}
                 Tried::Trouble(reason) => {
-                    let new = self.tree.trouble.send_if_modified(|trouble| {
-                        let new = trouble.as_ref() != Some(&reason);
-                        *trouble = Some(reason.clone());
-                        new
-                    });
-                    if new {
-                        error!(reason, "no checkpoint is signed");
-                    }
+                    self.hindered(reason);
                     return Ok(false);
                 }
             }
         }
         Ok(false)
+    }
+
+    fn hindered(&self, reason: String) {
+        let new = self.tree.trouble.send_if_modified(|trouble| {
+            let new = trouble.as_ref() != Some(&reason);
+            *trouble = Some(reason.clone());
+            new
+        });
+        if new {
+            error!(reason, "no checkpoint is signed");
+        }
+    }
+
+    /// A newer checkpoint is in the store, by this node or another.
+    fn advance(&mut self, head: TreeHead, own: bool) {
+        (self.own, self.since, self.stored) = (own, Instant::now(), Some(head.bytes.clone()));
+        self.tree.advance(head);
+        if self.tree.trouble.send_if_modified(|trouble| trouble.take().is_some()) {
+            info!("checkpoints are signed again");
+        }
     }
 
     /// While the store is away checkpoints wait for it.
@@ -417,14 +472,14 @@ impl Sequencer {
         if old < in_store {
             return trouble(&StartError::SignerBehind { signed: old, size: in_store });
         }
-        self.tree.keys.send_if_modified(|keys| {
-            let new = *keys != signed.keys;
-            *keys = signed.keys;
-            new
-        });
+        self.take_up(signed.keys);
         if old > checkpoint.size {
-            // Another node is ahead: what it signed is in this log too, soon.
-            return trouble(&Refused::Smaller { signed: old, asked: checkpoint.size });
+            // Another node is ahead: what it signed is in this log too.
+            self.catch_up().await?;
+            if old > self.edge.size() {
+                return trouble(&Refused::Smaller { signed: old, asked: self.edge.size() });
+            }
+            return Ok(Tried::Again);
         }
         let proof = match self.proof_from(old) {
             Ok(proof) => proof,
@@ -435,7 +490,11 @@ impl Sequencer {
             Ok(signatures) => signatures,
             // Another node was faster.
             Err(Refused::Behind { .. }) => return Ok(Tried::Again),
-            Err(cause) => return trouble(&cause),
+            Err(cause) => {
+                let signed = self.signer.signed().await;
+                let faster = signed.is_ok_and(|signed| signed.checkpoint.size > old);
+                return if faster { Ok(Tried::Again) } else { trouble(&cause) };
+            }
         };
         let note = checkpoint.to_note().and_then(|mut note| {
             signatures.into_iter().try_for_each(|signature| note.add(signature))?;
@@ -446,12 +505,11 @@ impl Sequencer {
             Err(cause) => return trouble(&cause),
         };
         let bytes = Bytes::from(note.to_string());
-        let before = self.tree.signed.borrow().as_ref().map(|signed| signed.bytes.clone());
-        match self.tree.store.swap_checkpoint(before, bytes.clone()).await {
+        match self.tree.store.swap_checkpoint(self.stored.clone(), bytes.clone()).await {
             Ok(true) => {
                 keep_leaves(&self.tree.files, &self.edge);
-                self.tree.advance(TreeHead { checkpoint, note, bytes, edge: self.edge.clone() });
-                Ok(Tried::Signed)
+                self.advance(TreeHead { checkpoint, note, bytes, edge: self.edge.clone() }, true);
+                Ok(Tried::Done)
             }
             Ok(false) => self.adopt().await,
             Err(
@@ -483,13 +541,40 @@ impl Sequencer {
         Ok(tree::consistency(&Tiles { size, read }, old, size)?)
     }
 
-    /// Another node put a checkpoint into the store: it is ours too, once this node has come as far.
+    fn take_up(&self, new: LogKeys) {
+        self.tree.keys.send_if_modified(|keys| {
+            let changed = *keys != new;
+            *keys = new;
+            changed
+        });
+    }
+
+    /// Another node put a checkpoint into the store: it is ours too, once this node has come as far and found that
+    /// its own tree is the same.
     async fn adopt(&mut self) -> Result<Tried, SequencerError> {
-        let Some(stored) = self.tree.store.checkpoint().await? else { return Ok(Tried::Again) };
-        let (checkpoint, note) = match start::verified(&stored, &self.origin, &self.tree.keys.borrow()) {
-            Ok(verified) => verified,
-            Err(cause) => return Ok(Tried::Trouble(cause.to_string())),
+        let Some(stored) = self.tree.store.checkpoint().await? else {
+            self.stored = None;
+            return Ok(Tried::Again);
         };
+        let known = start::verified(&stored, &self.origin, &self.tree.keys.borrow());
+        let (checkpoint, note) = match known {
+            Ok(verified) => verified,
+            // The key was rotated since, and another node was told first.
+            Err(_) => {
+                match self.signer.signed().await {
+                    Ok(signed) => self.take_up(signed.keys),
+                    Err(cause) => return Ok(Tried::Trouble(cause.to_string())),
+                }
+                let verified = start::verified(&stored, &self.origin, &self.tree.keys.borrow());
+                verified.map_err(SequencerError::Foreign)?
+            }
+        };
+        if checkpoint.size < self.signed_size() {
+            // Somebody put an old one back; what is published stays, and the next one takes its place.
+            warn!(size = checkpoint.size, "the checkpoint in the store went back");
+            self.stored = Some(stored);
+            return Ok(Tried::Again);
+        }
         self.catch_up().await?;
         let Some(edge) = start::edge_at(&self.tree.files, &self.edge, checkpoint.size) else {
             return Ok(Tried::Trouble(format!("tiles of {} events are missing", checkpoint.size)));
@@ -497,13 +582,14 @@ impl Sequencer {
         if edge.root() != checkpoint.root {
             return Err(SequencerError::Split { size: checkpoint.size });
         }
-        self.tree.advance(TreeHead { checkpoint, note, bytes: stored, edge });
-        Ok(Tried::Again)
+        self.advance(TreeHead { checkpoint, note, bytes: stored, edge }, false);
+        Ok(Tried::Done)
     }
 }
 
 enum Tried {
-    Signed,
+    /// By this node or another.
+    Done,
     /// Something moved meanwhile.
     Again,
     /// It has to wait, for this reason.

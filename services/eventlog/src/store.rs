@@ -122,10 +122,30 @@ pub trait EventStore: Send + Sync + 'static {
         None
     }
 
+    /// What there is to ask of a log that other processes write too; `None` where this one alone does.
+    fn shared(&self) -> Option<&dyn SharedLog> {
+        None
+    }
+
     /// Resolves when the store can no longer write, with the reason; a process that serves must end
     /// then, because a failed commit is never retried on the same handle. Appends after it fail with
     /// [`AppendError::Closed`]. Never resolves for a store that was closed in good health.
     fn failed(&self) -> BoxFuture<'static, String>;
+
+    /// Whether that came of a log that is not what was written, and not of a failed write.
+    fn is_damaged(&self) -> bool {
+        false
+    }
+}
+
+/// A log that other processes write too. [`EventStore::head`] and subscriptions tell what this one knows of it.
+pub trait SharedLog: Send + Sync {
+    /// The last event that was durable when this was asked, whichever process wrote it. Subscriptions are on their
+    /// way to it from then on.
+    fn latest(&self) -> BoxFuture<'static, Result<Option<Position>, ReadError>>;
+
+    /// How old what this process knows is: an event of another that it does not know of is no older than this.
+    fn staleness(&self) -> Duration;
 }
 
 /// Hears of each transaction once it is durable, where the engine writes: it must not block.

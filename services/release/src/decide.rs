@@ -23,6 +23,7 @@ mod preempted;
 pub mod preview;
 pub mod rollback;
 pub mod seal;
+mod signature;
 mod waiver;
 mod window;
 
@@ -159,6 +160,7 @@ pub fn decide(release: &Release, command: &Command, ctx: &Context<'_>) -> Decisi
         return batch::decide_all(release, commands, ctx);
     }
     let mut decided = act(release, command, ctx)?;
+    signature::sign(&mut decided, ctx);
     decided.extend(judgement::of(release, &decided, ctx));
     let after = judge::follow(release, &mut decided, ctx);
     let follows = consequence::of(release, after.as_ref(), &decided, ctx);

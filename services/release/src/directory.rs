@@ -1,7 +1,8 @@
 //! The directory of people: which accounts and commit author keys belong to which actor.
 //!
-//! Stream `directory-{tenant}`. It holds ids and keyed hashes only. Names and addresses stay outside
-//! the log, where they can be erased; `directory_ref` points to them and means nothing by itself.
+//! Stream `directory-{tenant}`. It holds ids, keyed hashes and salted hashes only. Names and addresses stay outside
+//! the log, where they can be erased; `directory_ref` points to them and means nothing by itself. A printed name is
+//! a [record](name_record) in the vault, under the hash that the log has of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,19 +11,24 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::actor::Role;
+use crate::actor::{Actor, Role};
 use crate::aggregate::{Aggregate, Context, Decided};
 use crate::command::commands;
-use crate::event::{DirectoryEvent, Fact, IdentityLinked, IdentityUnlinked, Input};
+use crate::event::{
+    DirectoryEvent, Fact, IdentityLinked, IdentityUnlinked, Input, PersonErased, PersonNamed, SignedAs,
+};
 use crate::guard::{failed, one, refuse, role, room};
 use crate::refusal::{Refusal, RefusalCode};
-use crate::value::{ActorId, AuthorKey, List, Prose};
+use crate::value::{ActorId, AuthorKey, List, PersonName, Prose, Sha256Hex};
 use crate::verdict::Cause;
+use crate::wire::hex;
 
 /// How many actors the directory may hold.
 pub const MAX_IDENTITIES: usize = 10_000;
 /// How many keys may be linked to one actor.
 pub const MAX_KEYS: usize = 50;
+/// How many names may be given to one actor, one after the other.
+pub const MAX_NAMES: usize = 50;
 
 /// Everything that can be asked of the directory.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,6 +36,8 @@ pub const MAX_KEYS: usize = 50;
 pub enum DirectoryCommand {
     Link(LinkIdentity),
     Unlink(UnlinkIdentity),
+    Name(NamePerson),
+    Erase(ErasePerson),
 }
 
 commands! {
@@ -43,12 +51,46 @@ commands! {
 
     /// Without keys, the whole entry.
     UnlinkIdentity { actor: ActorId, reason: Prose, } defaulted { keys: List<AuthorKey, 20>, };
+
+    /// Destroys every name that the person was printed by, through whichever of their actors it was given.
+    ErasePerson { actor: ActorId, reason: Prose, };
+}
+
+/// Gives an actor the name that is kept under the hash. A fingerprint of the command must not be one of the name, so
+/// it has none: the log keeps it for ever.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NamePerson {
+    pub actor: ActorId,
+    #[serde(skip)]
+    pub name_sha256: Sha256Hex,
+}
+
+/// A printed name with its salt, as it is kept: the hash of these bytes is all that the log has of it. Without the
+/// salt nobody can tell whether a name that they guess is the one.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NameRecord<N> {
+    name: N,
+    salt: String,
+}
+
+/// The bytes that are kept of a name.
+pub fn name_record(name: &PersonName, salt: [u8; 16]) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&NameRecord { name, salt: hex(&salt) })
+}
+
+/// The name in bytes that were kept.
+pub fn name_in(record: &[u8]) -> serde_json::Result<PersonName> {
+    serde_json::from_slice(record).map(|NameRecord { name, .. }| name)
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Directory {
     pub identities: BTreeMap<ActorId, Identity>,
+    /// Every name that was given, oldest first, also of actors that are linked to nothing any more: what is kept can
+    /// be erased.
+    pub names: BTreeMap<ActorId, Vec<GivenName>>,
     /// How many events the stream holds.
     pub events: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +109,50 @@ pub struct Identity {
     pub updated_at: Timestamp,
 }
 
+/// A name that an actor is or was printed by.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GivenName {
+    /// Over the name and its salt, which are kept outside of the log.
+    pub sha256: Sha256Hex,
+    /// Of the event in the directory's stream that gave it.
+    pub revision: u64,
+    pub given_at: Timestamp,
+    /// Since when name and salt are destroyed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<Timestamp>,
+}
+
 impl Directory {
+    /// The name that the actor is printed by.
+    pub fn name(&self, actor: &ActorId) -> Option<&GivenName> {
+        self.identity(actor)?;
+        self.names.get(actor)?.last().filter(|name| name.erased_at.is_none())
+    }
+
+    /// A name that an actor has or had, by its hash.
+    pub fn given_name(&self, actor: &ActorId, sha256: &Sha256Hex) -> Option<&GivenName> {
+        self.names.get(actor)?.iter().find(|name| name.sha256 == *sha256)
+    }
+
+    /// The names of the person that are erased.
+    pub fn erased_names(&self, actor: &ActorId) -> Vec<Sha256Hex> {
+        let own: BTreeSet<_> = self.actors_of(actor).chain([actor]).collect();
+        let names = self.names.iter().filter(|(id, _)| own.contains(id)).flat_map(|(_, names)| names);
+        names.filter(|name| name.erased_at.is_some()).map(|name| name.sha256.clone()).collect()
+    }
+
+    /// The names of the person that are not erased, by the actor that they were given to.
+    fn kept_names(&self, actor: &ActorId) -> Vec<(&ActorId, Vec<Sha256Hex>)> {
+        let own: BTreeSet<_> = self.actors_of(actor).chain([actor]).collect();
+        let kept = |(id, names): (_, &Vec<GivenName>)| {
+            let kept = names.iter().filter(|name| name.erased_at.is_none());
+            (id, kept.map(|name| name.sha256.clone()).collect::<Vec<_>>())
+        };
+        let of_person = self.names.iter().filter(|(id, _)| own.contains(id)).map(kept);
+        of_person.filter(|(_, kept)| !kept.is_empty()).collect()
+    }
+
     pub fn identity(&self, actor: &ActorId) -> Option<&Identity> {
         self.identities.get(actor)
     }
@@ -131,6 +216,13 @@ impl People {
         people.len()
     }
 
+    /// By which name a person signs now; a machine has none.
+    pub fn signed_as(&self, actor: &Actor) -> Option<SignedAs> {
+        let directory = self.directory.as_deref().filter(|_| actor.is_person())?.as_ref();
+        let name = directory.name(&actor.id)?;
+        Some(SignedAs { revision: name.revision, name_sha256: name.sha256.clone() })
+    }
+
     /// What events say of it that rest on it.
     pub fn inputs(&self) -> Option<Vec<Input>> {
         self.input.clone().map(|input| vec![input])
@@ -147,12 +239,7 @@ impl Aggregate for Directory {
         self.updated_at = Some(fact.recorded_at);
         match &fact.event {
             DirectoryEvent::IdentityLinked(linked) => {
-                let identity = self.identities.entry(linked.actor.clone()).or_insert_with(|| Identity {
-                    keys: BTreeSet::new(),
-                    directory_ref: None,
-                    since: fact.recorded_at,
-                    updated_at: fact.recorded_at,
-                });
+                let identity = self.entry(&linked.actor, fact.recorded_at);
                 identity.keys.extend(linked.keys.iter().cloned());
                 identity.directory_ref = linked.directory_ref.or(identity.directory_ref);
                 identity.updated_at = fact.recorded_at;
@@ -165,6 +252,22 @@ impl Aggregate for Directory {
                     identity.updated_at = fact.recorded_at;
                 }
             }
+            DirectoryEvent::PersonNamed(named) => {
+                self.entry(&named.actor, fact.recorded_at).updated_at = fact.recorded_at;
+                self.names.entry(named.actor.clone()).or_default().push(GivenName {
+                    sha256: named.name_sha256.clone(),
+                    revision: fact.revision,
+                    given_at: fact.recorded_at,
+                    erased_at: None,
+                });
+            }
+            DirectoryEvent::PersonErased(erased) => {
+                for name in self.names.get_mut(&erased.actor).into_iter().flatten() {
+                    if erased.names.contains(&name.sha256) {
+                        name.erased_at = Some(fact.recorded_at);
+                    }
+                }
+            }
         }
     }
 
@@ -172,7 +275,20 @@ impl Aggregate for Directory {
         match command {
             DirectoryCommand::Link(body) => link(self, body, ctx),
             DirectoryCommand::Unlink(body) => unlink(self, body, ctx),
+            DirectoryCommand::Name(body) => name(self, body, ctx),
+            DirectoryCommand::Erase(body) => erase(self, body, ctx),
         }
+    }
+}
+
+impl Directory {
+    fn entry(&mut self, actor: &ActorId, at: Timestamp) -> &mut Identity {
+        self.identities.entry(actor.clone()).or_insert_with(|| Identity {
+            keys: BTreeSet::new(),
+            directory_ref: None,
+            since: at,
+            updated_at: at,
+        })
     }
 }
 
@@ -250,4 +366,28 @@ fn unlink(directory: &Directory, body: &UnlinkIdentity, ctx: &Context<'_, ()>) -
         entire,
         reason: body.reason.clone(),
     })
+}
+
+fn name(directory: &Directory, body: &NamePerson, ctx: &Context<'_, ()>) -> Decision {
+    role(ctx, &[Role::Admin])?;
+    if directory.identity(&body.actor).is_none() {
+        room("actors in the directory", directory.identities.len(), MAX_IDENTITIES)?;
+    }
+    if !directory.names.contains_key(&body.actor) {
+        room("actors with names", directory.names.len(), MAX_IDENTITIES)?;
+    }
+    room("names of one actor", directory.names.get(&body.actor).map_or(0, Vec::len), MAX_NAMES)?;
+    one(PersonNamed { actor: body.actor.clone(), name_sha256: body.name_sha256.clone() })
+}
+
+fn erase(directory: &Directory, body: &ErasePerson, ctx: &Context<'_, ()>) -> Decision {
+    role(ctx, &[Role::Admin])?;
+    let kept = directory.kept_names(&body.actor);
+    if kept.is_empty() {
+        return refuse(RefusalCode::NothingChanged, format!("no name is kept of {}", body.actor));
+    }
+    let erased = kept.into_iter().map(|(actor, names)| {
+        Decided::now(PersonErased { actor: actor.clone(), names, reason: body.reason.clone() })
+    });
+    Ok(erased.collect())
 }

@@ -287,6 +287,8 @@ events! {
     DirectoryEvent {
         IdentityLinked = "identity.linked" / 1;
         IdentityUnlinked = "identity.unlinked" / 1;
+        PersonNamed = "person.named" / 1;
+        PersonErased = "person.erased" / 1;
     }
 }
 
@@ -300,10 +302,12 @@ events! {
 }
 
 events! {
-    /// Who was refused.
+    /// Who was refused, and who read what.
     AccessEvent {
         AccessDenied = "access.denied" / 1;
         AccessDenialsDropped = "access.denials_dropped" / 1;
+        RecordAccessed = "record.accessed" / 1;
+        RecordAccessesDropped = "record.accesses_dropped" / 1;
     }
 }
 
@@ -322,6 +326,7 @@ events! {
         ClockSimulated = "clock.simulated" / 1;
         SigningKeyRotated = "signing_key.rotated" / 1;
         SigningKeyCompromised = "signing_key.compromised" / 1;
+        LogRestored = "log.restored" / 1;
     }
 }
 
@@ -502,9 +507,14 @@ data! {
         manual_fallback: ManualFallback,
         /// The directory of people as it was read, where somebody else had signed before.
         inputs: Vec<Input>,
+        signed_as: SignedAs,
     };
 
-    ItemReaffirmed { item: ItemNumber, candidate: u32, verdict: Verdict, } optional { statement: Prose, inputs: Vec<Input>, };
+    ItemReaffirmed { item: ItemNumber, candidate: u32, verdict: Verdict, } optional {
+        statement: Prose,
+        inputs: Vec<Input>,
+        signed_as: SignedAs,
+    };
 
     ItemRetracted { item: ItemNumber, reason: Prose, };
 
@@ -520,8 +530,12 @@ data! {
     } optional { candidate: u32, };
 
     /// `effective` when the grants the procedure asks for are complete.
-    ItemWaiverGranted { waiver: Uuid, item: ItemNumber, effective: bool, } optional { note: Prose, inputs: Vec<Input>, };
-    ItemWaiverDenied { waiver: Uuid, item: ItemNumber, reason: Prose, };
+    ItemWaiverGranted { waiver: Uuid, item: ItemNumber, effective: bool, } optional {
+        note: Prose,
+        inputs: Vec<Input>,
+        signed_as: SignedAs,
+    };
+    ItemWaiverDenied { waiver: Uuid, item: ItemNumber, reason: Prose, } optional { signed_as: SignedAs, };
     ItemWaiverExpired { waiver: Uuid, item: ItemNumber, };
 
     /// Put off under a waiver; the duty stays, and has to be done by then.
@@ -533,7 +547,12 @@ data! {
         item: ItemNumber,
         proof: NotApplicableProof,
         evidence: Vec<Uuid>,
-    } optional { justification: Prose, proposed_by: ActorId, inputs: Vec<Input>, };
+    } optional {
+        justification: Prose,
+        proposed_by: ActorId,
+        inputs: Vec<Input>,
+        signed_as: SignedAs,
+    };
 
     /// Somebody takes charge of what went another way.
     ExceptionAssigned { exception: ExceptionRef, to: ActorId, } optional { due_at: Timestamp, };
@@ -542,6 +561,7 @@ data! {
         link: Link,
         /// The directory of people as it was read.
         inputs: Vec<Input>,
+        signed_as: SignedAs,
     };
 
     CommentAdded { comment: Uuid, text: Prose, mentions: Vec<ActorId>, } optional { item: ItemNumber, };

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::actor::Role;
 use crate::aggregate::{Aggregate, Context, Decided};
 use crate::command::commands;
-use crate::event::{ClockSimulated, Fact, InstallationEvent, SigningKeyCompromised, SigningKeyRotated};
+use crate::event::{
+    ClockSimulated, Fact, InstallationEvent, LogRestored, SigningKeyCompromised, SigningKeyRotated,
+};
 use crate::guard::{is_system, one, refuse, role, room};
 use crate::refusal::{Refusal, RefusalCode};
-use crate::value::{ActorId, KeyId, Prose, VerifierKey};
+use crate::value::{ActorId, KeyId, Origin, Prose, VerifierKey};
 
 /// More keys than a log has in a century of monthly rotations.
 const MAX_SIGNING_KEYS: usize = 2_000;
@@ -23,6 +25,8 @@ pub struct Installation {
     pub simulated_from: Option<Timestamp>,
     /// The oldest first. Empty while the first key was neither rotated nor compromised.
     pub signing_keys: Vec<SigningKey>,
+    /// The name it goes on under since a backup that ends before what was signed took its place.
+    pub restored_as: Option<Origin>,
 }
 
 /// A key that signs, or signed, the log's checkpoints.
@@ -77,6 +81,8 @@ pub enum InstallationCommand {
         key: VerifierKey,
         body: DeclareCompromise,
     },
+    /// Sent when a backup is put in the log's place, before anything else is recorded.
+    RecordRestore(LogRestored),
 }
 
 commands! {
@@ -127,6 +133,11 @@ impl Aggregate for Installation {
                     });
                 }
             }
+            InstallationEvent::LogRestored(restored) => {
+                // Another name is signed by other keys, each with sizes from 0 on.
+                self.signing_keys.clear();
+                self.restored_as = Some(restored.origin.clone());
+            }
         }
     }
 
@@ -146,6 +157,10 @@ impl Aggregate for Installation {
             InstallationCommand::DeclareCompromise { key, body } => {
                 role(ctx, &[Role::Admin])?;
                 declare_compromise(self, key, body)
+            }
+            InstallationCommand::RecordRestore(restored) => {
+                server_alone(ctx)?;
+                one(restored.clone())
             }
         }
     }

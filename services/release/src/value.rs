@@ -128,6 +128,13 @@ text_type!(
     |t| !t.chars().any(|c| c.is_control() || matches!(c, '/' | '\\'))
 );
 text_type!(
+    /// A person's name as it is printed: no control characters, and none that turn the direction of the text.
+    PersonName, 1, 200, "^[^ \\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]([^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*[^ \\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069])?$",
+    "1 to 200 characters, no space first or last, and none that are control characters or turn the text",
+    |t| !t.starts_with(' ') && !t.ends_with(' ')
+        && !t.chars().any(|c| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+);
+text_type!(
     /// A Git object id: 40 (SHA-1) or 64 (SHA-256) lower-case hexadecimal digits.
     GitSha, 40, 64, "^([0-9a-f]{40}|[0-9a-f]{64})$",
     "40 or 64 lower-case hexadecimal digits (Git object id)",
@@ -199,6 +206,13 @@ text_type!(
         KeyId::new(id).is_ok() && key.len() == 44
             && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
     })
+);
+
+text_type!(
+    /// The name of a log in its checkpoints and keys: a URL without its scheme.
+    Origin, 1, 255, "^[^+\\s\\u0000-\\u001f\\u007f-\\u009f]{1,255}$",
+    "1 to 255 bytes without spaces, control characters and plus",
+    |t| t.len() <= 255 && !t.contains(|c: char| c == '+' || c.is_whitespace() || c.is_control())
 );
 
 text_type!(

@@ -13,6 +13,11 @@ fn file(event_type: &str, schema: u32) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{event_type}.v{schema}.json"))
 }
 
+/// With what only those events have that were signed by a name.
+fn signed(event_type: &str, schema: u32) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{event_type}.v{schema}.signed.json"))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Golden<'a> {
@@ -37,17 +42,35 @@ fn given_the_bytes_of_every_release_event_they_decode_and_encode_to_themselves()
             missing.push(format!("{event_type}.v{schema}.json"));
             continue;
         };
-        let golden: Golden<'_> = serde_json::from_str(&text).unwrap();
-        assert_eq!((golden.event_type, golden.schema), (*event_type, *schema));
-        let stored = golden.data.get();
-        let event = decode::<ReleaseEvent>(event_type, *schema, stored.as_bytes()).unwrap();
-        assert_eq!((event.event_type(), event.schema()), (*event_type, *schema));
-        let salt: Salted<'_> = serde_json::from_str(stored).unwrap();
-        let salt = u128::from_str_radix(salt.salt, 16).unwrap().to_be_bytes();
-        let again = String::from_utf8(encode(&event, salt).unwrap()).unwrap();
-        assert_eq!(again, stored, "{event_type} is written differently now");
+        reads_as_written(event_type, *schema, &text);
     }
     assert!(missing.is_empty(), "add files to tests/golden/ for: {missing:?}");
+}
+
+#[test]
+fn given_the_bytes_of_signatures_with_a_name_they_decode_and_encode_to_themselves() {
+    let mut signatures = 0;
+    for (event_type, schema) in ReleaseEvent::TYPES {
+        if let Ok(text) = std::fs::read_to_string(signed(event_type, *schema)) {
+            signatures += 1;
+            assert!(reads_as_written(event_type, *schema, &text).contains("\"signed_as\""), "{event_type}");
+        }
+    }
+    assert_eq!(signatures, 15);
+}
+
+#[track_caller]
+fn reads_as_written(event_type: &str, schema: u32, text: &str) -> String {
+    let golden: Golden<'_> = serde_json::from_str(text).unwrap();
+    assert_eq!((golden.event_type, golden.schema), (event_type, schema));
+    let stored = golden.data.get();
+    let event = decode::<ReleaseEvent>(event_type, schema, stored.as_bytes()).unwrap();
+    assert_eq!((event.event_type(), event.schema()), (event_type, schema));
+    let salt: Salted<'_> = serde_json::from_str(stored).unwrap();
+    let salt = u128::from_str_radix(salt.salt, 16).unwrap().to_be_bytes();
+    let again = String::from_utf8(encode(&event, salt).unwrap()).unwrap();
+    assert_eq!(again, stored, "{event_type} is written differently now");
+    again
 }
 
 #[test]

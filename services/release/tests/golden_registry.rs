@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use release::event::{
-    CalendarEvent, ControlMappingEvent, DirectoryEvent, EnvironmentEvent, EventData, InstallationEvent,
-    ProcedureEvent, ProductEvent, ReportEvent, RetentionEvent,
+    AccessEvent, CalendarEvent, ControlMappingEvent, DirectoryEvent, EnvironmentEvent, EventData,
+    InstallationEvent, ProcedureEvent, ProductEvent, ReportEvent, RetentionEvent,
 };
 use release::wire;
 use serde::Deserialize;
@@ -34,18 +34,22 @@ fn file(event_type: &str, schema: u32) -> PathBuf {
 fn check<E: EventData>() {
     for (event_type, schema) in E::TYPES {
         let path = file(event_type, *schema);
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
-            unreachable!("{}: {error}. Add the first event of this type as a golden file.", path.display())
-        });
-        let golden: Golden<'_> = serde_json::from_str(&text).expect("type, schema and data");
-        assert_eq!((golden.event_type, golden.schema), (*event_type, *schema), "{}", path.display());
-        let data = golden.data.get().as_bytes();
-        let event: E = wire::decode(event_type, *schema, data).expect("an event of this type");
-        assert_eq!((event.event_type(), event.schema()), (*event_type, *schema));
-        let again = wire::encode(&event, salt(data)).expect("the event encodes");
-        let again = String::from_utf8(again).expect("JSON is text");
-        assert_eq!(again, golden.data.get(), "{} changed", path.display());
+        reads_as_written::<E>(event_type, *schema, &path);
     }
+}
+
+fn reads_as_written<E: EventData>(event_type: &str, schema: u32, path: &Path) {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| {
+        unreachable!("{}: {error}. Add the first event of this type as a golden file.", path.display())
+    });
+    let golden: Golden<'_> = serde_json::from_str(&text).expect("type, schema and data");
+    assert_eq!((golden.event_type, golden.schema), (event_type, schema), "{}", path.display());
+    let data = golden.data.get().as_bytes();
+    let event: E = wire::decode(event_type, schema, data).expect("an event of this type");
+    assert_eq!((event.event_type(), event.schema()), (event_type, schema));
+    let again = wire::encode(&event, salt(data)).expect("the event encodes");
+    let again = String::from_utf8(again).expect("JSON is text");
+    assert_eq!(again, golden.data.get(), "{} changed", path.display());
 }
 
 fn salt(data: &[u8]) -> [u8; 16] {
@@ -57,6 +61,17 @@ fn salt(data: &[u8]) -> [u8; 16] {
 #[test]
 fn given_a_stored_report_event_it_reads_as_it_was_written() {
     check::<ReportEvent>();
+}
+
+#[test]
+fn given_a_stored_access_event_it_reads_as_it_was_written() {
+    check::<AccessEvent>();
+}
+
+#[test]
+fn given_a_stored_report_with_names_it_reads_as_it_was_written() {
+    let path = file("report.generated", 1).with_extension("named.json");
+    reads_as_written::<ReportEvent>("report.generated", 1, &path);
 }
 
 #[test]

@@ -36,6 +36,7 @@ mod release_observation;
 mod release_people;
 mod release_report;
 mod release_rollback;
+mod release_signature;
 mod release_waiver;
 mod replay;
 mod report_controls;

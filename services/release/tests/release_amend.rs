@@ -5,14 +5,14 @@ use std::sync::Arc;
 use release::Command;
 use release::command::{AbortRelease, AmendAnswer, AmendDeployment, AmendRelease, OpenRelease};
 use release::decide::Around;
-use release::event::{Answer, ReleaseEvent, RevocationCause};
+use release::event::{Answer, ChangeClass, ReleaseEvent, RevocationCause};
 use release::product::ProductSettings;
 use release::refusal::RefusalCode as No;
 use release::release::{ApprovalStatus, AuthorizationStatus, ExceptionKind, ItemStatus, Release};
 use release::spec::judged::{self, through};
 use release::spec::release::{
     approved, around, artifact, authorized, deploying, grant, item, link, list, name, open, prose, ready,
-    sha256,
+    sha256, version,
 };
 use release::spec::{Spec, alice, bob, carol, dave, grace, id, nothing, olivia, robot, victor};
 use release::value::Name;
@@ -160,6 +160,47 @@ fn given_production_of_other_values_than_recorded_its_item_opens_and_exceptions_
 }
 
 /// The product goes to two regions.
+#[test]
+fn given_a_value_that_is_the_recorded_one_nothing_is_amended_and_another_one_is() {
+    let body = OpenRelease {
+        previous: Some(version("2.3.1")),
+        security_impact: Some(prose("none")),
+        ticket: Some(link("https://tickets.example/REL-1")),
+        ..open()
+    };
+    let story = nothing::<Release>().when(alice(), Command::Open(body), &around()).accepted();
+    let none = AmendRelease {
+        why: prose("it was wrong"),
+        previous: None,
+        class: None,
+        reason: None,
+        security_impact: None,
+        ticket: None,
+        targets: None,
+    };
+    let opened = story.state.opened.clone().unwrap();
+    let recorded = [
+        AmendRelease { previous: opened.previous, ..none.clone() },
+        AmendRelease { class: Some(opened.class), ..none.clone() },
+        AmendRelease { reason: Some(opened.reason), ..none.clone() },
+        AmendRelease { security_impact: opened.security_impact, ..none.clone() },
+        AmendRelease { ticket: opened.ticket, ..none.clone() },
+    ];
+    for body in recorded {
+        story.clone().when(alice(), Command::Amend(body), &around()).then_refused(No::NothingChanged);
+    }
+    let others = [
+        AmendRelease { previous: Some(version("2.3.0")), ..none.clone() },
+        AmendRelease { class: Some(ChangeClass::HighRisk), ..none.clone() },
+        AmendRelease { reason: Some(prose("Another one")), ..none.clone() },
+        AmendRelease { security_impact: Some(prose("some")), ..none.clone() },
+        AmendRelease { ticket: Some(link("https://tickets.example/REL-2")), ..none },
+    ];
+    for body in others {
+        story.clone().when(alice(), Command::Amend(body), &around()).then_types(&["release.amended"]);
+    }
+}
+
 fn two_regions() -> Around {
     let targets = vec![name("eu"), name("us")];
     let mut around = around();

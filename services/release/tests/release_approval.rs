@@ -98,6 +98,9 @@ fn given_no_window_when_one_is_set_it_is_open() {
 fn given_a_window_out_of_range_when_set_then_refused_naming_why() {
     let story = opened().when(alice(), set(60, 60), &around()).then_refused(No::WindowInvalid);
     let story = story.naming(&["window/to"]);
+    for over in [-60, 0] {
+        story.clone().when(alice(), set(-300, over), &around()).then_refused(No::WindowInvalid);
+    }
     let story = story.when(alice(), set(-300, -60), &around()).then_refused(No::WindowInvalid);
     let story = story.naming(&["window/to"]);
     // A normal change takes 15 minutes of canary and 45 of monitoring.
@@ -278,6 +281,7 @@ fn given_a_request_when_rejected_it_is_over() {
     let story = story.when(grace(), command.clone(), &around()).then([ApprovalRejected {
         request,
         reason: prose("no staff on Monday"),
+        signed_as: None,
     }
     .into()]);
     let granting = grant(&story);
@@ -374,6 +378,7 @@ fn given_an_approval_when_a_bound_item_is_closed_by_something_else_then_revoked_
         justification: None,
         proposed_by: None,
         inputs: None,
+        signed_as: None,
     };
     let mut story = approved();
     story.record(&robot(), vec![Decided::now(not_applicable)]);

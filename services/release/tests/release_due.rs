@@ -169,7 +169,10 @@ fn given_a_batch_when_one_command_is_refused_nothing_happens_and_the_refusal_say
 #[test]
 fn given_an_empty_nested_or_endless_batch_then_refused() {
     let batch = |commands| Command::Batch { commands };
-    for commands in [vec![], vec![batch(vec![attest("1.1")])], (0..101).map(|_| attest("1.1")).collect()] {
+    let another = Command::Open(release::spec::release::open());
+    for commands in
+        [vec![], vec![batch(vec![attest("1.1")])], vec![another], (0..101).map(|_| attest("1.1")).collect()]
+    {
         opened().when(bob(), batch(commands), &around()).then_refused(No::BatchInvalid);
     }
 }

@@ -206,6 +206,9 @@ fn given_another_basis_when_authorizing_then_refused() {
         preempt_reason: None,
         break_glass: None,
     });
+    let unready = ready().when(carol(), no_go(Role::Qa), &around()).accepted();
+    let refused = unready.when(alice(), wrong.clone(), &around()).then_refused(No::BasisChanged);
+    refused.naming(&["roll_call/qa"]);
     let story = ready().when(alice(), wrong, &around()).then_refused(No::BasisChanged).story;
     let basis = release::checklist::go_basis(&story.state, &around(), story.now).basis;
     let right = Command::AuthorizeProduction(AuthorizeProduction {
@@ -402,4 +405,19 @@ fn given_a_reason_to_preempt_when_the_release_is_no_emergency_then_nothing_is_au
     });
     let story = ready().when(alice(), preempting, &around()).then_refused(No::PreemptionNotAllowed);
     story.naming(&["release/class"]);
+}
+
+#[test]
+fn given_an_environment_that_nobody_holds_it_is_reserved_and_one_that_is_held_only_by_preemption() {
+    let other = ReleaseId::of(&name("checkout"), &Version::new("2.5.0").unwrap());
+    let mut snapshots = around().snapshots;
+    let mine = snapshots.environments[1].held_by.clone();
+    assert!(mine.is_some());
+    let held = |snapshots: &release::decide::Snapshots| {
+        snapshots.environments.iter().map(|known| known.held_by.clone()).collect::<Vec<_>>()
+    };
+    snapshots.reserve_for(&other, false);
+    assert_eq!(held(&snapshots), [Some(other.clone()), mine]);
+    snapshots.reserve_for(&other, true);
+    assert_eq!(held(&snapshots), [Some(other.clone()), Some(other)]);
 }

@@ -355,3 +355,12 @@ fn given_a_strict_procedure_when_a_person_attests_what_a_machine_can_prove_then_
     // What no machine can prove stays with people.
     story.when(bob(), attest("1.4"), &strict).accepted();
 }
+
+#[test]
+fn given_evidence_that_is_cited_twice_the_signature_rests_on_it_once() {
+    let record = Command::RecordEvidence { items: vec![item("1.1")], body: evidence(EvidenceKind::GitRef) };
+    let story = tagged().when(robot(), record, &around()).accepted();
+    let known = story.state.items[&item("1.1")].evidence[0];
+    let story = story.when(bob(), attest_with("1.1", vec![known, known], vec![]), &around()).accepted();
+    assert_eq!(story.state.items[&item("1.1")].attestations[0].evidence, [known]);
+}

@@ -1,16 +1,20 @@
 //! What was seen from outside is recorded, in any state of the release, and has the effect it has.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use release::RefusalCode as No;
-use release::command::AbortRelease;
-use release::event::Governance;
+use release::command::{AbortRelease, FailRollback, FinishDeployment, StartRollback};
+use release::decide::Around;
+use release::environment::Running;
+use release::event::{DeploymentOutcome, Governance};
 use release::observation::RecordObservation;
 use release::release::ExceptionKind;
 use release::spec::judged;
-use release::spec::release::{around, artifact, commit, deploying, item, prose, ready, tagged};
+use release::spec::release::{around, artifact, commit, deploying, item, line, name, prose, ready, tagged};
 use release::spec::{Spec, alice, bob, dave, robot};
+use release::verdict::Row;
 use release::{Command, Release, ReleaseEvent};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 fn observe(seen: Value) -> RecordObservation {
     serde_json::from_value(json!({"product": "checkout", "seen": seen})).unwrap()
@@ -36,6 +40,45 @@ fn governance(story: &Spec<Release>) -> Option<Governance> {
         ReleaseEvent::ObservationRecorded(recorded) => recorded.governance,
         _ => None,
     })
+}
+
+/// What the last observation was found to lack.
+fn missing_rows(story: &Spec<Release>) -> Vec<Row> {
+    let recorded = story.facts.iter().rev().find_map(|fact| match &fact.event {
+        ReleaseEvent::ObservationRecorded(recorded) => Some(recorded.rows.clone()),
+        _ => None,
+    });
+    recorded.unwrap()
+}
+
+fn finished(outcome: DeploymentOutcome) -> Spec<Release> {
+    let story = deploying();
+    let body = FinishDeployment { outcome, note: None };
+    let finish = Command::FinishDeployment { deployment: story.deployment(), body };
+    story.when(robot(), finish, &around()).accepted()
+}
+
+fn runs(deployment: Option<Uuid>, since: Timestamp, version: &str, governance: Governance) -> Running {
+    Running {
+        version: line(version),
+        commit_sha: None,
+        artifacts: Vec::new(),
+        since,
+        until: None,
+        release: None,
+        deployment,
+        governance,
+        verified: false,
+    }
+}
+
+/// This is known to run in the environment, and nothing in another one.
+fn known_to_run(environment: &str, runs: &Running) -> Around {
+    let mut around = around();
+    for known in &mut around.snapshots.environments {
+        known.runs = (known.name == name(environment)).then(|| runs.clone());
+    }
+    around
 }
 
 #[test]
@@ -64,6 +107,59 @@ fn given_everybody_said_go_when_deployed_without_being_started_here_it_is_an_exc
 fn given_a_deployment_that_was_authorized_when_it_is_seen_the_release_answers_for_it() {
     let story = deploying().when(robot(), seen(running('1')), &around()).accepted();
     assert_eq!((governance(&story), kinds(&story)), (Some(Governance::Governed), vec![]));
+    assert!(missing_rows(&story).is_empty());
+}
+
+#[test]
+fn given_a_deployment_that_failed_when_its_candidate_is_seen_to_run_nothing_answers_for_it() {
+    let story = finished(DeploymentOutcome::Failed).when(robot(), seen(running('1')), &around()).accepted();
+    assert_eq!(governance(&story), Some(Governance::Orphan));
+}
+
+#[test]
+fn given_a_deployment_that_is_done_it_answers_until_something_else_was_put_there() {
+    let story = finished(DeploymentOutcome::Succeeded).minutes_later(10);
+    let (own, done) = (story.deployment(), story.now - SignedDuration::from_mins(10));
+    let before = done - SignedDuration::from_mins(1);
+    let (governed, orphan) = (Governance::Governed, Governance::Orphan);
+    // Who put there what runs, since when and as which version; and what answers for what is seen.
+    let known = [
+        (Some(own), story.now, "2.4.0", governed, governed),
+        (None, before, "2.3.1", orphan, governed),
+        (None, done, "2.3.1", orphan, governed),
+        (None, story.now, "2.3.1", orphan, orphan),
+        (None, story.now, "2.3.1", governed, orphan),
+        (None, story.now, "2.4.0", orphan, orphan),
+        // Another release went back to it.
+        (None, story.now, "2.4.0", governed, governed),
+    ];
+    for (deployment, since, version, by, answers) in known {
+        let runs = runs(deployment, since, version, by);
+        let elsewhere = story.clone().when(robot(), seen(running('1')), &known_to_run("staging", &runs));
+        assert_eq!(governance(&elsewhere.accepted()), Some(governed));
+        let story = story.clone().when(robot(), seen(running('1')), &known_to_run("production", &runs));
+        assert_eq!(governance(&story.accepted()), Some(answers), "{runs:?}");
+    }
+}
+
+#[test]
+fn given_a_rollback_what_runs_there_again_is_what_it_went_back_to() {
+    let back =
+        StartRollback { reason: prose("errors"), deployment: None, to: None, mode: None, incident: None };
+    let story = deploying().when(dave(), Command::StartRollback(back), &around()).accepted();
+    let seen_in = |environment: &str| {
+        let before = json!({"kind": "deployment", "environment": environment, "version": "2.3.1",
+            "artifacts": [artifact('0')]});
+        governance(&story.clone().when(robot(), seen(before), &around()).accepted())
+    };
+    assert_eq!(seen_in("production"), Some(Governance::Governed));
+    assert_eq!(seen_in("staging"), Some(Governance::Orphan));
+    let failed = FailRollback { reason: prose("the old pods do not start") };
+    let failed = Command::FailRollback { rollback: story.rollback(), body: failed };
+    let story = story.when(dave(), failed, &around()).accepted();
+    let before = json!({"kind": "deployment", "environment": "production", "artifacts": [artifact('0')]});
+    let story = story.when(robot(), seen(before), &around()).accepted();
+    assert_eq!(governance(&story), Some(Governance::Orphan));
 }
 
 #[test]
@@ -78,6 +174,7 @@ fn given_staging_when_something_is_seen_there_it_is_recorded_and_no_exception() 
     let staging = json!({"kind": "deployment", "environment": "staging", "artifacts": [artifact('1')]});
     let story = tagged().when(robot(), seen(staging), &around()).accepted();
     assert_eq!((governance(&story), kinds(&story)), (Some(Governance::Orphan), vec![]));
+    assert!(missing_rows(&story).is_empty());
 }
 
 #[test]
@@ -105,6 +202,13 @@ fn given_a_green_commit_when_a_later_run_is_red_the_item_opens_again() {
         "head_sha": commit('1'), "conclusion": "failure", "completed_at": story.now});
     let story = story.minutes_later(1).when(robot(), seen(red), &judged::around()).accepted();
     assert!(!story.state.status(item("1.6")).is_closed());
+    // The fact that the rules read has an id of its own.
+    let ids = story.facts.iter().rev().find_map(|fact| match &fact.event {
+        ReleaseEvent::ObservationRecorded(recorded) => Some(recorded.observation),
+        _ => None,
+    });
+    let evidence = story.state.items[&item("1.6")].evidence.last();
+    assert!(evidence.is_some() && evidence.copied() != ids);
 }
 
 #[test]

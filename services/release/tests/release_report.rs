@@ -18,7 +18,8 @@ use release::spec::judged::{around, honest, procedure, tagged, through};
 use release::spec::release::{deploy, item, line, list, prose};
 use release::spec::report::reported;
 use release::spec::{Spec, alice, dave, erin, grace, monday, robot, rupert};
-use release::{Actor, Command, Release};
+use release::wire::{decode, sha256_hex};
+use release::{Actor, Command, EventData as _, Release};
 use serde_json::{Value, json};
 
 use crate::rules::samples::{BROKEN, canary_out, minutes, of_canary};
@@ -195,6 +196,44 @@ fn given_a_rollback_its_report_is_these_bytes() {
 #[test]
 fn given_an_emergency_its_report_is_these_bytes() {
     is_golden("emergency", &emergency());
+}
+
+/// Those of the directory, by the place where it names them; whoever is not here has no name in it.
+const NAMED: [&str; 5] = ["alice", "bob", "carol", "dave", "grace"];
+
+/// The same release, signed by people whom the directory had a name of.
+fn signed() -> Story {
+    let mut story = waivers();
+    for fact in &mut story.facts {
+        let place = NAMED.iter().position(|name| fact.by.id.as_str().ends_with(&format!("#{name}")));
+        let event_type = fact.event.event_type();
+        let is_signature = std::fs::exists(format!(
+            "{}/tests/golden/{event_type}.v1.signed.json",
+            env!("CARGO_MANIFEST_DIR")
+        ));
+        let (Some(place), true) = (place, is_signature.unwrap()) else { continue };
+        let mut data = Vec::new();
+        fact.event.write_json(&mut data).unwrap();
+        let mut data: Value = serde_json::from_slice(&data).unwrap();
+        data["signed_as"] = json!({"revision": place, "name_sha256": sha256_hex(NAMED[place].as_bytes())});
+        let data = serde_json::to_vec(&data).unwrap();
+        fact.event = decode(event_type, fact.event.schema(), &data).unwrap();
+    }
+    story
+}
+
+#[test]
+fn given_signatures_with_names_the_report_names_the_entries_and_nothing_else_is_another() {
+    is_golden("signed", &signed());
+    let (mut with, without) = (value(&signed()), value(&waivers()));
+    let mut named = 0;
+    for row in with["timeline"].as_array_mut().unwrap() {
+        named += u32::from(row.as_object_mut().unwrap().remove("signed_as").is_some());
+    }
+    assert_eq!(named, 20);
+    // The events have other bytes, of which the appendix has the hashes.
+    with["integrity"] = without["integrity"].clone();
+    assert_eq!(with, without);
 }
 
 fn value(story: &Story) -> Value {

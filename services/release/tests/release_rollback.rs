@@ -445,3 +445,16 @@ fn given_a_rollback_and_then_an_abort_gate_4_stays_as_it_was_authorized_and_noth
     assert_eq!(story.state.gates[&4], gate);
     story.when(alice(), authorize(), &by).then_refused(No::ReleaseEnded);
 }
+
+#[test]
+fn given_a_rollback_that_is_over_when_another_step_of_it_is_reported_then_refused() {
+    let story = rolled_back(deploying());
+    let rollback = story.rollback();
+    for seen in [
+        RollbackObservation::TrafficShifted { weight_percent: 0.0 },
+        RollbackObservation::SchemaKept { note: None },
+        RollbackObservation::SchemaReverted { note: None },
+    ] {
+        story.clone().when(robot(), observe(rollback, seen), &around()).then_refused(No::RollbackEnded);
+    }
+}

@@ -64,6 +64,7 @@ fn given_w1_when_one_independent_approver_grants_the_item_is_waived() {
         item: item("1.2"),
         effective: true,
         note: None,
+        signed_as: None,
     }
     .into()]);
     let until = monday() + SignedDuration::from_hours(8);

@@ -4,10 +4,16 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use rendering::{Format, render};
+use rendering::{Format, Names, RenderError};
 
 #[path = "../tests/hostile/mod.rs"]
 mod hostile;
+#[path = "../tests/signed/mod.rs"]
+mod signed;
+
+fn render(format: Format, canonical: &[u8], envelope: Option<&[u8]>) -> Result<Vec<u8>, RenderError> {
+    rendering::render(format, canonical, envelope, &Names::not_at_hand())
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = PathBuf::from(std::env::args_os().nth(1).ok_or("which directory?")?);
@@ -23,6 +29,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let period = include_bytes!("../tests/golden/period.json");
     std::fs::write(directory.join("period.pdf"), render(Format::Pdf, period, None)?)?;
+    let names = signed::names(signed::without_carol);
+    let pages = rendering::render(Format::Pdf, signed::SIGNED, Some(&signed::envelope()), &names)?;
+    std::fs::write(directory.join("signed.pdf"), pages)?;
     // What an answer's header says, beside the page.
     std::fs::write(directory.join("policy"), rendering::content_security_policy())?;
     Ok(())

@@ -3,16 +3,21 @@
 
 mod document;
 mod html;
+mod names;
 mod pdf;
 mod period;
 mod release;
+mod sample;
 mod table;
+
+use std::io::Write;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub use document::{Cell, Column, Document, Fact, Part, Table};
 pub use html::content_security_policy;
+pub use names::{Names, Printed, References};
 
 /// The forms that a report is rendered in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,23 +72,77 @@ pub enum RenderError {
     Pdf(String),
     #[error("the report is too long for this form")]
     TooLong,
+    #[error("its rows cannot be read: {0}")]
+    Rows(#[from] std::io::Error),
 }
 
-/// Renders canonical bytes, and the bytes of the envelope where the report was recorded.
-pub fn render(format: Format, canonical: &[u8], envelope: Option<&[u8]>) -> Result<Vec<u8>, RenderError> {
+/// Renders canonical bytes, and the bytes of the envelope where the report was recorded, with the names that are known
+/// of the people in it.
+pub fn render(
+    format: Format,
+    canonical: &[u8],
+    envelope: Option<&[u8]>,
+    names: &Names,
+) -> Result<Vec<u8>, RenderError> {
     if canonical.len() > format.longest() {
         return Err(RenderError::TooLong);
     }
-    let document = document(canonical, envelope)?;
+    set(format, &document(canonical, envelope, names)?)
+}
+
+fn set(format: Format, document: &Document) -> Result<Vec<u8>, RenderError> {
     match format {
-        Format::Html => html::render(&document),
-        Format::Csv => table::render(&document),
-        Format::Pdf => pdf::render(&document),
+        Format::Html => html::render(document),
+        Format::Csv => table::render(document),
+        Format::Pdf => pdf::render(document),
     }
 }
 
+/// Renders the JSON of a sample, and the envelope of the report that it was drawn from.
+pub fn render_sample(format: Format, sample: &[u8], envelope: &[u8]) -> Result<Vec<u8>, RenderError> {
+    if sample.len() > format.longest() {
+        return Err(RenderError::TooLong);
+    }
+    let told = (&serde_json::from_slice(envelope)?, hex(envelope));
+    set(format, &sample::sample(&serde_json::from_slice(sample)?, hex(sample), told))
+}
+
+/// Renders the JSON of a comparison with another list, what is on record of it, and the envelope of the report.
+pub fn render_reconciliation(
+    format: Format,
+    compared: &[u8],
+    record: &[u8],
+    envelope: &[u8],
+) -> Result<Vec<u8>, RenderError> {
+    if compared.len() > format.longest() {
+        return Err(RenderError::TooLong);
+    }
+    let told = (&serde_json::from_slice(envelope)?, hex(envelope));
+    let (comparison, record) = (serde_json::from_slice(compared)?, serde_json::from_slice(record)?);
+    set(format, &sample::reconciliation(&comparison, &record, hex(compared), told))
+}
+
+/// Writes the report of a period as CSV, however long it is: `rest` is all of it but its changes, which `changes` tells
+/// one by one, each time it is asked. The bytes are those of [`render`].
+pub fn write_period(
+    rest: &Value,
+    sha256: String,
+    envelope: Option<&[u8]>,
+    out: impl Write,
+    mut changes: impl FnMut(&mut dyn FnMut(Value) -> Result<(), RenderError>) -> Result<(), RenderError>,
+) -> Result<(), RenderError> {
+    let envelope = envelope.map(|bytes| Ok::<_, RenderError>((serde_json::from_slice(bytes)?, hex(bytes))));
+    let document = period::document(rest, sha256, envelope.transpose()?);
+    table::write(&document, out, |table, row| {
+        if !period::OF_CHANGES.contains(&table) {
+            return Ok(());
+        }
+        changes(&mut |change| period::rows_of(change, table).iter().try_for_each(|cells| row(cells)))
+    })
+}
+
 /// What is rendered, whatever the form.
-pub fn document(canonical: &[u8], envelope: Option<&[u8]>) -> Result<Document, RenderError> {
+pub fn document(canonical: &[u8], envelope: Option<&[u8]>, names: &Names) -> Result<Document, RenderError> {
     let report: Value = serde_json::from_slice(canonical)?;
     let sha256 = hex(canonical);
     let envelope = envelope.map(|bytes| serde_json::from_slice(bytes).map(|told: Value| (told, hex(bytes))));
@@ -92,7 +151,7 @@ pub fn document(canonical: &[u8], envelope: Option<&[u8]>) -> Result<Document, R
         return Err(RenderError::Envelope);
     }
     match report["report"]["kind"].as_str() {
-        Some("release") => Ok(release::document(&report, sha256, envelope)),
+        Some("release") => Ok(release::document(&report, sha256, envelope, names)),
         Some("period") => Ok(period::document(&report, sha256, envelope)),
         other => Err(RenderError::Kind(other.unwrap_or("unknown").to_owned())),
     }

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::document::{Column, Document, Fact, Part, Table, at, column, facts, list, part, table, told_by};
+use crate::document::{
+    Cell, Column, Document, Fact, Part, Table, at, column, facts, list, part, table, told_by,
+};
 
 const QUESTIONS: [(&str, &str); 5] = [
     ("Asked for, with a reason", "request_and_reason"),
@@ -50,6 +52,21 @@ pub fn document(report: &Value, sha256: String, envelope: Option<(Value, String)
     }
 }
 
+/// The tables that are made of changes, row by row.
+pub const OF_CHANGES: [&str; 5] = ["sheet", "answers", "changes", "departures", "excused"];
+
+/// The rows of one change in a table that is made of changes; none in another.
+pub fn rows_of(change: Value, table: &str) -> Vec<Vec<Cell>> {
+    let report = json!({"changes": [change]});
+    let part = match table {
+        "sheet" => sheet(&report),
+        "answers" => answers(&report),
+        "changes" | "departures" | "excused" => changes(&report),
+        _ => return Vec::new(),
+    };
+    part.tables.into_iter().find(|made| made.id == table).map(|made| made.rows).unwrap_or_default()
+}
+
 fn identity(report: &Value) -> Vec<Fact> {
     let mut told = facts(
         report,
@@ -75,7 +92,7 @@ fn identity(report: &Value) -> Vec<Fact> {
 }
 
 /// What an auditor asks of every change, one line each.
-fn sheet(report: &Value) -> Part {
+pub fn sheet(report: &Value) -> Part {
     let mut part = part(
         "sheet-part",
         "Every change, and the five questions",
@@ -186,7 +203,7 @@ const COUNTED: [Column; 5] = [
 ];
 
 /// The answers that are not simply a pass, and the events behind every answer.
-fn answers(report: &Value) -> Part {
+pub fn answers(report: &Value) -> Part {
     let rows: Value = list(&report["changes"])
         .iter()
         .flat_map(|change| {
@@ -218,7 +235,7 @@ fn answers(report: &Value) -> Part {
     part
 }
 
-fn changes(report: &Value) -> Part {
+pub fn changes(report: &Value) -> Part {
     let all = &report["changes"];
     let excused: Value = list(all).iter().filter(|change| !change["exclusion"].is_null()).cloned().collect();
     let mut part = part("changes-part", "Changes in detail", "");
@@ -316,7 +333,8 @@ fn operation(report: &Value) -> Part {
     let mut part = part(
         "operation-part",
         "How controls operated",
-        "By procedure and item, in the releases of the population.",
+        "By procedure and item, in the releases of the population: how often an item was judged or signed. It did not \
+         hold wherever a judgement said so, also while its facts were still to come.",
     );
     part.tables = vec![table(
         "operation",
@@ -328,7 +346,7 @@ fn operation(report: &Value) -> Part {
             column("What", 5, "key"),
             column("Releases", 2, "releases"),
             column("Operated", 2, "operated"),
-            column("Failed", 2, "failed"),
+            column("Did not hold", 2, "failed"),
             column("Waived", 2, "waived"),
             column("Not applicable", 3, "not_applicable"),
             column("By two people instead of a machine", 3, "manual_fallback"),

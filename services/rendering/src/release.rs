@@ -3,12 +3,20 @@
 use serde_json::{Value, json};
 
 use crate::document::{
-    Cell, Column, Document, Fact, Part, Table, at, column, facts, list, nested, part, table, told_by,
+    Cell, Column, Document, Fact, Part, Table, at, column, facts, list, nested, part, table, text, told_by,
 };
+use crate::names::{Names, Signatures};
 
-pub fn document(report: &Value, sha256: String, envelope: Option<(Value, String)>) -> Document {
+pub fn document(
+    report: &Value,
+    sha256: String,
+    envelope: Option<(Value, String)>,
+    names: &Names,
+) -> Document {
+    let signatures = Signatures::of(report, envelope.as_ref().map(|(told, _)| told), names);
+    let (shown, signed_as) = (signatures.beside_ids(), signatures.tables());
+    let report = &shown;
     let (header, summary) = (&report["header"], &report["summary"]);
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let standing = text(&summary["standing"]);
     Document {
         subject: format!("{} {}", text(&header["product"]), text(&header["version"])),
@@ -27,7 +35,7 @@ pub fn document(report: &Value, sha256: String, envelope: Option<(Value, String)
             summary_part(summary),
             exceptions(report),
             items(report),
-            approvals(&report["approvals"]),
+            approvals(&report["approvals"], signed_as),
             departures(&report["departures"]),
             candidates(report),
             changes(&report["changes"]),
@@ -152,18 +160,18 @@ fn exceptions(report: &Value) -> Part {
                 column("Rev.", 1, "#revision"),
             ],
         ),
-        nested("exception-rows", "What was seen", all, "rows", &rows("^kind", "Exception")),
+        nested("exception-rows", "What was seen", all, "rows", &rows("^kind", "Exception", 3)),
     ];
     part
 }
 
 /// The rows of a verdict, with the element they belong to before them.
-fn rows(of: &'static str, name: &'static str) -> [Column; 7] {
+fn rows(of: &'static str, name: &'static str, width: u8) -> [Column; 7] {
     [
-        column(name, 3, of),
+        column(name, width, of),
         column("Rule", 3, "rule"),
         column("Target", 2, "target"),
-        column("Read", 5, "input"),
+        column("Read", 8 - width, "input"),
         column("Expected", 5, "expected"),
         column("Seen", 5, "observed"),
         column("Holds", 1, "ok"),
@@ -241,7 +249,7 @@ fn history(counts: &Value) -> String {
     counts.map(|(what, count)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
 }
 
-fn approvals(approvals: &Value) -> Part {
+fn approvals(approvals: &Value, signed_as: Vec<Table>) -> Part {
     let requests = &approvals["requests"];
     let mut grants = nested(
         "approvals",
@@ -348,6 +356,7 @@ fn approvals(approvals: &Value) -> Part {
             ],
         ),
     ];
+    part.tables.extend(signed_as);
     part
 }
 
@@ -475,11 +484,11 @@ fn candidates(report: &Value) -> Part {
                 column("Tag", 3, "tag"),
                 column("Commit", 4, "commit_sha"),
                 column("State", 2, "status"),
-                column("Tagged by", 4, "tagged_by"),
+                column("Tagged by", 3, "tagged_by"),
                 column("At", 3, "tagged_at"),
-                column("Authors", 3, "authors"),
+                column("Authors", 2, "authors"),
                 column("Superseded by", 2, "superseded_by"),
-                column("Rejected", 2, "rejected"),
+                column("Rejected", 4, "rejected"),
             ],
         ),
         table(
@@ -884,8 +893,8 @@ fn verdicts(report: &Value) -> Part {
                 column("Rev.", 1, "#revision"),
             ],
         ),
-        nested("verdict-rows", "Rows of verdicts", items, "verdict.rows", &rows("^number", "Item")),
-        nested("gate-rows", "Rows of gates", &report["gates"], "verdict.rows", &rows("^step", "Step")),
+        nested("verdict-rows", "Rows of verdicts", items, "verdict.rows", &rows("^number", "Item", 1)),
+        nested("gate-rows", "Rows of gates", &report["gates"], "verdict.rows", &rows("^step", "Step", 1)),
     ];
     part
 }

@@ -2,60 +2,76 @@
 //! has its headings, so that a filter on the first column gives one table with its headings. It begins with a mark
 //! (U+FEFF) by which spreadsheets know UTF-8.
 
-use csv::{Terminator, WriterBuilder};
+use std::io::Write;
+
+use csv::{Terminator, Writer, WriterBuilder};
 
 use crate::RenderError;
 use crate::document::{Cell, Document, Fact};
 
 pub fn render(document: &Document) -> Result<Vec<u8>, RenderError> {
-    let mut sheet = Sheet { rows: Vec::new() };
+    let mut bytes = Vec::new();
+    write(document, &mut bytes, |_, _| Ok(()))?;
+    Ok(bytes)
+}
+
+/// The same, with more rows behind those that the document has: `more` is asked for those of each table.
+pub fn write(
+    document: &Document,
+    mut out: impl Write,
+    mut more: impl FnMut(&str, &mut dyn FnMut(&[Cell]) -> Result<(), RenderError>) -> Result<(), RenderError>,
+) -> Result<(), RenderError> {
+    out.write_all("\u{feff}".as_bytes()).map_err(csv::Error::from)?;
+    let tables = document.parts.iter().flat_map(|part| &part.tables);
+    // A name of the table and a number stand before every row; facts have two columns.
+    let width = 2 + tables.map(|table| table.columns.len()).max().unwrap_or_default().max(2);
+    let mut sheet = Sheet { rows: WriterBuilder::new().terminator(Terminator::CRLF).from_writer(out), width };
     let sha256 = [Fact { name: "sha256", value: Cell::text(document.sha256.as_str()), good: None }];
-    sheet.facts("report", sha256.iter().chain(&document.identity));
-    sheet.facts("envelope", document.envelope.iter());
+    sheet.facts("report", sha256.iter().chain(&document.identity))?;
+    sheet.facts("envelope", document.envelope.iter())?;
     for part in &document.parts {
-        sheet.facts(part.id, part.facts.iter());
+        sheet.facts(part.id, part.facts.iter())?;
         for table in &part.tables {
-            let headings = table.columns.iter().map(|column| column.name.to_owned()).collect();
-            sheet.push(table.id, 0, headings);
-            for (number, row) in table.rows.iter().enumerate() {
-                sheet.push(table.id, number + 1, row.iter().map(written).collect());
-            }
+            let headings = table.columns.iter().map(|column| column.name.to_owned());
+            sheet.push(table.id, 0, headings)?;
+            let mut number = 0;
+            let mut row = |cells: &[Cell]| {
+                number += 1;
+                sheet.push(table.id, number, cells.iter().map(written))
+            };
+            table.rows.iter().try_for_each(|cells| row(cells))?;
+            more(table.id, &mut row)?;
         }
     }
-    sheet.written()
+    Ok(sheet.rows.flush().map_err(csv::Error::from)?)
 }
 
-struct Sheet {
-    rows: Vec<Vec<String>>,
+struct Sheet<W: Write> {
+    rows: Writer<W>,
+    width: usize,
 }
 
-impl Sheet {
-    fn push(&mut self, table: &str, row: usize, cells: Vec<String>) {
-        self.rows.push([table.to_owned(), row.to_string()].into_iter().chain(cells).collect());
+impl<W: Write> Sheet<W> {
+    fn push(
+        &mut self,
+        table: &str,
+        row: usize,
+        cells: impl Iterator<Item = String>,
+    ) -> Result<(), RenderError> {
+        let row = [table.to_owned(), row.to_string()].into_iter().chain(cells);
+        let row = row.chain(std::iter::repeat_with(String::new)).take(self.width);
+        Ok(self.rows.write_record(row.collect::<Vec<_>>())?)
     }
 
-    fn facts<'a>(&mut self, id: &str, facts: impl Iterator<Item = &'a Fact>) {
+    fn facts<'a>(&mut self, id: &str, facts: impl Iterator<Item = &'a Fact>) -> Result<(), RenderError> {
         let mut facts = facts.enumerate().peekable();
         if facts.peek().is_some() {
-            self.push(id, 0, vec!["what".to_owned(), "value".to_owned()]);
+            self.push(id, 0, ["what".to_owned(), "value".to_owned()].into_iter())?;
         }
         for (number, fact) in facts {
-            self.push(id, number + 1, vec![fact.name.to_owned(), written(&fact.value)]);
+            self.push(id, number + 1, [fact.name.to_owned(), written(&fact.value)].into_iter())?;
         }
-    }
-
-    fn written(self) -> Result<Vec<u8>, RenderError> {
-        let mut bytes = Vec::from("\u{feff}");
-        let width = self.rows.iter().map(Vec::len).max().unwrap_or_default();
-        {
-            let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(&mut bytes);
-            for mut row in self.rows {
-                row.resize(width, String::new());
-                writer.write_record(row)?;
-            }
-            writer.flush().map_err(csv::Error::from)?;
-        }
-        Ok(bytes)
+        Ok(())
     }
 }
 

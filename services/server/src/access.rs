@@ -1,5 +1,7 @@
 //! Denials on their way to the log: noted by the edge, written in the background, so that no request
-//! waits for them and a GET writes nothing.
+//! waits for them and a GET writes nothing. Reads by auditors take the same way (`reads.rs`).
+
+pub mod reads;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

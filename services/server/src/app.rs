@@ -21,15 +21,17 @@ use tokio::sync::{RwLock, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Denials;
+use crate::access::reads::Reads;
 use crate::auth::Verifier;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::following::Following;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::procedures::Catalogue;
 use crate::reactor::Progress;
 use crate::report::making::Making;
-use crate::streams::Streams;
+use crate::streams::{Follows, Streams};
 use crate::telemetry::Causes;
 use crate::tlog::Standing;
 use crate::vault::Vault;
@@ -55,7 +57,10 @@ pub struct App {
     pub retentions: Streams<Retention>,
     pub installation: Streams<Installation>,
     pub access: Streams<Access>,
+    /// How far all of these have followed what other nodes write.
+    pub following: Following,
     pub denials: Denials,
+    pub reads: Reads,
     pub views: Views,
     /// Reports of periods that are being made.
     pub making: Making,
@@ -98,7 +103,9 @@ impl App {
             retentions: Streams::new(Arc::clone(&store), SMALL_CACHE),
             installation: Streams::new(Arc::clone(&store), SMALL_CACHE),
             access: Streams::new(Arc::clone(&store), SMALL_CACHE),
+            following: Following::from(store.head()),
             denials: Denials::default(),
+            reads: Reads::default(),
             views: Views::new(&config.data),
             making: Making::default(),
             metrics,
@@ -121,5 +128,22 @@ impl App {
             verifier,
             catalogue,
         }
+    }
+
+    /// Everything that is kept of streams; what is not here would never hear of other nodes.
+    pub fn caches(&self) -> [&dyn Follows; 11] {
+        [
+            &self.releases,
+            &self.products,
+            &self.environments,
+            &self.calendars,
+            &self.procedures,
+            &self.directories,
+            &self.control_mappings,
+            &self.reports,
+            &self.retentions,
+            &self.installation,
+            &self.access,
+        ]
     }
 }

@@ -73,6 +73,18 @@ impl Clock {
         matches!(self, Self::Simulated { .. })
     }
 
+    /// Moves a simulated clock to an instant, unless it is past it; `None` when this clock is the machine's.
+    pub fn advance_to(&self, instant: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::System => None,
+            Self::Simulated { advanced, .. } => {
+                self.not_before(instant);
+                advanced.notify_waiters();
+                Some(self.now())
+            }
+        }
+    }
+
     /// Moves a simulated clock forward; `None` when this clock is the machine's.
     pub fn advance(&self, seconds: u32) -> Option<Timestamp> {
         match self {

@@ -99,6 +99,14 @@ pub struct Preview {
     pub events: Vec<(&'static str, u32, Vec<u8>)>,
 }
 
+impl<T, U> Outcome<(T, U)> {
+    /// Takes apart what was made of the state: the answer, and what else is to be done.
+    pub fn split(self) -> (Outcome<T>, U) {
+        let Self { answer: (answer, rest), revision, position, replayed, unchanged } = self;
+        (Outcome { answer, revision, position, replayed, unchanged }, rest)
+    }
+}
+
 pub enum Handled<T> {
     Recorded(Outcome<T>),
     Preview(Preview),
@@ -158,6 +166,24 @@ impl CommandError {
             | Self::Unwritable(_) => false,
         }
     }
+
+    /// Whether the same may succeed later; what is recorded never changes.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Busy
+            | Self::Unavailable(_)
+            | Self::OutcomeUnknown(_)
+            | Self::Contended
+            | Self::DuplicateInFlight
+            | Self::Closed => true,
+            Self::Load(error) => error.may_pass(),
+            Self::Refused(_)
+            | Self::PreconditionFailed { .. }
+            | Self::KeyReused
+            | Self::TooLarge(_)
+            | Self::Unwritable(_) => false,
+        }
+    }
 }
 
 /// Records a command on its stream, once.
@@ -197,13 +223,23 @@ async fn carry_out<A: Aggregate, T>(
     };
     let fingerprint = fingerprint(envelope, command)?;
     let mut leaves = Peaks::default();
-    for _ in 0..DECISIONS {
+    let mut decisions = 0;
+    while decisions < DECISIONS {
         let slot = streams.load(stream).await?;
         let _pinned = slot.append();
-        match attempt(app, &slot, envelope, command, around, &ids, &fingerprint, now, &leaves, &answer)? {
+        let step = attempt(app, &slot, envelope, command, around, &ids, &fingerprint, now, &leaves, &answer)?;
+        decisions += usize::from(!matches!(step, Step::After(_)));
+        match step {
             Step::Again => {}
             Step::Leaves => seal::read(app.store.as_ref(), stream, &mut leaves).await?,
             Step::Behind => streams.give_up(&slot),
+            Step::After(revision) => {
+                // Given up or durable: the next round looks.
+                let settled = slot.durable(revision);
+                if tokio::time::timeout(DUPLICATE_WAIT, settled).await.is_err() {
+                    return Err(CommandError::Busy);
+                }
+            }
             Step::Preview(preview) => return Ok(Handled::Preview(preview)),
             Step::Duplicate(record) => {
                 match tokio::time::timeout(DUPLICATE_WAIT, slot.durable(record.last)).await {
@@ -269,6 +305,29 @@ async fn carry_out<A: Aggregate, T>(
     Err(CommandError::Contended)
 }
 
+/// Records a command on a log that nobody serves: decided once, and appended behind what is there.
+pub async fn record_alone<A: Aggregate<Around = ()>>(
+    store: &Arc<dyn EventStore>,
+    stream: &StreamId,
+    envelope: &Envelope,
+    command: &A::Command,
+    now: Timestamp,
+) -> Result<Position, CommandError> {
+    let folded = Streams::<A>::new(Arc::clone(store), 0).fold(stream, Until::End).await?;
+    let ids = CommandIds::fresh(now);
+    let ctx = Context { now, actor: &envelope.actor, event_id: &|index| ids.event(index), around: &() };
+    let decided = folded.head.state.decide(command, &ctx)?;
+    let fingerprint = fingerprint(envelope, command)?;
+    let count = decided.len();
+    let mut writing = Writing::new(stream, &folded.head, envelope, &ids, &fingerprint, now, count);
+    for one in decided {
+        writing.add(one)?;
+    }
+    let appended = store.append(stream, folded.head.expected(), writing.events).await;
+    let appended = appended.map_err(|error| CommandError::Unwritable(error.to_string()))?;
+    Ok(appended.last_position)
+}
+
 /// What was recorded after a revision, as far as somebody reads on.
 async fn recorded_since(
     store: &dyn EventStore,
@@ -299,6 +358,8 @@ enum Step<T> {
     Leaves,
     /// The log has more than the slot.
     Behind,
+    /// What is on its way up to this revision may be recorded by another node, with other bytes.
+    After(Revision),
     Preview(Preview),
     Duplicate(CommandRecord),
     /// The decision tells nothing new: an observation made before.
@@ -343,6 +404,14 @@ fn attempt<A: Aggregate, T>(
             return Err(CommandError::KeyReused);
         }
         return Ok(Step::Duplicate(record.clone()));
+    }
+    // Nothing is decided on top of bytes that may never be stored: an append behind them would be taken all the same,
+    // because what stands there has their ids and revisions.
+    if app.store.shared().is_some()
+        && inner.may_be_another()
+        && let Some(last) = inner.head.revision
+    {
+        return Ok(Step::After(last));
     }
     if let Some(given) = envelope.if_match {
         let current = inner.head.decision_revision;
@@ -393,7 +462,7 @@ fn attempt<A: Aggregate, T>(
     let expected = inner.head.expected();
     let first_id = first.id;
     let headers = events.iter().map(|event| event.header.clone()).collect();
-    inner.take_in(facts, headers, first_id, record);
+    inner.take_in(facts, headers, first_id, record, envelope.idempotency_key.is_some());
     let answer = answer(&inner.head.state, &created);
     // Called under the lock, so that appends reach the store in the order they were decided.
     let first = app.store.append(&slot.stream, expected, events.clone());

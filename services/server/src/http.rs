@@ -1,6 +1,7 @@
 //! Every route, in one list.
 
 pub mod accept;
+mod accessed;
 pub mod aggregate;
 pub mod answer;
 pub mod approvals;
@@ -127,6 +128,7 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at(&format!("{release}/gates/{{step}}")).get(gates::get::handler));
     add(at(&format!("{release}/gates/{{step}}/evaluate")).post(gates::evaluate::handler));
     add(at(&format!("{release}/exceptions")).get(releases::exceptions::handler));
+    add(at(&format!("{release}/accesses")).get(releases::accesses::handler));
     add(at(&format!("{release}/why")).get(releases::why::handler));
     let request = format!("{release}/approvals/requests");
     add(at(&format!("{release}/low-traffic")).post(low_traffic::plan::handler));
@@ -259,6 +261,8 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at("/v1/legal-holds/{hold}/lift").post(legal_holds::lift::handler));
     add(at("/v1/people").post(people::link::handler).get(people::list::handler));
     add(at("/v1/people/unlink").post(people::unlink::handler));
+    add(at("/v1/people/name").post(people::name::handler));
+    add(at("/v1/people/erase").post(people::erase::handler));
     add(at("/v1/people/{actor}").get(people::get::handler));
 
     add(at("/v1/whoami").get(operations::whoami::handler));

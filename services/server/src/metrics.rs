@@ -6,7 +6,7 @@ mod histogram;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use eventlog::store::{Observer, Written};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -114,8 +114,14 @@ pub struct Metrics {
     tokens: Family<OutcomeLabel, Counter>,
     refused_tokens: Family<ReasonLabel, Counter>,
     denials: Family<ReasonLabel, Counter>,
+    /// Reads by auditors that did not get into the log.
+    pub accesses_dropped: Counter,
     limited: Family<LimitLabel, Counter>,
     witness_answers: Family<WitnessLabels, Counter>,
+    /// Attachments that the vault was last found not to have as they were.
+    pub vault_lost: Gauge,
+    /// When the vault was last read to its end.
+    pub vault_checked: Gauge,
     seen: Seen,
 }
 
@@ -123,16 +129,20 @@ pub struct Metrics {
 #[derive(Debug, Default)]
 struct Seen {
     events: Gauge,
+    staleness: Gauge<f64, AtomicU64>,
     queued: Gauge,
     views_lag: Gauge,
     reactor_lag: Gauge,
     waiting: Gauge,
     pending: Gauge,
+    accesses: Gauge,
     checkpoint: Gauge,
     published: Gauge,
     below_quorum: Gauge,
     witness_up: Family<WitnessLabel, Gauge>,
     trouble: Gauge,
+    vault_bytes: Gauge,
+    vault_quota: Gauge,
     cache_entries: Family<CacheLabel, Gauge>,
     cache_bytes: Family<CacheLabel, Gauge>,
     cache_hits: Family<CacheLabel, Counter>,
@@ -193,12 +203,22 @@ impl Metrics {
         shiplog.register("authentication_refusals", help, Family::clone(&refused_tokens));
         let denials = Family::default();
         shiplog.register("access_denials", "Verified callers refused, by reason", Family::clone(&denials));
+        let accesses_dropped = Counter::default();
+        let help = "Reads by auditors that are on record as a number alone, because too many waited";
+        shiplog.register("accesses_dropped", help, accesses_dropped.clone());
         let limited = Family::default();
         shiplog.register("rate_limited_requests", "Requests over a limit", Family::clone(&limited));
 
         let witness_answers = Family::default();
         let help = "Checkpoints offered to a witness, by what came of it";
         shiplog.register("witness_answers", help, Family::clone(&witness_answers));
+
+        let vault_lost = Gauge::default();
+        let help = "Attachments that the vault was last found not to have as they were";
+        shiplog.register("vault_lost_attachments", help, vault_lost.clone());
+        let vault_checked = Gauge::default();
+        let help = "When the vault was last read to its end, since the epoch";
+        shiplog.register_with_unit("vault_checked_time", help, Unit::Seconds, vault_checked.clone());
 
         let seen = Seen::default();
         seen.register(shiplog);
@@ -216,8 +236,11 @@ impl Metrics {
             tokens,
             refused_tokens,
             denials,
+            accesses_dropped,
             limited,
             witness_answers,
+            vault_lost,
+            vault_checked,
             seen,
             registry,
         }
@@ -287,15 +310,21 @@ impl Seen {
             ("checkpoint_events", "Events under the newest signed checkpoint", &self.checkpoint),
             ("published_events", "Events under the newest published checkpoint", &self.published),
             ("checkpoint_trouble", "1 while no checkpoint can be signed", &self.trouble),
+            ("accesses_waiting", "Reads by auditors that are not in the log yet", &self.accesses),
             ("reactor_pending_events", "Events for which something is still to be done", &self.pending),
         ];
         for (name, help, gauge) in gauges {
             shiplog.register(name, help, gauge.clone());
         }
+        let help = "How old what this node knows of a log that other nodes write is at most";
+        shiplog.register_with_unit("log_staleness", help, Unit::Seconds, self.staleness.clone());
         let help = "For how long a signed checkpoint has waited for its quorum of witnesses";
         shiplog.register_with_unit("checkpoint_below_quorum", help, Unit::Seconds, self.below_quorum.clone());
         let help = "1 while the last answer of a witness was its cosignature";
         shiplog.register("witness_up", help, self.witness_up.clone());
+        shiplog.register_with_unit("vault", "What the vault keeps", Unit::Bytes, self.vault_bytes.clone());
+        let help = "What the vault may keep";
+        shiplog.register_with_unit("vault_quota", help, Unit::Bytes, self.vault_quota.clone());
         shiplog.register("cache_entries", "Entries of a cache", self.cache_entries.clone());
         shiplog.register_with_unit("cache", "Size of a cache", Unit::Bytes, self.cache_bytes.clone());
         shiplog.register("cache_hits", "Look-ups that a cache answered", self.cache_hits.clone());
@@ -306,12 +335,14 @@ impl Seen {
         let length = |position: Option<eventlog::Position>| position.map_or(0, |position| position.0 + 1);
         let events = length(app.store.head());
         set(&self.events, events);
+        self.staleness.set(app.staleness().unwrap_or_default().as_secs_f64());
         set(&self.queued, app.store.queued() as u64);
         set(&self.views_lag, events.saturating_sub(length(app.views.progress().position)));
         let reactor = *app.reactor.borrow();
         set(&self.reactor_lag, events.saturating_sub(length(reactor.position)));
         set(&self.waiting, reactor.waiting as u64);
         set(&self.pending, reactor.pending as u64);
+        set(&self.accesses, app.reads.waiting() as u64);
         if let Some(tree) = app.tree.get() {
             set(&self.checkpoint, tree.signed().borrow().as_ref().map_or(0, |head| head.checkpoint.size));
             set(&self.published, tree.newest().map_or(0, |head| head.checkpoint.size));
@@ -326,6 +357,8 @@ impl Seen {
             let label = WitnessLabel { witness: witness.name.clone() };
             set(&self.witness_up.get_or_create(&label), u64::from(up));
         }
+        set(&self.vault_bytes, app.vault.used());
+        set(&self.vault_quota, app.config.vault.quota());
         self.cache("releases", &app.releases);
         self.cache("products", &app.products);
         self.cache("environments", &app.environments);

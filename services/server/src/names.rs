@@ -39,6 +39,11 @@ pub fn directory(tenant: &str) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("directory-{tenant}"))
 }
 
+/// The tenant whose directory a stream is; `None` for every other stream.
+pub fn as_directory(stream: &StreamId) -> Option<&str> {
+    stream.as_str().strip_prefix("directory-")
+}
+
 /// The control mappings of a tenant.
 pub fn controls(tenant: &str) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("controls-{tenant}"))
@@ -56,6 +61,12 @@ pub fn installation() -> Result<StreamId, InvalidStreamId> {
 pub fn access(tenant: &str, at: jiff::Timestamp) -> Result<StreamId, InvalidStreamId> {
     let month = at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m").to_string();
     StreamId::new(&format!("access-{tenant}-{month}"))
+}
+
+/// The tenant whose denials and reads a stream holds; `None` for every other stream.
+pub fn as_access(stream: &StreamId) -> Option<&str> {
+    let (rest, _month) = stream.as_str().strip_prefix("access-")?.rsplit_once('-')?;
+    Some(rest.rsplit_once('-')?.0)
 }
 
 pub fn procedure(tenant: &str, name: &Name) -> Result<StreamId, InvalidStreamId> {

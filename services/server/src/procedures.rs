@@ -80,7 +80,11 @@ pub async fn pinned(
         return Ok(parsed);
     }
     let gone = || SurroundingsError::ProcedureGone { name: name.clone(), version: *version };
-    let registry = app.procedures.load(&stream).await?.committed();
+    let mut registry = app.procedures.load(&stream).await?.committed();
+    if registry.state.version(*version).is_none() {
+        // Whoever names a version read it in the log, which may have it before memory does.
+        registry = app.procedures.load_again(&stream).await?.committed();
+    }
     let published = registry.state.version(*version).ok_or_else(gone)?;
     let parsed: Procedure = serde_json::from_str(published.procedure.as_str()).map_err(|_| gone())?;
     let parsed = Arc::new(parsed);

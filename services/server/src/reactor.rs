@@ -27,6 +27,7 @@ use tracing::Instrument;
 
 use crate::app::App;
 use crate::command::{CommandError, Envelope, handle};
+use crate::following::Behind;
 use crate::names;
 use crate::streams::LoadError;
 use crate::surroundings::{self, SurroundingsError};
@@ -63,6 +64,8 @@ enum ReactorError {
     #[error("the vault: {0}")]
     Vault(#[from] std::io::Error),
     #[error(transparent)]
+    Behind(#[from] Behind),
+    #[error(transparent)]
     Views(#[from] NotReady),
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -83,24 +86,10 @@ impl ReactorError {
     /// Whether the same may succeed later; what is recorded never changes.
     fn may_pass(&self) -> bool {
         match self {
-            Self::Command(CommandError::Load(error)) | Self::Surroundings(SurroundingsError::Load(error)) => {
-                matches!(
-                    error,
-                    LoadError::Read(ReadError::Engine(_) | ReadError::Unavailable(_) | ReadError::Closed)
-                )
-            }
-            Self::Command(
-                CommandError::Busy
-                | CommandError::Unavailable(_)
-                | CommandError::OutcomeUnknown(_)
-                | CommandError::Contended
-                | CommandError::DuplicateInFlight
-                | CommandError::Closed,
-            )
-            | Self::Vault(_)
-            | Self::Views(_)
-            | Self::Query(_) => true,
-            Self::Command(_) | Self::Surroundings(_) | Self::Unreadable(_) => false,
+            Self::Command(error) => error.may_pass(),
+            Self::Surroundings(SurroundingsError::Load(error)) => error.may_pass(),
+            Self::Vault(_) | Self::Behind(_) | Self::Views(_) | Self::Query(_) => true,
+            Self::Surroundings(_) | Self::Unreadable(_) => false,
         }
     }
 }
@@ -288,6 +277,13 @@ impl Reactor {
         let effects = effects::of(event_type);
         if effects.is_none() && !RESCHEDULES_ALL.contains(&event_type) && !RESCHEDULES.contains(&event_type) {
             return ControlFlow::Continue(());
+        }
+        // What other streams in memory say is not older than this event.
+        while let Err(error) = self.app.holds(Some(recorded.position)).await {
+            tracing::warn!(%error, "the reactor waits for this node to follow the log");
+            if self.stop.is_cancelled() {
+                return ControlFlow::Break(());
+            }
         }
         if effects.is_some()
             && let Some(lane) = Lane::of(&recorded.stream)

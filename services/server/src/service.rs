@@ -18,6 +18,7 @@ use crate::auth::{AuthConfigError, Verifier};
 use crate::clock::Clock;
 use crate::command::{self, Envelope};
 use crate::config::{Config, ConfigError, SharedStore};
+use crate::following;
 use crate::http;
 use crate::metrics::{Appends, Metrics};
 use crate::names;
@@ -30,6 +31,9 @@ use crate::{reactor, views};
 const POSITIONS: &str = "positions";
 /// How often signing keys are looked at; each source decides itself whether it is due.
 const KEYS_CHECKED_EVERY: Duration = Duration::from_secs(5);
+
+/// Below the data directory, while a backup is put there.
+pub const RESTORING: &str = "restoring";
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -55,6 +59,12 @@ pub enum StartError {
     Vault(std::io::Error),
     #[error("{0}")]
     Simulation(&'static str),
+    #[error(
+        "a backup was put in the log's place and it goes on as {name}, which its key is not of: {origin}"
+    )]
+    Restored { name: String, origin: String },
+    #[error("{} is what a restore left that did not end; remove the directory and restore again", .0.display())]
+    Restoring(std::path::PathBuf),
     #[error("listening on {addr}: {source}")]
     Listen { addr: SocketAddr, source: std::io::Error },
 }
@@ -67,9 +77,19 @@ impl StartError {
             Self::Store(error) => matches!(error, eventlog::OpenError::Damaged { .. }),
             Self::Database(error) => matches!(error, eventlog::PostgresError::Damaged { .. }),
             Self::Cluster(error) => matches!(error, eventlog::KurrentError::Damaged(_)),
+            Self::Restored { .. } => true,
             _ => false,
         }
     }
+}
+
+/// Why a service cannot go on.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failed {
+    #[error("the log is not what was recorded, or what was signed of it: {0}")]
+    Tampered(String),
+    #[error("the log can no longer be written: {0}")]
+    Unwritable(String),
 }
 
 /// A running service.
@@ -80,19 +100,26 @@ pub struct Service {
     background: tokio_util::sync::CancellationToken,
     reactor: tokio::task::JoinHandle<()>,
     denials: tokio::task::JoinHandle<()>,
+    reads: tokio::task::JoinHandle<()>,
+    following: tokio::task::JoinHandle<()>,
     rotations: tokio::task::JoinHandle<()>,
     views: tokio::task::JoinHandle<()>,
     scrub: tokio::task::JoinHandle<()>,
     sequencer: tokio::task::JoinHandle<()>,
     /// Stops the sequencer, after everything that writes.
     sealed: tokio_util::sync::CancellationToken,
-    broken: watch::Sender<Option<String>>,
+    broken: watch::Sender<Option<Failed>>,
     finished: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
 /// Opens the log, binds the address and serves; returns once requests are taken.
 pub async fn start(config: Config) -> Result<Service, StartError> {
     config.check()?;
+    let restoring = config.data.join(RESTORING);
+    if restoring.exists() {
+        // Without its log a new one would begin here.
+        return Err(StartError::Restoring(restoring));
+    }
     let clock = if config.simulated_clock { Clock::simulated(Clock::System.now()) } else { Clock::System };
     let verifier = Verifier::new(&config.auth, clock.real()).map_err(StartError::Auth)?;
     let metrics = Arc::new(Metrics::new(clock.real()));
@@ -100,11 +127,12 @@ pub async fn start(config: Config) -> Result<Service, StartError> {
     let store = open(&config, observer).await?;
     // Before anything is written: a log that was cut or changed is not continued.
     let tlog = tlog::open(&config, Arc::clone(&store)).await?;
-    let (dir, quota) = (config.data.join(vault::DIRECTORY), config.vault.quota());
+    let (dir, quota) = (config.vault.directory(&config.data), config.vault.quota());
     let vault = tokio::task::spawn_blocking(move || Directory::open(&dir, quota)).await?;
     let vault = Arc::new(vault.map_err(StartError::Vault)?);
     let app = Arc::new(App::new(config, store, vault, clock, verifier, Catalogue::new()?, metrics));
     keep_simulations_apart(&app).await?;
+    keep_names_apart(&app, tlog.sequencer.tree().keys().borrow().origin()).await?;
     serve(app, tlog).await
 }
 
@@ -134,9 +162,11 @@ async fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Arc<dyn Ev
 async fn keep_simulations_apart(app: &App) -> Result<(), StartError> {
     let read = |error: &dyn std::fmt::Display| StartError::Read(error.to_string());
     let stream = names::installation().map_err(|error| read(&error))?;
+    // Before the stream is read, because another node may begin the log at this moment.
+    let head = app.store.head();
     let installation = app.installation.load(&stream).await.map_err(|error| read(&error))?.committed();
-    match (app.clock.is_simulated(), installation.state.simulated_from, app.store.head()) {
-        (false, None, _) => Ok(()),
+    match (app.clock.is_simulated(), installation.state.simulated_from, head) {
+        (false, None, _) | (true, Some(_), None) => Ok(()),
         (true, None, None) => {
             let envelope = Envelope::system("simulateClock", &stream, "simulate-clock".to_owned())
                 .map_err(|error| read(&error))?;
@@ -164,6 +194,19 @@ async fn keep_simulations_apart(app: &App) -> Result<(), StartError> {
     }
 }
 
+/// A log that a backup took the place of goes on under the name that was recorded then, and under no other.
+async fn keep_names_apart(app: &App, origin: &str) -> Result<(), StartError> {
+    let read = |error: &dyn std::fmt::Display| StartError::Read(error.to_string());
+    let stream = names::installation().map_err(|error| read(&error))?;
+    let installation = app.installation.load(&stream).await.map_err(|error| read(&error))?.committed();
+    match &installation.state.restored_as {
+        Some(name) if name.as_str() != origin => {
+            Err(StartError::Restored { name: name.to_string(), origin: origin.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError> {
     let shared = Data::from(Arc::clone(&app));
     let listen = |source| StartError::Listen { addr: app.config.listen, source };
@@ -183,6 +226,8 @@ async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError
     let addr = server.addrs().first().copied().unwrap_or(app.config.listen);
     let background = tokio_util::sync::CancellationToken::new();
     let (sealed, broken) = (tokio_util::sync::CancellationToken::new(), watch::Sender::new(None));
+    // Whoever stops before it waits for what it brings.
+    let following = tokio::spawn(following::run(Arc::clone(&app), sealed.clone()));
     // Nobody else sets it.
     let tree = tlog.sequencer.tree();
     let _ = app.tree.set(Arc::clone(&tree));
@@ -198,6 +243,7 @@ async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError
     let reactor = tokio::spawn(reactor::run(Arc::clone(&app), background.clone()));
     let scrub = tokio::spawn(vault::scrub::run(Arc::clone(&app), background.clone()));
     let denials = tokio::spawn(access::record(Arc::clone(&app), background.clone()));
+    let reads = tokio::spawn(access::reads::record(Arc::clone(&app), background.clone()));
     let finished = tokio::spawn(server);
     tracing::info!(%addr, "Shiplog serves on http://{addr}");
     Ok(Service {
@@ -207,6 +253,8 @@ async fn serve(app: Arc<App>, tlog: tlog::Checked) -> Result<Service, StartError
         background,
         reactor,
         denials,
+        reads,
+        following,
         rotations,
         views,
         scrub,
@@ -237,6 +285,7 @@ impl Service {
         let tasks = [
             ("reactor", self.reactor),
             ("recorder of denials", self.denials),
+            ("recorder of reads", self.reads),
             ("recorder of rotations", self.rotations),
             ("views", self.views),
             ("check of the vault", self.scrub),
@@ -248,8 +297,10 @@ impl Service {
         }
         // What they wrote is signed before the log is closed.
         self.sealed.cancel();
-        if self.sequencer.await.is_err() {
-            tracing::error!("the sequencer ended with a panic");
+        for (task, handle) in [("sequencer", self.sequencer), ("follower of the log", self.following)] {
+            if handle.await.is_err() {
+                tracing::error!(task, "a background task ended with a panic");
+            }
         }
         self.app.store.close().await;
         if let Ok(Err(error)) = self.finished.await {
@@ -258,12 +309,15 @@ impl Service {
     }
 
     /// Resolves when the log can no longer be written or trusted; the process must end then.
-    pub async fn failed(&self) -> String {
+    pub async fn failed(&self) -> Failed {
         let mut broken = self.broken.subscribe();
         tokio::select! {
-            reason = self.app.store.failed() => reason,
-            reason = broken.wait_for(Option::is_some) => match reason.map(|reason| reason.clone()) {
-                Ok(Some(reason)) => reason,
+            reason = self.app.store.failed() => match self.app.store.is_damaged() {
+                true => Failed::Tampered(reason),
+                false => Failed::Unwritable(reason),
+            },
+            failed = broken.wait_for(Option::is_some) => match failed.map(|failed| failed.clone()) {
+                Ok(Some(failed)) => failed,
                 // The sender lives as long as this.
                 Ok(None) | Err(_) => std::future::pending().await,
             },

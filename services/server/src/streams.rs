@@ -1,7 +1,7 @@
 //! Aggregates kept in memory: each the fold of its stream, current to the last durable event.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use std::time::Duration;
@@ -37,10 +37,104 @@ pub enum LoadError {
     Header { stream: StreamId, revision: Revision, error: String },
 }
 
+impl LoadError {
+    /// Whether the same may succeed later.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Read(ReadError::Engine(_) | ReadError::Unavailable(_) | ReadError::Closed))
+    }
+}
+
 /// All streams of one kind of aggregate.
 pub struct Streams<A: Aggregate> {
     store: Arc<dyn EventStore>,
     slots: quick_cache::sync::Cache<StreamId, Kept<A>, ByBytes, quick_cache::DefaultHashBuilder, InFlight>,
+    loading: Loading,
+}
+
+/// Streams that are being folded, and how far each went meanwhile: who follows the log finds none of them in the
+/// cache yet.
+#[derive(Default)]
+struct Loading(Mutex<HashMap<StreamId, Passing>>);
+
+#[derive(Default)]
+struct Passing {
+    loads: usize,
+    passed: Option<Revision>,
+}
+
+/// One load of a stream, for as long as it lives.
+struct Load<'a> {
+    loading: &'a Loading,
+    stream: &'a StreamId,
+}
+
+impl Loading {
+    fn lock(&self) -> MutexGuard<'_, HashMap<StreamId, Passing>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin<'a>(&'a self, stream: &'a StreamId) -> Load<'a> {
+        self.lock().entry(stream.clone()).or_default().loads += 1;
+        Load { loading: self, stream }
+    }
+
+    fn passes(&self, stream: &StreamId, revision: Revision) {
+        if let Some(passing) = self.lock().get_mut(stream) {
+            passing.passed = passing.passed.max(Some(revision));
+        }
+    }
+}
+
+impl Load<'_> {
+    fn passed(&self) -> Option<Revision> {
+        self.loading.lock().get(self.stream).and_then(|passing| passing.passed)
+    }
+}
+
+impl Drop for Load<'_> {
+    fn drop(&mut self) {
+        let mut loading = self.loading.lock();
+        if let Some(passing) = loading.get_mut(self.stream) {
+            passing.loads -= 1;
+            if passing.loads == 0 {
+                loading.remove(self.stream);
+            }
+        }
+    }
+}
+
+/// What is kept of streams, as who follows the log sees it.
+pub trait Follows: Send + Sync {
+    /// The events of one append, in the order of the log. Whatever is in memory of their stream holds them from here
+    /// on, or is in memory no more.
+    fn follow(&self, events: &[Recorded]);
+}
+
+impl<A: Aggregate> Follows for Streams<A> {
+    fn follow(&self, events: &[Recorded]) {
+        let Some(last) = events.last() else { return };
+        // Told before looking, as a load looks after it put the stream into the cache: one of the two sees the other.
+        self.loading.passes(&last.stream, last.revision);
+        let Some(kept) = self.slots.peek(&last.stream) else { return };
+        match kept.slot.follow(events) {
+            Followed::Known => {}
+            Followed::Moved => {
+                let bytes: usize = events.iter().map(|event| event.header.len() + event.data.len()).sum();
+                self.grown(&kept.slot, bytes as u64);
+            }
+            Followed::Other => self.give_up(&kept.slot),
+        }
+    }
+}
+
+/// What events of the log are to a stream in memory.
+enum Followed {
+    /// It has them.
+    Known,
+    /// It went on by them.
+    Moved,
+    /// They are not what comes next there.
+    Other,
 }
 
 /// A slot as the cache holds it. The cache adds and subtracts weights, so an entry's never changes; a
@@ -93,6 +187,8 @@ pub struct Slot<A: Aggregate> {
     weighed: AtomicU64,
     /// How many appends are on their way.
     appends: AtomicU64,
+    /// What went by while it was folded is in it.
+    settled: AtomicBool,
 }
 
 pub struct Inner<A: Aggregate> {
@@ -109,6 +205,8 @@ pub struct Inner<A: Aggregate> {
 /// What one append adds, until it is durable.
 struct OnItsWay<E> {
     last: Revision,
+    /// Another node may record the same command, with other bytes under the same ids.
+    keyed: bool,
     facts: Vec<Fact<E>>,
     headers: Vec<Bytes>,
 }
@@ -251,7 +349,7 @@ impl<A: Aggregate> Streams<A> {
                 InFlight,
             ),
         };
-        Self { store, slots }
+        Self { store, slots, loading: Loading::default() }
     }
 
     pub fn stats(&self) -> CacheStats {
@@ -261,19 +359,33 @@ impl<A: Aggregate> Streams<A> {
 
     /// The aggregate of a stream, folded on first use; one that was never written is empty.
     pub async fn load(&self, stream: &StreamId) -> Result<Arc<Slot<A>>, LoadError> {
-        if let Some(kept) = self.slots.get(stream) {
+        if let Some(kept) = self.slots.get(stream).filter(|kept| kept.slot.settled.load(Ordering::Acquire)) {
             return Ok(kept.slot);
         }
-        let kept = self
-            .slots
-            .get_or_insert_async(stream, async {
-                let folded = self.fold(stream, Until::End).await?;
-                let slot = Arc::new(Slot::new(stream.clone(), folded));
-                let weight = slot.weight.load(Ordering::Relaxed);
-                Ok::<_, LoadError>(Kept { slot, weight })
-            })
-            .await?;
-        Ok(kept.slot)
+        loop {
+            let load = self.loading.begin(stream);
+            let kept = self
+                .slots
+                .get_or_insert_async(stream, async {
+                    let folded = self.fold(stream, Until::End).await?;
+                    let slot = Arc::new(Slot::new(stream.clone(), folded));
+                    let weight = slot.weight.load(Ordering::Relaxed);
+                    Ok::<_, LoadError>(Kept { slot, weight })
+                })
+                .await?;
+            if kept.slot.settles(&load) {
+                return Ok(kept.slot);
+            }
+            self.give_up(&kept.slot);
+        }
+    }
+
+    /// The same, read from the log again: for whoever was told of an event that memory does not hold yet.
+    pub async fn load_again(&self, stream: &StreamId) -> Result<Arc<Slot<A>>, LoadError> {
+        if let Some(kept) = self.slots.peek(stream) {
+            self.give_up(&kept.slot);
+        }
+        self.load(stream).await
     }
 
     /// Folds a stream from the log as far as `until` reaches; a command's events stay together.
@@ -349,7 +461,7 @@ impl<A: Aggregate> Streams<A> {
 
     /// Drops a slot, so that the next use folds the stream again.
     pub fn give_up(&self, slot: &Arc<Slot<A>>) {
-        slot.lock().given_up = true;
+        slot.retire();
         self.slots.remove_if(&slot.stream, |kept| Arc::ptr_eq(&kept.slot, slot));
         slot.advanced.notify_waiters();
     }
@@ -387,12 +499,32 @@ impl<A: Aggregate> Slot<A> {
             weight: AtomicU64::new(EMPTY + MEMORY_PER_BYTE * bytes),
             weighed: AtomicU64::new(EMPTY + MEMORY_PER_BYTE * bytes),
             appends: AtomicU64::new(0),
+            settled: AtomicBool::new(false),
         }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Inner<A>> {
         // A panic while the lock was held is caught per request; the state is still only facts.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who follows the log leaves it as it is from here on, and it still is in the cache for a moment.
+    fn retire(&self) {
+        let mut inner = self.lock();
+        inner.given_up = true;
+        self.settled.store(false, Ordering::Release);
+        drop(inner);
+    }
+
+    /// Whether it misses nothing that the log went past while it was folded; whoever follows the log moves it on then.
+    fn settles(&self, load: &Load<'_>) -> bool {
+        let inner = self.lock();
+        let whole = !inner.given_up && load.passed() <= inner.committed.revision;
+        if whole {
+            self.settled.store(true, Ordering::Release);
+        }
+        drop(inner);
+        whole
     }
 
     /// The durable state.
@@ -435,14 +567,7 @@ impl<A: Aggregate> Slot<A> {
                 if append.last > last {
                     break;
                 }
-                for fact in &append.facts {
-                    committed.state.evolve(fact);
-                    if !fact.event.is_telemetry() {
-                        committed.decision_revision = Some(Revision(fact.revision));
-                    }
-                    committed.recorded_at = Some(fact.recorded_at);
-                }
-                committed.revision = Some(append.last);
+                append.facts.iter().for_each(|fact| committed.evolve(fact));
                 inner.in_flight.pop_front();
             }
             if committed.revision == before {
@@ -452,6 +577,54 @@ impl<A: Aggregate> Slot<A> {
             committed.answers = Answers::default();
         }
         self.advanced.notify_waiters();
+    }
+
+    /// The events of one append, as the log has them: its own on its way, or another node's.
+    fn follow(&self, events: &[Recorded]) -> Followed {
+        let (Some(first), Some(last)) = (events.first(), events.last()) else { return Followed::Known };
+        {
+            let mut inner = self.lock();
+            let inner = &mut *inner;
+            if inner.given_up || inner.committed.revision >= Some(last.revision) {
+                return Followed::Known;
+            }
+            if let Some(append) = inner.in_flight.front() {
+                // The same ids may stand there with other bytes: another node recorded the same command.
+                let own = append.headers.iter().eq(events.iter().map(|event| &event.header));
+                if !own || append.last != last.revision {
+                    return Followed::Other;
+                }
+            } else {
+                if inner.head.expected().next() != first.revision {
+                    return Followed::Other;
+                }
+                let facts = events.iter().map(|event| Ok((event, fact::<A::Event>(event)?)));
+                let Ok(facts) = facts.collect::<Result<Vec<_>, LoadError>>() else { return Followed::Other };
+                let committed = Arc::make_mut(&mut inner.committed);
+                for (recorded, (fact, header)) in &facts {
+                    inner.head.evolve(fact);
+                    remember(&mut inner.head.commands, recorded.id, recorded.revision, header);
+                    committed.evolve(fact);
+                }
+                committed.position = Some(last.position);
+                committed.answers = Answers::default();
+                self.advanced.notify_waiters();
+                return Followed::Moved;
+            }
+        }
+        self.commit(last.revision, last.position);
+        Followed::Known
+    }
+}
+
+impl<A: Aggregate> Committed<A> {
+    fn evolve(&mut self, fact: &Fact<A::Event>) {
+        self.state.evolve(fact);
+        self.revision = Some(Revision(fact.revision));
+        if !fact.event.is_telemetry() {
+            self.decision_revision = self.revision;
+        }
+        self.recorded_at = Some(fact.recorded_at);
     }
 }
 
@@ -467,12 +640,18 @@ impl<A: Aggregate> Inner<A> {
         headers: Vec<Bytes>,
         first_id: Uuid,
         record: CommandRecord,
+        keyed: bool,
     ) {
         for fact in &facts {
             self.head.evolve(fact);
         }
-        self.in_flight.push_back(OnItsWay { last: record.last, facts, headers });
+        self.in_flight.push_back(OnItsWay { last: record.last, keyed, facts, headers });
         self.head.commands.insert(first_id, record);
+    }
+
+    /// Whether what is on its way may turn out to stand there with other bytes than those in `head`.
+    pub fn may_be_another(&self) -> bool {
+        self.in_flight.iter().any(|append| append.keyed)
     }
 
     /// The headers on their way from a revision on, with their revisions.
@@ -547,3 +726,6 @@ fn remember(commands: &mut HashMap<Uuid, CommandRecord>, id: Uuid, revision: Rev
         commands.insert(id, CommandRecord { first: revision, last, fingerprint });
     }
 }
+
+#[cfg(test)]
+mod tests;

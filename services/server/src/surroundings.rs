@@ -43,7 +43,7 @@ pub async fn of(
         settings: settings(app, tenant, opened).await?,
         opening: None,
         snapshots: Snapshots::default(),
-        people: if compares_people(command) { people(app, tenant).await? } else { People::default() },
+        people: if reads_people(command) { people(app, tenant).await? } else { People::default() },
     })
 }
 
@@ -95,11 +95,14 @@ fn reads_snapshots(command: &Command) -> bool {
     }
 }
 
-/// Commands that a second person has to send, or that count people.
-fn compares_people(command: &Command) -> bool {
+/// Commands that a second person has to send, that count people, or that somebody signs by their name.
+fn reads_people(command: &Command) -> bool {
     match command {
         Command::AttestItem { .. }
         | Command::ReaffirmItem { .. }
+        | Command::MarkNotApplicable { .. }
+        | Command::RejectApproval { .. }
+        | Command::AnswerRollCall(_)
         | Command::ApproveAfterStart { .. }
         | Command::GrantWaiver { .. }
         | Command::DenyWaiver { .. }
@@ -108,7 +111,7 @@ fn compares_people(command: &Command) -> bool {
         | Command::DecideProceed { .. }
         | Command::DecideRollback { .. }
         | Command::DisposeException { .. } => true,
-        Command::Batch { commands } => commands.iter().any(compares_people),
+        Command::Batch { commands } => commands.iter().any(reads_people),
         _ => false,
     }
 }
@@ -171,7 +174,12 @@ async fn settings(
     tenant: &str,
     opened: &ReleaseOpened,
 ) -> Result<Arc<ProductSettings>, SurroundingsError> {
-    let product = app.products.load(&names::product(tenant, &opened.product)?).await?.committed();
+    let stream = names::product(tenant, &opened.product)?;
+    let mut product = app.products.load(&stream).await?.committed();
+    if product.state.version(opened.settings.version).is_none() {
+        // Whoever names a version read it in the log, which may have it before memory does.
+        product = app.products.load_again(&stream).await?.committed();
+    }
     let pinned = product.state.version(opened.settings.version).ok_or_else(|| {
         SurroundingsError::SettingsGone { product: opened.product.clone(), version: opened.settings.version }
     })?;

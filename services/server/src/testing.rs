@@ -23,7 +23,7 @@ use crate::command::Envelope;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::procedures::Catalogue;
-use crate::vault::{self, Directory, Vault};
+use crate::vault::{Directory, Vault};
 
 /// A service without its edge: a standing clock, one local issuer, `cache_mib` for releases. Its data
 /// directory is gone, so it keeps nothing but its log.
@@ -48,7 +48,7 @@ pub fn app_in(data: &Path, store: Arc<dyn EventStore>, cache_mib: u64) -> Arc<Ap
 
 /// The vault in its data directory.
 pub fn vault(config: &Config) -> Arc<dyn Vault> {
-    Arc::new(Directory::open(&config.data.join(vault::DIRECTORY), config.vault.quota()).unwrap())
+    Arc::new(Directory::open(&config.vault.directory(&config.data), config.vault.quota()).unwrap())
 }
 
 /// A person's command, with or without a key.
@@ -171,5 +171,9 @@ impl EventStore for Observed {
 
     fn failed(&self) -> BoxFuture<'static, String> {
         self.log.failed()
+    }
+
+    fn is_damaged(&self) -> bool {
+        self.log.is_damaged()
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use eventlog::fsck::{self, Fsck, Problem};
 use eventlog::note::is_name;
-use eventlog::sequencer::{Options, Sequencer, StartError};
+use eventlog::sequencer::{Options, Sequencer, SequencerError, StartError};
 use eventlog::signer::{self, LocalSigner, Refused, Sign, SignerError};
 use eventlog::tile::Files;
 use eventlog::{EventStore, ReadError};
@@ -25,6 +25,7 @@ use crate::app::App;
 use crate::auth::is_loopback;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::service::Failed;
 use crate::signer::remote::RemoteSigner;
 use crate::signer::secret::{Secret, SecretError};
 
@@ -261,7 +262,7 @@ impl Checked {
         self,
         app: &Arc<App>,
         stop: CancellationToken,
-        broken: watch::Sender<Option<String>>,
+        broken: watch::Sender<Option<Failed>>,
     ) -> tokio::task::JoinHandle<()> {
         let Self { sequencer, check, witnesses } = self;
         if let Some(check) = check {
@@ -272,7 +273,7 @@ impl Checked {
             .map(|witnesses| tokio::spawn(witnesses.run(Arc::clone(app), sequencer.tree(), signed.clone())));
         tokio::spawn(async move {
             if let Err(error) = on_its_own_thread(sequencer, stop).await {
-                tracing::error!(error, "the log is not sequenced any more");
+                tracing::error!(%error, "the log is not sequenced any more");
                 broken.send_replace(Some(error));
             }
             // What was signed last is cosigned too, if that takes no longer than a moment.
@@ -286,20 +287,27 @@ impl Checked {
 
 /// Tiles are files, and writing them holds up no request there. Its runtime is its own too, so that it does not
 /// miss the service's when that ends first.
-async fn on_its_own_thread(sequencer: Sequencer, stop: CancellationToken) -> Result<(), String> {
+async fn on_its_own_thread(sequencer: Sequencer, stop: CancellationToken) -> Result<(), Failed> {
+    let no =
+        |what: &str, cause: std::io::Error| Failed::Unwritable(format!("no {what} to sequence it: {cause}"));
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|cause| format!("no runtime for it: {cause}"))?;
+    let runtime = runtime.map_err(|cause| no("runtime", cause))?;
     let (end, ended) = oneshot::channel();
     let run = move || end.send(runtime.block_on(sequencer.run(stop.cancelled_owned())));
     let thread = std::thread::Builder::new().name("sequencer".to_owned());
-    thread.spawn(run).map_err(|cause| format!("no thread for it: {cause}"))?;
+    thread.spawn(run).map_err(|cause| no("thread", cause))?;
     match ended.await {
-        Ok(ended) => ended.map_err(|error| error.to_string()),
-        Err(_) => Err("its thread ended with a panic".to_owned()),
+        Ok(ended) => ended.map_err(|error| match &error {
+            SequencerError::Gap { .. } | SequencerError::Split { .. } => Failed::Tampered(error.to_string()),
+            SequencerError::Read(cause) if cause.is_damage() => Failed::Tampered(error.to_string()),
+            SequencerError::Foreign(cause) if cause.is_tampered() => Failed::Tampered(error.to_string()),
+            SequencerError::Foreign(_) | SequencerError::Read(_) => Failed::Unwritable(error.to_string()),
+        }),
+        Err(_) => Err(Failed::Unwritable("the thread that sequences it ended with a panic".to_owned())),
     }
 }
 
-async fn in_background(mut check: Fsck, stop: CancellationToken, broken: watch::Sender<Option<String>>) {
+async fn in_background(mut check: Fsck, stop: CancellationToken, broken: watch::Sender<Option<Failed>>) {
     loop {
         let began = Instant::now();
         match check.step().await {
@@ -311,13 +319,16 @@ async fn in_background(mut check: Fsck, stop: CancellationToken, broken: watch::
             Err(ReadError::Unavailable(_)) => tokio::time::sleep(LONGEST_REST).await,
             Err(error) => {
                 tracing::error!(%error, "the log cannot be checked");
-                broken.send_replace(Some(error.to_string()));
+                let reason = error.to_string();
+                let failed =
+                    if error.is_damage() { Failed::Tampered(reason) } else { Failed::Unwritable(reason) };
+                broken.send_replace(Some(failed));
                 return;
             }
         }
     }
     if let Err(error) = verdict(&check.finish()) {
         tracing::error!(%error, "the log cannot be trusted");
-        broken.send_replace(Some(error.to_string()));
+        broken.send_replace(Some(Failed::Tampered(error.to_string())));
     }
 }

@@ -1,10 +1,13 @@
-//! Content that events name by its SHA-256: attachments, and the bytes of reports. The log has the hash and who put
-//! it in; here is what was hashed.
+//! Content that events name by its SHA-256: attachments, the bytes of reports, and the names of people. The log has the
+//! hash and who put it in; here is what was hashed.
 
 pub mod directory;
+pub mod named;
 pub mod scrub;
 
+use std::fs::File;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 
 use bytes::Bytes;
@@ -19,9 +22,12 @@ pub use directory::Directory;
 /// Below the data directory.
 pub const DIRECTORY: &str = "vault";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VaultConfig {
+    /// Where the content of the whole log is, the same directory for every node; `vault` in the data directory when
+    /// absent, which is this node's alone.
+    pub dir: Option<PathBuf>,
     /// Largest attachment, in MiB.
     pub attachment_mib: u64,
     /// How much is kept altogether, in MiB.
@@ -32,11 +38,16 @@ pub struct VaultConfig {
 
 impl Default for VaultConfig {
     fn default() -> Self {
-        Self { attachment_mib: 32, quota_mib: 10_240, check_hours: 24 }
+        Self { dir: None, attachment_mib: 32, quota_mib: 10_240, check_hours: 24 }
     }
 }
 
 impl VaultConfig {
+    /// The directory, given that of the node's data.
+    pub fn directory(&self, data: &Path) -> PathBuf {
+        self.dir.clone().unwrap_or_else(|| data.join(DIRECTORY))
+    }
+
     /// Of one attachment, in bytes.
     pub fn limit(&self) -> u64 {
         self.attachment_mib.saturating_mul(1024 * 1024)
@@ -63,6 +74,21 @@ pub trait Vault: Send + Sync {
 
     /// How many bytes are kept.
     fn used(&self) -> u64;
+
+    /// Counts again what is kept, where others keep and remove too.
+    fn count(&self) -> BoxFuture<'static, io::Result<()>>;
+
+    /// Until this is dropped nobody else, in whatever process, gives content up.
+    fn keeping(&self) -> BoxFuture<'static, io::Result<Held>>;
+
+    /// Until this is dropped nobody else, in whatever process, keeps content that they then record.
+    fn giving_up(&self) -> BoxFuture<'static, io::Result<Held>>;
+}
+
+/// A lock on a file, which ends with it.
+#[derive(Debug)]
+pub struct Held {
+    _file: File,
 }
 
 pub trait Unfinished: Send {

@@ -5,6 +5,7 @@
 //! written by other code, belongs to another log, or may have lost writes. Rows and the cursor that says
 //! what they were built from are written in one transaction.
 
+mod accesses;
 mod attachments;
 mod catalog;
 mod event_ids;
@@ -26,6 +27,7 @@ use eventlog::Position;
 use rusqlite::Connection;
 use tokio::sync::{Notify, watch};
 
+pub use accesses::{Access, accesses};
 pub use attachments::{KeptAttachment, is_kept, kept_attachments};
 pub use catalog::{environments, people, procedures, products, reports, role_first_used};
 pub use event_ids::position_of;

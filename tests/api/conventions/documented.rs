@@ -61,7 +61,7 @@ fn headers(operation: &Value) -> Vec<String> {
 }
 
 /// The template with a value in place of each variable that its type accepts.
-fn on_a_sample(template: &str) -> String {
+pub fn on_a_sample(template: &str) -> String {
     let sample = |name: &str| match name {
         "release" => "checkout-2.4.0",
         "item" => "1.1",

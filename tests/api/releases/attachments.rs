@@ -182,8 +182,9 @@ async fn given_content_that_was_changed_or_deleted_when_the_vault_is_looked_thro
         })
         .await;
     let first = awaited(&world, "attachment.lost", position).await;
-    awaited(&world, "attachment.lost", first).await;
-    let exceptions = world.viewer().get(&opened.under("exceptions")).await.ok().json();
+    let second = awaited(&world, "attachment.lost", first).await;
+    let exceptions = opened.under(&format!("exceptions?min_position={second}"));
+    let exceptions = world.viewer().get(&exceptions).await.ok().json();
     let told = exceptions["exceptions"].as_array().unwrap();
     let of = |content: &[u8]| {
         let input = format!("attachment/{}", hex(content));
@@ -193,6 +194,8 @@ async fn given_content_that_was_changed_or_deleted_when_the_vault_is_looked_thro
     assert_eq!(of(changed).unwrap()["rows"][0]["observed"], "changed");
     assert_eq!(of(deleted).unwrap()["rows"][0]["observed"], "missing");
     assert_eq!((&told[0]["kind"], &told[0]["severity"]), (&json!("attachment_lost"), &json!("high")));
+    let metrics = String::from_utf8(world.nobody().get("/metrics").await.ok().body).unwrap();
+    assert!(metrics.contains("\nshiplog_vault_lost_attachments 2\n"), "{metrics}");
 
     // What is read of it is never taken for the whole.
     world.viewer().get(&content_of(&opened, deleted)).await.refused(503, "content_lost");

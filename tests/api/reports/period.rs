@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use release::report::canonical;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use server::report::making::PLACES;
 
 use super::{hex, is_named_by_its_hash};
 use crate::harness::process::executable;
@@ -325,7 +326,15 @@ async fn given_a_seed_when_a_sample_is_drawn_then_the_guides_twenty_lines_draw_t
         assert_eq!((&told["generator"], &told["rows"]), (&json!("shiplog.sample.v1"), &json!(4)));
         assert_eq!((&told["drawn"], &told["seed"]), (&json!(numbers.len()), &json!(seed)));
         assert!(told["drawn_by"].as_str().unwrap().ends_with("#audrey"), "{told}");
-        let read = auditor.get(&drawn.location()).await.ok().json();
+        let json = auditor.get(&drawn.location()).await.ok();
+        is_named_by_its_hash(&json);
+        for form in ["csv", "html"] {
+            let sheet = auditor.get(&format!("{}?format={form}", drawn.location())).await.ok();
+            is_named_by_its_hash(&sheet);
+            let text = String::from_utf8(sheet.body).unwrap();
+            assert!(text.contains(&hex(&json.body)) && text.contains(seed), "{text}");
+        }
+        let read = json.json();
         if method == "all" {
             assert_eq!((&read["changes"], numbers.len()), (&json!([]), 4));
             continue;
@@ -378,6 +387,12 @@ async fn given_a_list_from_elsewhere_when_reconciled_then_what_only_one_side_kno
     assert_eq!((&outcome["complete"], &outcome["list_sha256"]), (&json!(false), &body["sha256"]));
     let entries = auditor.get(&told.location()).await.ok();
     assert_eq!(outcome["result_sha256"], json!(hex(&entries.body)));
+    for form in ["csv", "html"] {
+        let sheet = auditor.get(&format!("{}?format={form}", told.location())).await.ok();
+        is_named_by_its_hash(&sheet);
+        let text = String::from_utf8(sheet.body).unwrap();
+        assert!(text.contains(&hex(&entries.body)) && text.contains("Cluster audit log"), "{text}");
+    }
     let entries = entries.json();
     assert_eq!(entries["only_there"], json!([list[2]]));
     assert_eq!(entries["only_here_changes"], json!([of(&rows, "payments")["change"]]));
@@ -470,4 +485,48 @@ async fn given_a_report_that_takes_longer_than_its_caller_waits_then_it_is_on_it
     assert_eq!(made.location(), waiting.location());
     let report = auditor(&world).get(&made.location()).await.ok().json();
     assert_eq!(report["undeployed"][0]["release"], "checkout-2.4.0");
+}
+
+fn any_period() -> Value {
+    json!({"kind": "period", "from": "2026-01-01T00:00:00Z", "to": "2099-01-01T00:00:00Z"})
+}
+
+#[tokio::test]
+async fn given_a_report_whose_making_fails_behind_the_answer_then_who_asks_is_told_why_and_may_try_again() {
+    let world = World::configured(|config| config.vault.quota_mib = 0).await;
+    world.open("2.4.0").await;
+    caught_up(&world).await;
+    let auditor = auditor(&world);
+    let ask = || auditor.post("/v1/reports", any_period()).key("q4");
+    let turn = world.making().turn().await;
+    let waiting = ask().header("prefer", "wait=1").await.expect(StatusCode::ACCEPTED);
+    // Somebody else's turn ends, and there is no room for what is made now.
+    drop(turn);
+    let report = waiting.json()["report"].as_str().unwrap().parse().unwrap();
+    world.making().ended(report).await;
+    for _ in 0..2 {
+        auditor.get(&waiting.location()).await.refused(503, "vault_full");
+    }
+    world.person_of("other", "olga", &["auditor"]).get(&waiting.location()).await.refused(404, "not_found");
+    let narrow = world.person("ida", &["auditor:search"]);
+    narrow.get(&waiting.location()).await.refused(404, "not_found");
+
+    // The repeated request is told too, and the one after it tries again.
+    ask().await.refused(503, "vault_full");
+    auditor.get(&waiting.location()).await.refused(404, "not_found");
+    ask().await.refused(503, "vault_full");
+}
+
+#[tokio::test]
+async fn given_reports_that_wait_for_their_turn_when_too_many_do_then_503_says_when_to_come_back() {
+    let world = World::new().await;
+    world.open("2.4.0").await;
+    caught_up(&world).await;
+    let auditor = auditor(&world);
+    let places: Vec<_> = std::iter::from_fn(|| world.making().place()).collect();
+    assert_eq!(places.len(), PLACES);
+    let busy = auditor.post("/v1/reports", any_period()).key("q4").await.refused(503, "reports_busy");
+    assert_eq!(busy.header("retry-after"), Some("15"));
+    drop(places);
+    auditor.post("/v1/reports", any_period()).key("q4").await.created();
 }

@@ -1,6 +1,7 @@
 //! Where the story is played: every act is one HTTP request with a token, a key and an answer that is
 //! checked before the next.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use super::screen::Screen;
 
 /// More than any answer of a service on the same machine takes.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a request is sent to one node after the other, and the pause after all of them.
+const ATTEMPTS: usize = 300;
+const PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
@@ -46,6 +50,7 @@ pub struct Answer {
     pub status: StatusCode,
     pub etag: Option<String>,
     pub replayed: bool,
+    position: Option<u64>,
     pub bytes: Vec<u8>,
     pub body: Value,
 }
@@ -59,9 +64,10 @@ impl Answer {
         };
         let etag = header("etag");
         let replayed = header("idempotent-replayed").is_some();
+        let position = header("shiplog-position").and_then(|position| position.parse().ok());
         let bytes = response.bytes().await?.to_vec();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes)? };
-        Ok(Self { act, status, etag, replayed, bytes, body })
+        Ok(Self { act, status, etag, replayed, position, bytes, body })
     }
 
     /// The text at a JSON pointer.
@@ -128,9 +134,20 @@ fn reason(detail: &str, rows: &[(String, String)]) -> String {
     if read.is_empty() { detail.to_owned() } else { format!("{detail}: {}", read.join(", ")) }
 }
 
+/// One of the services that have the log.
+struct Node {
+    base: String,
+    /// Its clock says what the story does.
+    in_time: Cell<bool>,
+}
+
 pub struct Stage {
     http: reqwest::Client,
-    base: String,
+    nodes: Vec<Node>,
+    /// Which of them had the last request.
+    turn: Cell<usize>,
+    /// The newest position of an answer, which a reader on another node waits for.
+    position: Cell<Option<u64>>,
     cast: Cast,
     /// How many commands were sent; each has its own key.
     sent: u32,
@@ -142,10 +159,14 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub fn new(base: String, cast: Cast, screen: Screen) -> Played<Self> {
+    pub fn new(bases: Vec<String>, cast: Cast, screen: Screen) -> Played<Self> {
         // The service is on this machine, whatever proxy the environment names.
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
-        Ok(Self { http, base, cast, sent: 0, now: Timestamp::UNIX_EPOCH, screen, names: BTreeMap::new() })
+        let node =
+            |base: String| Node { base: base.trim_end_matches('/').to_owned(), in_time: Cell::new(true) };
+        let nodes = bases.into_iter().map(node).collect();
+        let (turn, position, names) = (Cell::default(), Cell::default(), BTreeMap::new());
+        Ok(Self { http, nodes, turn, position, cast, sent: 0, now: Timestamp::UNIX_EPOCH, screen, names })
     }
 
     /// The story begins on the next Tuesday at nine, so that it reads the same on every day.
@@ -167,9 +188,7 @@ impl Stage {
     }
 
     pub async fn post_with_key(&self, who: Who, path: &str, body: &Value, key: &str) -> Played<Answer> {
-        let request = self.http.request(Method::POST, format!("{}{path}", self.base));
-        let request = request.header("idempotency-key", key).json(body);
-        let answer = self.send(who, &format!("POST {path}"), request).await?;
+        let answer = self.send(who, Method::POST, path, Some((key, body))).await?;
         self.screen.trace(&format!("key {key}"))?;
         Ok(answer)
     }
@@ -180,16 +199,67 @@ impl Stage {
     }
 
     pub async fn get(&self, who: Who, path: &str) -> Played<Answer> {
-        let request = self.http.request(Method::GET, format!("{}{path}", self.base));
-        expect_success(self.send(who, &format!("GET {path}"), request).await?)
+        expect_success(self.send(who, Method::GET, path, None).await?)
     }
 
-    async fn send(&self, who: Who, what: &str, request: reqwest::RequestBuilder) -> Played<Answer> {
-        let response = request.bearer_auth(self.cast.token(who)).send().await?;
-        let answer = Answer::read(format!("{who}: {what}"), response).await?;
+    /// To one node after the other, until one answers.
+    async fn send(
+        &self,
+        who: Who,
+        method: Method,
+        path: &str,
+        command: Option<(&str, &Value)>,
+    ) -> Played<Answer> {
+        let what = format!("{method} {path}");
+        let mut attempt = 0;
+        let answer = loop {
+            attempt += 1;
+            let patient = self.nodes.len() > 1 && attempt < ATTEMPTS;
+            let node = self.next_node();
+            match self.send_to(node, who, &what, &method, path, command).await {
+                Ok(answer) if patient && answer.status == StatusCode::SERVICE_UNAVAILABLE => {}
+                Err(DemoError::Http(_)) if patient => {}
+                ended => break ended?,
+            }
+            if attempt.is_multiple_of(self.nodes.len()) {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        self.position.set(self.position.get().max(answer.position));
         let etag = answer.etag.as_deref().unwrap_or_default();
         self.screen.trace(&format!("{what}  {} {etag}", answer.status.as_u16()))?;
         Ok(answer)
+    }
+
+    fn next_node(&self) -> &Node {
+        let turn = (self.turn.get() + 1) % self.nodes.len();
+        self.turn.set(turn);
+        &self.nodes[turn]
+    }
+
+    async fn send_to(
+        &self,
+        node: &Node,
+        who: Who,
+        what: &str,
+        method: &Method,
+        path: &str,
+        command: Option<(&str, &Value)>,
+    ) -> Played<Answer> {
+        if !node.in_time.get() {
+            self.tell_time(node).await?;
+        }
+        let mut url = format!("{}{path}", node.base);
+        if let Some(position) = self.position.get().filter(|_| self.nodes.len() > 1 && command.is_none()) {
+            let mark = if path.contains('?') { '&' } else { '?' };
+            url.push_str(&format!("{mark}min_position={position}"));
+        }
+        let mut request = self.http.request(method.clone(), url);
+        if let Some((key, body)) = command {
+            request = request.header("idempotency-key", key).json(body);
+        }
+        let response = request.bearer_auth(self.cast.token(who)).send().await?;
+        Answer::read(format!("{who}: {what}"), response).await
     }
 
     /// A command that the service refuses for one named reason; what is shown is what it answered.
@@ -241,10 +311,43 @@ impl Stage {
     }
 
     pub async fn pass_seconds(&mut self, seconds: u32) -> Played {
+        if self.nodes.len() > 1 {
+            return self.pass_seconds_everywhere(seconds).await;
+        }
         let key = self.next_key();
         let answer = self.post_with_key(OMAR, "/dev/clock", &json!({"advance_s": seconds}), &key).await?;
         self.now = expect_success(answer)?.text("/now")?.parse()?;
         Ok(())
+    }
+
+    /// Each node has a clock of its own; one that is away is told when it is back.
+    async fn pass_seconds_everywhere(&mut self, seconds: u32) -> Played {
+        self.now = self.now.checked_add(i64::from(seconds).seconds())?;
+        let mut latest = Timestamp::UNIX_EPOCH;
+        for node in &self.nodes {
+            match self.tell_time(node).await {
+                Ok(now) => latest = latest.max(now),
+                Err(DemoError::Http(_) | DemoError::Unexpected { .. }) => node.in_time.set(false),
+                Err(error) => return Err(error),
+            }
+        }
+        if latest > self.now {
+            // The story begins at the latest of their clocks.
+            self.now = latest;
+            for node in &self.nodes {
+                self.tell_time(node).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_time(&self, node: &Node) -> Played<Timestamp> {
+        let request = self.http.request(Method::POST, format!("{}/dev/clock", node.base));
+        let request = request.json(&json!({"to": self.now})).bearer_auth(self.cast.token(OMAR));
+        let answer = Answer::read(format!("{OMAR}: POST /dev/clock"), request.send().await?).await?;
+        let now = expect_success(answer)?.text("/now")?.parse()?;
+        node.in_time.set(true);
+        Ok(now)
     }
 
     /// A time of the next day.

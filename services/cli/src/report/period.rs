@@ -86,7 +86,7 @@ impl Report {
         let mut until = self.at_position;
         let mut failed = None;
         let mut progress = Progress::new("verified");
-        let verified = verify::read(&self.bundle, &self.policy, None, |event| {
+        let verified = verify::read(&self.bundle, &audit::policy(&self.policy)?, None, |event| {
             progress.event();
             if self.at_position == Some(event.index) {
                 let request = &event.header.request;

@@ -155,7 +155,8 @@ pub(super) fn verify<R: Read>(
     match wrong {
         Some(wrong) => Err(wrong),
         None => {
-            Ok(Verified { checkpoint, vouched, streams: 1, compromised: Vec::new(), sealed: Some(sealed) })
+            let (compromised, restored) = (Vec::new(), Vec::new());
+            Ok(Verified { checkpoint, vouched, streams: 1, compromised, restored, sealed: Some(sealed) })
         }
     }
 }

@@ -11,7 +11,8 @@ use crate::checkpoint::Checkpoint;
 use crate::fsck::{Check, Problem};
 use crate::header::{Header, LEAF_PREFIX};
 use crate::note::{MAX_NOTE_BYTES, Note, Verifier};
-use crate::policy::{Policy, Vouched};
+use crate::policy::{Distrusted, Policy, Vouched};
+use crate::restored::Restored;
 use crate::store::{MAX_DATA_BYTES, MAX_HEADER_BYTES};
 use crate::tile::{self, MAX_LEVEL, Of, Tile, WIDTH};
 use crate::tree::Hash;
@@ -36,6 +37,8 @@ pub struct Verified {
     pub streams: usize,
     /// Keys of which the bundle says that they were compromised; a policy that trusts them may have to end them.
     pub compromised: Vec<Compromised>,
+    /// Where a backup took the log's place, the first time first.
+    pub restored: Vec<Restored>,
     /// Of a bundle of one stream: up to where it is complete.
     pub sealed: Option<Sealed>,
 }
@@ -46,9 +49,23 @@ pub fn verify<R: Read + Seek>(
     source: R,
     policy: &Policy,
     since: Option<&[u8]>,
+    told: impl FnMut(&Event),
+) -> Result<Verified, Rejected> {
+    verify_since(source, policy, since.map(|since| (since, policy)), told)
+}
+
+/// The same, where the older checkpoint is judged by a policy of its own: the log had another name before a backup took
+/// its place.
+pub fn verify_since<R: Read + Seek>(
+    source: R,
+    policy: &Policy,
+    since: Option<(&[u8], &Policy)>,
     mut told: impl FnMut(&Event),
 ) -> Result<Verified, Rejected> {
-    let since = since.map(|bytes| note("the checkpoint kept from before", bytes)).transpose()?;
+    let since = match since {
+        Some((bytes, judge)) => Some((note("the checkpoint kept from before", bytes)?, judge)),
+        None => None,
+    };
     let mut tar = tar::Reader { source, offset: 0 };
     let mut bytes = Vec::new();
     tar.expect(MANIFEST, MAX_MANIFEST_BYTES, &mut bytes)?;
@@ -67,12 +84,13 @@ pub fn verify<R: Read + Seek>(
         return Err(malformed("manifest and checkpoint are of different logs or sizes"));
     }
     let vouched = match &since {
-        Some((since, signed)) => policy.accept(since, signed).map(drop),
+        Some(((since, signed), judge)) => judge.accept(since, signed).map(drop),
         None => Ok(()),
     };
     let vouched = vouched.and_then(|()| policy.accept(&checkpoint, &signed));
     let size = manifest.size;
-    let since = since.map(|(since, _)| since);
+    let since = since.map(|((since, _), _)| since);
+    let name = since.as_ref().map(|since| since.origin.clone()).filter(|name| *name != checkpoint.origin);
     let mut reading = Reading::new(size, since);
     let mut data = Vec::new();
     for tile in entries(size) {
@@ -88,6 +106,9 @@ pub fn verify<R: Read + Seek>(
     tar.end()?;
     // Everything could be read. What is wrong with it is told by its gravity.
     let vouched = vouched?;
+    if let Some(name) = name {
+        reading.was_named(name, &checkpoint)?;
+    }
     if let Some(fork) = reading.fork.take() {
         return Err(Rejected::Forked(fork));
     }
@@ -95,8 +116,9 @@ pub fn verify<R: Read + Seek>(
         return Err(Rejected::Forked(Fork::Cut { size, signed: checkpoint.size }));
     }
     reading.judge(&checkpoint, &mut tar.source)?;
-    let (streams, compromised) = (reading.check.streams(), manifest.compromised);
-    Ok(Verified { checkpoint, vouched, streams, compromised, sealed: None })
+    let (streams, restored) = (reading.check.streams(), reading.check.restored().to_vec());
+    let compromised = manifest.compromised;
+    Ok(Verified { checkpoint, vouched, streams, compromised, restored, sealed: None })
 }
 
 pub(super) fn note(what: &str, bytes: &[u8]) -> Result<(Checkpoint, Note), Rejected> {
@@ -194,6 +216,20 @@ impl Reading {
         if found != kept.root {
             self.fork = Some(Fork::Root { since: kept.size, expected: kept.root, found });
         }
+    }
+
+    /// The older checkpoint is of a log of another name, which has to be one that this log was restored from, and of
+    /// events that were kept.
+    fn was_named(&mut self, name: String, checkpoint: &Checkpoint) -> Result<(), Rejected> {
+        let restored = self.check.restored().iter().find(|restored| restored.was.origin == name);
+        let Some(Restored { events, .. }) = restored else {
+            let expected = checkpoint.origin.clone();
+            return Err(Distrusted::Origin { expected, found: name }.into());
+        };
+        if let Some(since) = self.since.as_ref().map(|since| since.size).filter(|since| since > events) {
+            self.fork = Some(Fork::Restored { events: *events, since });
+        }
+        Ok(())
     }
 
     fn tile(&mut self, tile: Tile, bytes: &[u8]) -> Result<(), Rejected> {

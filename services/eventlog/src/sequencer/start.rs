@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{AT_ONCE, Options, Quorum, Sequencer, Tree, TreeHead};
@@ -86,17 +87,23 @@ pub(super) async fn open(
     options: Options,
 ) -> Result<Sequencer, StartError> {
     let files = Files::open(dir).map_err(|cause| StartError::Tiles { path: dir.to_owned(), cause })?;
+    // In this order, because other nodes may go on meanwhile: each of these includes what the one before does.
+    let stored = store.checkpoint().await?;
     let Signed { checkpoint: signed, keys } = signer.signed().await?;
+    let head = match store.shared() {
+        Some(shared) => shared.latest().await?,
+        None => store.head(),
+    };
     if signed.origin != origin {
         return Err(StartError::Origin { expected: origin.to_owned(), found: signed.origin });
     }
-    let events = store.head().map_or(0, |Position(last)| last + 1);
+    let events = head.map_or(0, |Position(last)| last + 1);
     if events < signed.size {
         return Err(StartError::BehindSigner { events, signed: signed.size });
     }
     let mut newest = None;
     let mut edge = Edge::default();
-    if let Some(bytes) = store.checkpoint().await? {
+    if let Some(bytes) = stored.clone() {
         let (checkpoint, note) = verified(&bytes, origin, &keys)?;
         if events < checkpoint.size {
             return Err(StartError::Shorter { events, size: checkpoint.size });
@@ -127,7 +134,8 @@ pub(super) async fn open(
         witnessed: options.witnesses.is_some(),
         trouble: watch::Sender::new(None),
     };
-    Ok(Sequencer { tree: Arc::new(tree), signer, origin: origin.to_owned(), options, edge })
+    let (tree, origin) = (Arc::new(tree), origin.to_owned());
+    Ok(Sequencer { tree, signer, origin, options, edge, stored, own: false, since: Instant::now() })
 }
 
 /// A stored checkpoint, if the log's own key of that size signed it and its time.

@@ -456,6 +456,136 @@ async fn given_two_sequencers_on_one_log_then_there_is_one_line_of_checkpoints()
     other.stop().await.unwrap();
 }
 
+impl World {
+    /// Another machine with the same log.
+    fn beside(world: &Self) -> Self {
+        let (store, seconds) = (world.store.node(), Arc::clone(&world.seconds));
+        Self { store, dir: tempfile::tempdir().unwrap(), seconds }
+    }
+}
+
+/// Every file of tiles by its path, but for the leaves behind the last full one.
+fn tiles(world: &World) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let root = world.dir.path().join("tlog");
+    let (mut found, mut left) = (std::collections::BTreeMap::new(), vec![root.clone()]);
+    while let Some(dir) = left.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                found.insert(path.strip_prefix(&root).unwrap().to_owned(), std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found.retain(|path, _| !path.to_str().unwrap().contains(".p/"));
+    found
+}
+
+#[tokio::test]
+async fn given_two_nodes_then_one_signs_and_the_other_takes_its_checkpoints_until_it_is_gone() {
+    let world = World::new();
+    let (first, second) = (World::beside(&world), World::beside(&world));
+    let signer = world.signer();
+    let (one, other) = (first.start(&signer).await, second.start(&signer).await);
+    for round in 1..=20 {
+        world.append("product-default.checkout", 27).await;
+        let (seen, too) = (one.published(round * 27).await, other.published(round * 27).await);
+        assert_eq!((seen.checkpoint.size, seen.checkpoint.root), (too.checkpoint.size, too.checkpoint.root));
+    }
+    one.stop().await.unwrap();
+    world.append("product-default.checkout", 28).await;
+    let last = other.published(568).await;
+    assert_eq!(other.tree.trouble(), None);
+    other.stop().await.unwrap();
+    assert_eq!(world.store.checkpoint().await.unwrap().unwrap(), last.bytes);
+
+    // A third has nothing but the log, and makes the same of it.
+    let third = World::beside(&world);
+    third.start(&signer).await.stop().await.unwrap();
+    let made = tiles(&third);
+    assert_eq!(made.len(), 2, "two full tiles of leaves");
+    assert_eq!(tiles(&second), made);
+    assert!(tiles(&first).iter().all(|(path, bytes)| made.get(path) == Some(bytes)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn given_a_checkpoint_that_is_ahead_of_what_a_node_was_told_then_it_reads_the_log_as_far_and_goes_on() {
+    let world = World::new();
+    let (first, second) = (World::beside(&world), World::beside(&world));
+    let signer = world.signer();
+    let (one, other) = (first.start(&signer).await, second.start(&signer).await);
+    for _ in 0..500 {
+        world.append("product-default.checkout", 3).await;
+        tokio::task::yield_now().await;
+    }
+    for node in [&one, &other] {
+        assert_eq!(node.published(1_500).await.checkpoint.size, 1_500);
+    }
+    one.stop().await.unwrap();
+    other.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn given_two_nodes_when_the_key_is_rotated_then_both_go_on_under_the_new_one() {
+    let world = World::new();
+    let (first, second) = (World::beside(&world), World::beside(&world));
+    let signer = world.signer();
+    let (one, other) = (first.start(&signer).await, second.start(&signer).await);
+    world.append("product-default.checkout", 5).await;
+    one.published(5).await;
+    other.published(5).await;
+    let new = signer::prepare(&world.dir.path().join("signer")).unwrap();
+    world.append("product-default.checkout", 5).await;
+    for node in [&one, &other] {
+        assert!(node.published(10).await.note.verify([&new]).is_ok());
+        assert_eq!(node.tree.keys().borrow().current().key, new);
+    }
+    one.stop().await.unwrap();
+    other.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn given_a_node_with_a_key_of_its_own_then_it_ends_as_soon_as_another_has_signed() {
+    let world = World::new();
+    let (first, second) = (World::beside(&world), World::beside(&world));
+    let (signer, stranger) = (first.signer(), second.signer());
+    // Both start on an empty log, which shows neither that it is not alone.
+    let (one, other) = (first.start(&signer).await, second.start(&stranger).await);
+    for _ in 0..3 {
+        world.append("product-default.checkout", 5).await;
+    }
+    let (ended, lasting) = tokio::select! {
+        ended = one.ended => (ended.unwrap(), other.stop),
+        ended = other.ended => (ended.unwrap(), one.stop),
+    };
+    assert!(matches!(ended, Err(SequencerError::Foreign(StartError::Forged(_)))), "{ended:?}");
+    drop(lasting);
+    let third = World::beside(&world);
+    let refused = third.open(&third.signer()).await.err().unwrap();
+    assert!(matches!(&refused, StartError::Forged(_)) && refused.is_tampered(), "{refused}");
+}
+
+#[tokio::test]
+async fn given_an_older_checkpoint_put_back_into_the_store_then_none_goes_back() {
+    let world = World::new();
+    let node = World::beside(&world);
+    let signer = world.signer();
+    let running = node.start(&signer).await;
+    world.append("product-default.checkout", 5).await;
+    let old = running.published(5).await.bytes.clone();
+    world.append("product-default.checkout", 5).await;
+    let newer = running.published(10).await.bytes.clone();
+    assert!(world.store.swap_checkpoint(Some(newer), old).await.unwrap());
+    world.append("product-default.checkout", 5).await;
+    let mut published = running.tree.published();
+    while running.tree.newest().unwrap().checkpoint.size < 15 {
+        published.changed().await.unwrap();
+        assert!(running.tree.newest().unwrap().checkpoint.size >= 10);
+    }
+    running.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn given_a_key_that_is_rotated_while_it_runs_then_checkpoints_go_on_under_the_new_one() {
     let (world, signer, running) = given(10).await;

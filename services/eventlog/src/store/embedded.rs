@@ -13,6 +13,7 @@
 //! recovery code. The scan begins behind the last snapshot of the index (`embedded/snapshot.rs`), and
 //! what the snapshot stands for is scanned while the store already serves.
 
+pub mod file;
 mod index;
 mod queue;
 mod reader;
@@ -26,6 +27,7 @@ use std::fs::{self, File, TryLockError};
 use std::future;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -131,6 +133,8 @@ struct Shared {
     /// Moves after the index, and only when a commit succeeded.
     tail: watch::Sender<Tail>,
     failure: watch::Sender<Option<String>>,
+    /// It was found to be another log than was written; set before the failure.
+    damaged: AtomicBool,
     /// As it is on the disk; the writer replaces it.
     checkpoint: RwLock<Option<Bytes>>,
     lock_wait: Duration,
@@ -165,6 +169,7 @@ impl Embedded {
             reads: Queue::new(usize::MAX, usize::MAX),
             tail: watch::Sender::new(Tail { head, closed: false }),
             failure: watch::Sender::new(None),
+            damaged: AtomicBool::new(false),
             checkpoint: RwLock::new(schema::stored_checkpoint(&db)?.map(Bytes::from)),
             lock_wait: options.lock_wait,
             observer: options.observer.clone(),
@@ -349,6 +354,10 @@ impl EventStore for Embedded {
                 Ok(None) | Err(_) => future::pending().await,
             }
         })
+    }
+
+    fn is_damaged(&self) -> bool {
+        self.shared.damaged.load(Ordering::Acquire)
     }
 }
 

@@ -2,14 +2,18 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use tokio::sync::watch;
 
-use super::{AppendError, Appended, EventStore, MAX_READ_EVENTS, ReadError, check_checkpoint, check_limits};
+use super::{
+    AppendError, Appended, EventStore, MAX_READ_EVENTS, ReadError, SharedLog, check_checkpoint, check_limits,
+};
 use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision, StreamId};
 
 /// An [`EventStore`] that forgets everything when the last clone is dropped. Clones are handles of
@@ -17,6 +21,8 @@ use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision, StreamId};
 #[derive(Clone, Default)]
 pub struct Memory {
     shared: Arc<Shared>,
+    /// Milliseconds since it knew everything, of a handle that is one node among others.
+    node: Option<Arc<AtomicU64>>,
 }
 
 /// What goes wrong with one append, to test callers with.
@@ -59,6 +65,18 @@ struct Tail {
 impl Memory {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A handle of a process that is not the only one.
+    pub fn node(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), node: Some(Arc::default()) }
+    }
+
+    /// What this node knows is so old from now on.
+    pub fn is_stale_by(&self, staleness: Duration) {
+        if let Some(node) = &self.node {
+            node.store(u64::try_from(staleness.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
     }
 
     /// The next append that nothing was injected for yet meets this fault.
@@ -254,6 +272,10 @@ impl EventStore for Memory {
         Box::pin(future::ready(()))
     }
 
+    fn shared(&self) -> Option<&dyn SharedLog> {
+        self.node.is_some().then_some(self)
+    }
+
     fn failed(&self) -> BoxFuture<'static, String> {
         let mut failure = self.shared.failure.subscribe();
         Box::pin(async move {
@@ -264,6 +286,16 @@ impl EventStore for Memory {
                 Ok(None) | Err(_) => future::pending().await,
             }
         })
+    }
+}
+
+impl SharedLog for Memory {
+    fn latest(&self) -> BoxFuture<'static, Result<Option<Position>, ReadError>> {
+        Box::pin(future::ready(Ok(self.head())))
+    }
+
+    fn staleness(&self) -> Duration {
+        Duration::from_millis(self.node.as_ref().map_or(0, |node| node.load(Ordering::Relaxed)))
     }
 }
 

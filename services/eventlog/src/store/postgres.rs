@@ -25,8 +25,9 @@ pub mod testing;
 mod tests;
 
 use std::future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use deadpool_postgres::Pool;
@@ -44,7 +45,8 @@ use super::follow::{self, Followed, Tail, Wanted};
 use super::queue::{Queue, Refused};
 use super::recent::Recent;
 use super::{
-    AppendError, Appended, EventStore, MAX_READ_EVENTS, Observer, ReadError, check_checkpoint, check_limits,
+    AppendError, Appended, EventStore, MAX_READ_EVENTS, Observer, ReadError, SharedLog, check_checkpoint,
+    check_limits,
 };
 use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision, StreamId};
 
@@ -128,6 +130,19 @@ struct Shared {
     failure: watch::Sender<Option<String>>,
     /// Why the last attempt failed, of each of those that try.
     troubles: Mutex<Troubles>,
+    /// Everything that was committed then is known here.
+    known: Mutex<Instant>,
+    asked: AtomicU64,
+    /// One question at a time; it answers all who wait for it to begin.
+    answered: tokio::sync::Mutex<Answered>,
+}
+
+/// How far the log went when it was asked last.
+#[derive(Default)]
+struct Answered {
+    /// Whoever has a smaller number asked before the question was sent.
+    below: u64,
+    latest: Option<Result<Option<Position>, ReadError>>,
 }
 
 /// The newest events that passed through this node.
@@ -192,6 +207,9 @@ impl Postgres {
             tail: watch::Sender::new(Tail { head, closed: false }),
             failure: watch::Sender::new(None),
             troubles: Mutex::default(),
+            known: Mutex::new(Instant::now()),
+            asked: AtomicU64::default(),
+            answered: tokio::sync::Mutex::default(),
             runtime: Handle::current(),
             link,
             pool,
@@ -274,6 +292,29 @@ impl Shared {
             )));
         }
         Ok(())
+    }
+
+    /// Everything that was committed at that moment has come here.
+    fn knows_all_of(&self, moment: Instant) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = moment.max(*known);
+    }
+
+    /// Where the log ended at some moment after the call.
+    async fn latest(self: &Arc<Self>) -> Result<Option<Position>, ReadError> {
+        let number = self.asked.fetch_add(1, Ordering::AcqRel);
+        let mut answered = self.answered.lock().await;
+        if let Some(latest) = answered.latest.as_ref().filter(|_| number < answered.below) {
+            return latest.clone();
+        }
+        let below = self.asked.load(Ordering::Acquire);
+        let latest = reader::end(self).await;
+        if let Ok(latest) = latest {
+            // Whoever follows the log is on the way before a notification comes.
+            self.raise(latest);
+        }
+        *answered = Answered { below, latest: Some(latest.clone()) };
+        latest
     }
 
     /// A new connection, which leads to the log that this process knows.
@@ -438,6 +479,10 @@ impl EventStore for Postgres {
         troubles.appender.clone().or_else(|| troubles.tail.clone())
     }
 
+    fn shared(&self) -> Option<&dyn SharedLog> {
+        Some(self)
+    }
+
     fn failed(&self) -> BoxFuture<'static, String> {
         let mut failure = self.shared.failure.subscribe();
         Box::pin(async move {
@@ -448,6 +493,29 @@ impl EventStore for Postgres {
                 Ok(None) | Err(_) => future::pending().await,
             }
         })
+    }
+
+    fn is_damaged(&self) -> bool {
+        // A database that cannot be written is waited for, so nothing else ends this store.
+        self.shared.failure.borrow().is_some()
+    }
+}
+
+impl SharedLog for Postgres {
+    fn latest(&self) -> BoxFuture<'static, Result<Option<Position>, ReadError>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            if shared.tail.borrow().closed {
+                return Err(ReadError::Closed);
+            }
+            let asking = Arc::clone(&shared);
+            let asked = shared.runtime.spawn(async move { asking.latest().await });
+            asked.await.unwrap_or(Err(ReadError::Closed))
+        })
+    }
+
+    fn staleness(&self) -> Duration {
+        self.shared.known.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 }
 

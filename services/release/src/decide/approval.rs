@@ -320,6 +320,7 @@ pub fn grant(release: &Release, id: Uuid, body: &GrantApproval, ctx: &Context<'_
         signed_in_s_ago: ctx.actor.signed_in_s_ago,
         inputs: ctx.around.snapshots.inputs(),
         role_first_used_at: ctx.around.snapshots.role_first_used,
+        signed_as: None,
     })];
     if let Some(item) = ctx.around.procedure.approval_item().filter(|_| effective) {
         let rows = opened.targets.iter().map(|target| {
@@ -405,7 +406,7 @@ pub fn reject(release: &Release, id: Uuid, body: &RejectApproval, ctx: &Context<
     role(ctx, &[Role::Approver])?;
     person(ctx)?;
     undecided(release, id)?;
-    one(ApprovalRejected { request: id, reason: body.reason.clone() })
+    one(ApprovalRejected { request: id, reason: body.reason.clone(), signed_as: None })
 }
 
 /// By who asked or the release manager; one that was granted is revoked, because items rest on it.

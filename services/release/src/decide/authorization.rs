@@ -50,6 +50,7 @@ pub fn answer(release: &Release, body: &AnswerRollCall, ctx: &Context<'_>) -> De
         candidate,
         window,
         reason: body.reason.clone(),
+        signed_as: None,
     })
 }
 
@@ -73,7 +74,7 @@ pub fn amend(release: &Release, id: Uuid, body: &AmendAnswer, ctx: &Context<'_>)
     if before == body.answer {
         return refuse(RefusalCode::NothingChanged, "the answer is the recorded one");
     }
-    one(RollCallAmended { entry: id, why: body.why.clone(), answer: body.answer })
+    one(RollCallAmended { entry: id, why: body.why.clone(), answer: body.answer, signed_as: None })
 }
 
 /// The decision to go, judged: every row, and the name of the rule behind each.
@@ -86,10 +87,6 @@ pub struct Go {
 impl Go {
     pub fn basis(&self) -> crate::value::Sha256Hex {
         hash(&self.rows)
-    }
-
-    pub fn satisfied(&self) -> bool {
-        self.rows.iter().all(|row| row.ok)
     }
 
     /// Names every row that does not hold, by the rule of the first.
@@ -305,6 +302,7 @@ pub fn authorize(release: &Release, body: &AuthorizeProduction, ctx: &Context<'_
         verdict: Verdict::of("go", RULE_VERSION, go.rows),
         inputs: ctx.around.snapshots.inputs.clone(),
         pipeline_digest: candidate.pipeline_digest.clone(),
+        signed_as: None,
     })
 }
 

@@ -67,6 +67,7 @@ pub fn authorize(
         verdict: Verdict::of("break_glass", RULE_VERSION, rows),
         inputs: ctx.around.snapshots.inputs.clone(),
         pipeline_digest: candidate.pipeline_digest.clone(),
+        signed_as: None,
     })
 }
 
@@ -116,6 +117,7 @@ pub fn approve(release: &Release, id: Uuid, body: &ApproveAfterStart, ctx: &Cont
         comment: body.comment.clone(),
         signed_in_s_ago: ctx.actor.signed_in_s_ago,
         inputs: ctx.around.people.inputs(),
+        signed_as: None,
     })
 }
 

@@ -287,6 +287,7 @@ pub fn proceed(release: &Release, id: Uuid, body: &DecideProceed, ctx: &Context<
     Ok(vec![Decided::now(ProceedDecided {
         also_by,
         inputs,
+        signed_as: None,
         deployment: id,
         decision: body.decision,
         reason: body.reason.clone(),
@@ -308,11 +309,7 @@ pub fn proceed_rows(release: &Release, deployment: &Deployment) -> Vec<Row> {
             Row::failed("proceed", &whole(), input, expected.into(), observed, Cause::Value)
         }
     };
-    let fired = release
-        .triggers
-        .iter()
-        .filter(|trigger| trigger.deployment.is_none_or(|of| of == id) && trigger.at >= deployment.started_at)
-        .count();
+    let fired = release.triggers.iter().filter(|trigger| trigger.is_about(deployment)).count();
     let failed: u64 = deployment.migrations.iter().map(|report| u64::from(report.failed)).sum();
     let mut rows = vec![
         read("state", deployment.in_progress(), "running", deployment.status.as_str().into()),

@@ -69,6 +69,7 @@ pub(crate) fn disposed<'a, A>(
         reason: body.reason.clone(),
         link: body.link.clone(),
         inputs: people.inputs(),
+        signed_as: people.signed_as(ctx.actor),
     })
 }
 

@@ -83,6 +83,7 @@ pub fn attest(release: &Release, number: ItemNumber, body: &AttestItem, ctx: &Co
         statement: body.statement.clone(),
         inputs: read_people(signed, ctx),
         manual_fallback: body.manual_fallback.clone(),
+        signed_as: None,
     };
     if item.is_judged() {
         return attest_facts(release, item, events, attested, ctx);
@@ -355,6 +356,7 @@ pub fn reaffirm(release: &Release, number: ItemNumber, body: &ReaffirmItem, ctx:
         verdict: Verdict::of("attestation", RULE_VERSION, rows),
         statement: body.statement.clone(),
         inputs: read_people(signed, ctx),
+        signed_as: None,
     })
 }
 
@@ -369,7 +371,8 @@ fn reaffirm_facts(
     let verdict = Verdict { rule: String::new(), rule_version: 0, satisfied: false, rows: Vec::new() };
     let statement = body.statement.clone();
     let inputs = read_people(signatures(release, item.number), ctx);
-    let mut reaffirmed = ItemReaffirmed { item: item.number, candidate, verdict, statement, inputs };
+    let mut reaffirmed =
+        ItemReaffirmed { item: item.number, candidate, verdict, statement, inputs, signed_as: None };
     let mut events: Vec<Decided<ReleaseEvent>> = vec![Decided::now(reaffirmed.clone())];
     let after = ahead(release, &events, ctx);
     let outcome = rule::judge(&reading(&after, item, ctx));
@@ -451,6 +454,7 @@ pub fn mark_not_applicable(
             justification: body.justification.clone(),
             proposed_by: None,
             inputs: None,
+            signed_as: None,
         });
     }
     allowed(NotApplicableProof::Justification)?;
@@ -486,6 +490,7 @@ pub fn confirm_not_applicable(release: &Release, number: ItemNumber, ctx: &Conte
         justification: Some(proposed.justification.clone()),
         proposed_by: Some(proposed.by.clone()),
         inputs: ctx.around.people.inputs(),
+        signed_as: None,
     })
 }
 

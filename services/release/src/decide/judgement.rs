@@ -315,7 +315,7 @@ impl<'r> Judged<'r> {
             return self.triggered(&firing, id);
         }
         let bare = self.release.triggers.iter().find(|trigger| {
-            self.is_about_this(trigger)
+            trigger.is_about(self.deployment)
                 && RULES.contains(&trigger.rule.as_str())
                 && self.can_go_back(trigger.rule.as_str())
                 && !self.release.proposals.iter().any(|proposal| proposal.trigger == Some(trigger.trigger))
@@ -402,15 +402,10 @@ impl<'r> Judged<'r> {
         rule != "L1" || kept.any(|lease| lease.deployment == self.deployment.deployment)
     }
 
-    fn is_about_this(&self, trigger: &Trigger) -> bool {
-        trigger.deployment.is_none_or(|of| of == self.deployment.deployment)
-            && trigger.at >= self.deployment.started_at
-    }
-
     /// The same rule on the same metric, unless people decided to go on and it held again after that.
     fn is_said(&self, firing: &Firing) -> bool {
         let said = |trigger: &&Trigger| {
-            self.is_about_this(trigger)
+            trigger.is_about(self.deployment)
                 && trigger.rule.as_str() == firing.rule
                 && (trigger.metric.is_none() || trigger.metric == firing.metric)
         };

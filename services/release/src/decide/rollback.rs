@@ -94,6 +94,7 @@ pub fn decide(release: &Release, id: Uuid, body: &DecideRollback, ctx: &Context<
         reason: body.reason.clone(),
         effective: back || same().next().is_some(),
         inputs: ctx.around.people.inputs().filter(|_| !back),
+        signed_as: None,
     })];
     if back {
         let start = StartRollback {
@@ -145,6 +146,7 @@ pub fn undecided(release: &Release, id: Uuid, ctx: &Context<'_>) -> Decision {
         reason: proposal.reason.clone(),
         effective: true,
         inputs: None,
+        signed_as: None,
     })];
     let (reason, deployment) = (proposal.reason.clone(), proposal.deployment);
     started(
@@ -255,13 +257,7 @@ fn production_environment(ctx: &Context<'_>) -> Name {
 
 fn first_trigger(release: &Release, running: Option<&Deployment>) -> Option<Timestamp> {
     let running = running?;
-    release
-        .triggers
-        .iter()
-        .filter(|trigger| trigger.deployment.is_none_or(|of| of == running.deployment))
-        .map(|trigger| trigger.at)
-        .filter(|at| *at >= running.started_at)
-        .min()
+    release.triggers.iter().filter(|trigger| trigger.is_about(running)).map(|trigger| trigger.at).min()
 }
 
 pub fn observe(release: &Release, id: Uuid, body: &ObserveRollback, ctx: &Context<'_>) -> Decision {

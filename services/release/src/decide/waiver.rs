@@ -102,6 +102,7 @@ pub fn grant(
         effective,
         note: body.note.clone(),
         inputs: ctx.around.people.inputs(),
+        signed_as: None,
     })
 }
 
@@ -118,7 +119,7 @@ pub fn deny(
     role(ctx, &[Role::Approver, Role::ReleaseManager])?;
     person(ctx)?;
     independent(waiver, ctx)?;
-    one(ItemWaiverDenied { waiver: id, item: number, reason: body.reason.clone() })
+    one(ItemWaiverDenied { waiver: id, item: number, reason: body.reason.clone(), signed_as: None })
 }
 
 /// Sent by the reactor when the waiver's time is up.

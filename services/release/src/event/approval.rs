@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Assurance, ChangeClass, Input, Interval};
+use super::{Assurance, ChangeClass, Input, Interval, SignedAs};
 use crate::actor::Role;
 use crate::evidence::Artifact;
 use crate::value::{GitSha, ItemNumber, Line, Prose, Sha256Hex};
@@ -49,13 +49,14 @@ data! {
         inputs: Vec<Input>,
         /// When the approver was first seen to act in that role for the product; absent where it is not known.
         role_first_used_at: Timestamp,
+        signed_as: SignedAs,
     };
 
     /// The procedure's standing approval covers it, so nobody signs.
     StandingApprovalApplied { request: Uuid, reference: Line, rows: Vec<Row>, };
 
     /// The end of this request.
-    ApprovalRejected { request: Uuid, reason: Prose, };
+    ApprovalRejected { request: Uuid, reason: Prose, } optional { signed_as: SignedAs, };
     ApprovalWithdrawn { request: Uuid, reason: Prose, };
 
     /// What it approved is no longer so.
@@ -91,10 +92,11 @@ data! {
         candidate: u32,
         window: Interval,
         reason: Prose,
+        signed_as: SignedAs,
     };
 
     /// An answer that was recorded wrongly; without one, it was no answer in that role.
-    RollCallAmended { entry: Uuid, why: Prose, } optional { answer: Answer, };
+    RollCallAmended { entry: Uuid, why: Prose, } optional { answer: Answer, signed_as: SignedAs, };
 
     /// One start of a deployment to production, until it expires.
     ProductionAuthorized {
@@ -109,7 +111,7 @@ data! {
         verdict: Verdict,
         /// Snapshots of other streams the decision read.
         inputs: Vec<Input>,
-    } optional { pipeline_digest: Sha256Hex, };
+    } optional { pipeline_digest: Sha256Hex, signed_as: SignedAs, };
 
     /// One start in an emergency, by one person, without approval.
     BreakGlassAuthorized {
@@ -127,13 +129,14 @@ data! {
         verdict: Verdict,
         /// Snapshots of other streams the decision read.
         inputs: Vec<Input>,
-    } optional { pipeline_digest: Sha256Hex, };
+    } optional { pipeline_digest: Sha256Hex, signed_as: SignedAs, };
 
     /// What one person started in an emergency; no item closes with it.
     ApprovedAfterStart { authorization: Uuid, independence: Vec<Row>, } optional {
         comment: Prose,
         signed_in_s_ago: u64,
         inputs: Vec<Input>,
+        signed_as: SignedAs,
     };
     /// Nobody approved in time what was started in an emergency.
     ApprovalOverdue { authorization: Uuid, };

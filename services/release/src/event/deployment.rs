@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Effect, Input};
+use super::{Effect, Input, SignedAs};
 use crate::canary::MetricGroup;
 use crate::evidence::{Artifact, Metric, Migration};
 use crate::value::{ActorId, GitSha, ItemNumber, Line, Link, Name, Prose, Sha256Hex, Version};
@@ -121,6 +121,7 @@ data! {
         also_by: ActorId,
         /// The directory of people as it was read, where `also_by` rests on it.
         inputs: Vec<Input>,
+        signed_as: SignedAs,
     };
 
     /// So few requests are expected that the canary will show little, and what makes up for it.

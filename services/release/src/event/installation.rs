@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::value::{Prose, VerifierKey};
+use super::NoteText;
+use crate::value::{Origin, Prose, Sha256Hex, VerifierKey};
 
 data! {
     /// Written before anything else: the times of this log are those of a simulation.
@@ -14,4 +15,16 @@ data! {
 
     /// Somebody else may hold the key: its signature alone proves nothing of `from_size` events and more.
     SigningKeyCompromised { key: VerifierKey, from_size: u64, reason: Prose, };
+
+    /// A backup that ends before what was signed took the log's place. It goes on here, under another name.
+    LogRestored {
+        /// How many events the backup had: all that are before this one.
+        events: u64,
+        /// The root of the log over them.
+        root: Sha256Hex,
+        /// The name it goes on under.
+        origin: Origin,
+        /// The newest checkpoint that is known of the log as it was, without its last newline.
+        checkpoint: NoteText,
+    };
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::report::controls::ControlMappingRef;
 use crate::report::population::PeriodQuery;
 use crate::report::sample::{Included, SampleMethod};
-use crate::value::{Line, ReleaseId, Sha256Hex, Text};
+use crate::value::{ActorId, Line, ReleaseId, Sha256Hex, Text};
 
 /// As long as a signed note may be.
 pub type NoteText = Text<65_536>;
@@ -31,6 +31,19 @@ data! {
         /// The newest signed checkpoint at that time, which is of this size or of a later one; without its last
         /// newline.
         checkpoint: NoteText,
+    } optional {
+        /// By which names the directory printed the people of the report then.
+        #[cfg_attr(feature = "openapi", schema(max_items = 1_000))]
+        names: Vec<NameThen>,
+    };
+
+    /// The name that somebody had in the directory when a report was made.
+    NameThen {
+        actor: ActorId,
+        /// Of the event in the directory's stream that gave the name.
+        revision: u64,
+        /// The salted hash of the name.
+        name_sha256: Sha256Hex,
     };
 
     /// Somebody drew rows of the report to look at; whoever has the report and the seed draws the same.

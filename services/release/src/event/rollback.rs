@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Effect, EnvironmentPurpose, Input};
+use super::{Effect, EnvironmentPurpose, Input, SignedAs};
 use crate::evidence::Artifact;
 use crate::value::{Line, Link, Name, Prose, ReleaseId, Version};
 
@@ -36,6 +36,7 @@ data! {
     RollbackDecided { proposal: Uuid, decision: RollbackDecision, reason: Prose, effective: bool, } optional {
         /// The directory of people as it was read, where it takes two.
         inputs: Vec<Input>,
+        signed_as: SignedAs,
     };
 
     RollbackStarted {

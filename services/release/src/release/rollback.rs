@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{DeploymentState, LeaseStatus, Release};
+use super::{Deployment, DeploymentState, LeaseStatus, Release};
 use crate::event::{Fact, ReleaseEvent, RollbackDecision, RollbackMode, RollbackStep};
 use crate::value::{ActorId, Line, Link, Prose, Version};
 
@@ -38,10 +38,26 @@ pub struct Proposal {
     pub decisions: Vec<ProposalDecision>,
 }
 
+impl Trigger {
+    /// What called for going back from an earlier deployment was answered by going back.
+    pub fn is_about(&self, deployment: &Deployment) -> bool {
+        is_about(self.deployment, self.at, deployment)
+    }
+}
+
 impl Proposal {
+    pub fn is_about(&self, deployment: &Deployment) -> bool {
+        is_about(self.deployment, self.at, deployment)
+    }
+
     pub fn decided(&self) -> Option<RollbackDecision> {
         self.decisions.iter().find(|decision| decision.effective).map(|decision| decision.decision)
     }
+}
+
+/// Said of it, or since it started of none in particular.
+fn is_about(said_of: Option<Uuid>, at: Timestamp, deployment: &Deployment) -> bool {
+    said_of.is_none_or(|of| of == deployment.deployment) && at >= deployment.started_at
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

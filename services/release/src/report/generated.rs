@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::actor::Role;
 use crate::aggregate::{Aggregate, Context, Decided};
 use crate::event::{
-    Fact, NoteText, ReportEvent, ReportGenerated, ReportQuery, ReportReconciled, ReportSampled,
+    Fact, NameThen, NoteText, ReportEvent, ReportGenerated, ReportQuery, ReportReconciled, ReportSampled,
 };
 use crate::guard::{one, refuse, role};
 use crate::refusal::{Refusal, RefusalCode};
@@ -136,6 +136,8 @@ pub struct ReportMade {
     pub size: u64,
     pub build: Line,
     pub checkpoint: NoteText,
+    /// By which names the directory prints the people of the report.
+    pub names: Vec<NameThen>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -171,6 +173,11 @@ pub struct Generated {
     pub checkpoint: String,
     pub generated_at: Timestamp,
     pub generated_by: ActorId,
+    /// By which names the directory printed the people of the report then, as salted hashes. A rendering shows the
+    /// names for as long as they are not erased.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 1_000))]
+    pub names: Vec<NameThen>,
 }
 
 /// A sample of a report, and who drew it.
@@ -236,6 +243,7 @@ impl Aggregate for GeneratedReport {
                     checkpoint: format!("{}\n", made.checkpoint),
                     generated_at: fact.recorded_at,
                     generated_by: fact.by.id.clone(),
+                    names: made.names.clone().unwrap_or_default(),
                 });
             }
             ReportEvent::ReportSampled(sampled) => self.samples.push(Sampled {
@@ -343,5 +351,6 @@ fn generated(made: &ReportMade) -> ReportGenerated {
         size: made.size,
         build: made.build.clone(),
         checkpoint: made.checkpoint.clone(),
+        names: Some(made.names.clone()).filter(|names| !names.is_empty()),
     }
 }

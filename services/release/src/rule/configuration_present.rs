@@ -41,15 +41,14 @@ impl Judge for ConfigurationPresent {
             snapshot.required.to_string(),
             snapshot.present.to_string(),
         );
-        let list = |entries: &[crate::value::Line]| {
-            if entries.is_empty() {
-                "none".to_owned()
-            } else {
-                entries.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        match snapshot.missing.as_deref() {
+            None => findings.absent(snapshot.at("missing"), "no key"),
+            Some(missing) => {
+                let list = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+                let observed = if missing.is_empty() { "no key".to_owned() } else { list };
+                findings.row(snapshot.at("missing"), missing.is_empty(), Cause::Value, "no key", observed);
             }
-        };
-        let missing = snapshot.missing.as_deref().map(list);
-        findings.checked(snapshot.at("missing"), missing, Cause::Value, "none", |missing| missing == "none");
+        }
         let explained = snapshot.explained.as_deref().unwrap_or_default();
         for key in snapshot.extra.as_deref().unwrap_or_default().iter().filter(|key| !explained.contains(key))
         {

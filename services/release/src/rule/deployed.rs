@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::reading::Shown;
 use super::{Findings, Judge, Reading, Reads};
 use crate::event::EnvironmentPurpose;
 use crate::evidence::EvidenceKind;
@@ -35,9 +36,9 @@ impl Judge for Deployed {
             let expected = format!("a deployment to {}", self.purpose.as_str());
             return findings.no_evidence(reading.number(), EvidenceKind::Deployment, expected);
         };
-        match seen.evidence {
-            Some(evidence) => findings.rest_on(evidence),
-            None => findings.seen_by(seen.by_machine),
+        match seen.shown_by {
+            Shown::Report(evidence) => findings.rest_on(evidence),
+            Shown::Record { by_machine } => findings.seen_by(by_machine),
         }
         let candidate = reading.candidate_at(seen.commit_sha).unwrap_or(candidate);
         findings.row(seen.at("status"), seen.succeeded, Cause::Value, "succeeded", seen.status);
@@ -61,8 +62,7 @@ impl Judge for Deployed {
                 // A report on one target may leave out what runs on others.
                 let same = deployed.iter().all(|one| candidate.artifacts.contains(one))
                     && ours.iter().all(|one| deployed.contains(one));
-                let expected = format!("the {} artifacts of the candidate", ours.len());
-                findings.row(seen.at("artifacts"), same, Cause::Mismatch, expected, listed(deployed));
+                findings.row(seen.at("artifacts"), same, Cause::Mismatch, listed(&ours), listed(deployed));
             }
         }
         let started = seen.started_at >= candidate.tagged_at;

@@ -19,8 +19,8 @@ pub struct Findings {
     pub rests_on: Vec<Uuid>,
     /// The soonest time at which one of the facts is too old.
     pub valid_until: Option<Timestamp>,
-    machines: usize,
-    people: usize,
+    machines: bool,
+    people: bool,
 }
 
 impl Default for Findings {
@@ -32,15 +32,15 @@ impl Default for Findings {
 impl Findings {
     pub fn about(rule: &'static str, target: Name) -> Self {
         let (rows, rests_on) = (Vec::new(), Vec::new());
-        Self { rule, target, rows, rests_on, valid_until: None, machines: 0, people: 0 }
+        Self { rule, target, rows, rests_on, valid_until: None, machines: false, people: false }
     }
 
     /// Adds what another rule, or the same one on another target, found.
     pub fn take(&mut self, other: Self) {
         self.rows.extend(other.rows);
         self.rests_on.extend(other.rests_on);
-        self.machines += other.machines;
-        self.people += other.people;
+        self.machines |= other.machines;
+        self.people |= other.people;
         if let Some(until) = other.valid_until {
             self.holds_until(until);
         }
@@ -48,7 +48,7 @@ impl Findings {
 
     /// Everything that was read came from machines.
     pub fn by_machine(&self) -> bool {
-        self.machines > 0 && self.people == 0
+        self.machines && !self.people
     }
 
     pub fn rest_on(&mut self, evidence: &Evidence) {
@@ -64,9 +64,9 @@ impl Findings {
     /// Something the release records itself was read: by a machine's report or a person's.
     pub fn seen_by(&mut self, machine: bool) {
         if machine {
-            self.machines += 1;
+            self.machines = true;
         } else {
-            self.people += 1;
+            self.people = true;
         }
     }
 

@@ -72,16 +72,15 @@ impl Judge for Healthy {
         if let Some(status) = series.http_status {
             findings.row(series.at("http_status"), status == 200, Cause::Value, "200", status.to_string());
         }
-        let failing = series.failing_dependencies.as_deref().map(|failing| {
-            if failing.is_empty() {
-                "none".to_owned()
-            } else {
-                failing.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        match series.failing_dependencies.as_deref() {
+            None => findings.absent(series.at("failing_dependencies"), "no dependency"),
+            Some(failing) => {
+                let list = failing.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+                let observed = if failing.is_empty() { "no dependency".to_owned() } else { list };
+                let input = series.at("failing_dependencies");
+                findings.row(input, failing.is_empty(), Cause::Value, "no dependency", observed);
             }
-        });
-        findings.checked(series.at("failing_dependencies"), failing, Cause::Value, "none", |failing| {
-            failing == "none"
-        });
+        }
         match (series.replicas_healthy, series.replicas_total) {
             (Some(healthy), Some(total)) => {
                 let cause = if total == 0 { Cause::Empty } else { Cause::Value };

@@ -50,7 +50,9 @@ pub fn names(findings: &mut Findings, input: &str, mentions: Option<&[Line]>, wa
         Some(mentions) => {
             let found = mentions.iter().any(|mention| mention.as_str() == wanted);
             let cause = if mentions.is_empty() { Cause::Empty } else { Cause::Value };
-            findings.row(input, found, cause, wanted, format!("{} names", mentions.len()));
+            let observed =
+                if found { wanted.to_owned() } else { format!("not among {} names", mentions.len()) };
+            findings.row(input, found, cause, wanted, observed);
         }
     }
 }

@@ -111,12 +111,13 @@ fn on_call(reading: &Reading<'_>, findings: &mut Findings) {
     };
     for person in on_call {
         let got = message.recipients.contains(person);
+        let observed = if got { "a receipt" } else { "no receipt" };
         findings.row(
             message.at(format_args!("recipients/{person}")),
             got,
             Cause::Value,
-            person.to_string(),
-            "no receipt",
+            "a receipt",
+            observed,
         );
         // Everybody acknowledges under a strict procedure, the primary always.
         let primary = on_call.first() == Some(person);

@@ -150,11 +150,9 @@ fn power(canary: &CanaryThresholds, run: &CanaryRun) -> CanaryVerdict {
 
 /// It called for a rollback before all traffic was on the candidate, and no two people decided against it.
 fn withdraws(release: &Release, deployment: &Deployment, trigger: &Trigger) -> bool {
-    let id = deployment.deployment;
-    let about = trigger.deployment.is_none_or(|of| of == id) && trigger.at >= deployment.started_at;
     let before = deployment.succeeded_at().is_none_or(|done| trigger.at < done);
     let went_on = |proposal: &crate::release::Proposal| {
         proposal.trigger == Some(trigger.trigger) && proposal.decided() == Some(RollbackDecision::Continue)
     };
-    about && before && !release.proposals.iter().any(went_on)
+    trigger.is_about(deployment) && before && !release.proposals.iter().any(went_on)
 }

@@ -68,11 +68,16 @@ impl<'a, F> Read<'a, F> {
     }
 }
 
+/// What shows a deployment: the release's own record, of a machine or not, or what was reported.
+pub enum Shown<'a> {
+    Record { by_machine: bool },
+    Report(&'a Evidence),
+}
+
 /// A deployment, however it came to be known.
 pub struct DeploymentSeen<'a> {
     pub input: String,
-    pub evidence: Option<&'a Evidence>,
-    pub by_machine: bool,
+    pub shown_by: Shown<'a>,
     pub succeeded: bool,
     pub status: &'static str,
     pub started_at: Timestamp,
@@ -320,8 +325,7 @@ impl<'a> Reading<'a> {
         let own = self.release.deployments.iter().filter(|d| d.purpose == purpose && !gone(d) && !lost(d));
         let own = own.map(|d| DeploymentSeen {
             input: format!("deployment/{}", d.deployment),
-            evidence: None,
-            by_machine: d.origin == DeploymentOrigin::Machine,
+            shown_by: Shown::Record { by_machine: d.origin == DeploymentOrigin::Machine },
             succeeded: matches!(d.status, DeploymentState::Succeeded { .. }),
             status: d.status.as_str(),
             started_at: d.started_at,
@@ -342,8 +346,7 @@ impl<'a> Reading<'a> {
                 let facts = read.facts();
                 DeploymentSeen {
                     input: format!("evidence/{}/facts", read.evidence.recorded.evidence),
-                    evidence: Some(read.evidence),
-                    by_machine: read.evidence.by.kind != ActorKind::Person,
+                    shown_by: Shown::Report(read.evidence),
                     succeeded: facts.status == DeploymentStatus::Succeeded,
                     status: match facts.status {
                         DeploymentStatus::Started => "started",

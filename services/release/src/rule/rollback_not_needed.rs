@@ -38,17 +38,11 @@ impl Judge for RollbackNotNeeded {
             );
         }
         let id = deployment.deployment;
-        let fired = reading.release.triggers.iter().filter(|trigger| {
-            trigger.deployment.is_none_or(|of| of == id) && trigger.at >= deployment.started_at
-        });
+        let fired = reading.release.triggers.iter().filter(|trigger| trigger.is_about(deployment));
         let rules: Vec<_> = fired.map(|trigger| trigger.rule.to_string()).collect();
         let observed = if rules.is_empty() { "none".to_owned() } else { rules.join(" ") };
         findings.row(format!("deployment/{id}/triggers"), rules.is_empty(), Cause::Value, "none", observed);
-        // A proposal to go back from an earlier deployment was answered by going back.
-        let about = |proposal: &crate::release::Proposal| {
-            proposal.deployment.is_none_or(|of| of == id) && proposal.at >= deployment.started_at
-        };
-        let proposals = reading.release.proposals.iter().filter(|proposal| about(proposal));
+        let proposals = reading.release.proposals.iter().filter(|proposal| proposal.is_about(deployment));
         let open = proposals.filter(|proposal| proposal.decided().is_none()).count();
         findings.row("rollback/proposals", open == 0, Cause::Value, "none open", format!("{open} open"));
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::deployed::listed;
 use super::{Findings, Judge, Reading, Reads};
 use crate::evidence::{CiRun, Conclusion, EvidenceKind, of};
 use crate::release::same_artifacts;
@@ -76,14 +77,8 @@ impl Judge for WorkflowsPassed {
             if let Some(built) = run.artifacts.as_deref().filter(|_| candidate.is_bound()) {
                 let same = same_artifacts(built, &candidate.artifacts)
                     || built.iter().all(|one| candidate.artifacts.contains(one));
-                let expected = format!("the {} artifacts of the candidate", candidate.artifacts.len());
-                findings.row(
-                    run.at("artifacts"),
-                    same,
-                    Cause::Mismatch,
-                    expected,
-                    format!("{} artifacts", built.len()),
-                );
+                let (expected, observed) = (listed(&candidate.artifacts), listed(built));
+                findings.row(run.at("artifacts"), same, Cause::Mismatch, expected, observed);
             }
         }
         let told = latest.values().any(|run| run.artifacts.as_ref().is_some_and(|built| !built.is_empty()));

@@ -2,6 +2,7 @@
 //! item the evidence that makes it true, as honest machines report it.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use jiff::SignedDuration;
@@ -405,6 +406,15 @@ impl Spec<Release> {
         findings.rows.into_iter().filter(|row| !row.ok).collect()
     }
 
+    /// What the item's rows say was expected and seen, with those of signatures left out.
+    fn said(&self, number: &str, holds: bool) -> BTreeSet<(String, String, String)> {
+        let around = around();
+        let findings = self.reading(&around, number).map(|reading| rule::facts(&reading)).unwrap_or_default();
+        let fact = |row: &Row| row.input.rsplit('/').next().unwrap_or_default().to_owned();
+        let rows = findings.rows.into_iter().filter(|row| row.ok == holds);
+        rows.map(|row| (fact(&row), row.expected, row.observed)).collect()
+    }
+
     /// A machine reports these facts on the item.
     #[track_caller]
     pub fn reported(self, number: &str, facts: Value) -> Self {
@@ -619,7 +629,17 @@ impl Case {
             story = story.reported(self.number, facts);
         }
         story.fails(self.number, expected);
+        self.says_otherwise(&story);
         self
+    }
+
+    /// A row that fails reads otherwise than one that holds: whoever reads the report sees why.
+    #[track_caller]
+    fn says_otherwise(&self, failed: &Spec<Release>) {
+        let facts = honest(self.number, &self.story);
+        let honest = facts.into_iter().fold(self.story(), |story, facts| story.reported(self.number, facts));
+        let (held, failing) = (honest.said(self.number, true), failed.said(self.number, false));
+        assert_eq!(held.intersection(&failing).collect::<Vec<_>>(), Vec::<&(String, String, String)>::new());
     }
 
     fn changed(&self, nth: usize, patch: &Value) -> Vec<Value> {

@@ -2,12 +2,14 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use release::directory::{
-    DirectoryCommand, Identity, LinkIdentity, MAX_IDENTITIES, MAX_KEYS, UnlinkIdentity,
+    DirectoryCommand, ErasePerson, Identity, LinkIdentity, MAX_IDENTITIES, MAX_KEYS, MAX_NAMES, NamePerson,
+    UnlinkIdentity, name_in, name_record,
 };
-use release::event::{IdentityLinked, IdentityUnlinked};
+use release::event::{IdentityLinked, IdentityUnlinked, PersonErased, PersonNamed};
 use release::refusal::RefusalCode as No;
+use release::spec::release::sha256;
 use release::spec::{Spec, bob, carol, id, monday, nothing, peggy, who_is};
-use release::value::{ActorId, AuthorKey};
+use release::value::{ActorId, AuthorKey, PersonName};
 use release::{Directory, Role};
 use uuid::Uuid;
 
@@ -129,7 +131,6 @@ fn given_an_entry_when_unlinked_without_keys_all_of_it_is_gone() {
     .into()]);
     assert_eq!(story.state.identity(&bob().id), None);
     replays(&story);
-    tells_all(&[&story]);
 }
 
 #[test]
@@ -198,5 +199,92 @@ proptest! {
                 assert!(holders.iter().all(|holder| state.same_person(holders[0], holder)), "{key}");
             }
         });
+    }
+}
+
+fn give(actor: &ActorId, hash: char) -> DirectoryCommand {
+    DirectoryCommand::Name(NamePerson { actor: actor.clone(), name_sha256: sha256(hash) })
+}
+
+fn erase(actor: &ActorId) -> DirectoryCommand {
+    DirectoryCommand::Erase(ErasePerson { actor: actor.clone(), reason: prose("asked for it") })
+}
+
+#[test]
+fn given_a_name_when_another_is_given_the_newest_is_printed_and_both_are_kept() {
+    let story = nothing::<Directory>().when(peggy(), give(&bob().id, 'a'), &()).then([PersonNamed {
+        actor: bob().id,
+        name_sha256: sha256('a'),
+    }
+    .into()]);
+    let story = story.when(peggy(), give(&bob().id, 'b'), &()).accepted();
+    let name = story.state.name(&bob().id).unwrap();
+    assert_eq!((&name.sha256, name.revision), (&sha256('b'), 1));
+    assert!(story.state.given_name(&bob().id, &sha256('a')).unwrap().erased_at.is_none());
+    assert_eq!(story.state.name(&carol().id), None);
+    replays(&story);
+}
+
+#[test]
+fn given_a_person_with_two_accounts_when_erased_the_names_of_both_are_and_links_stay() {
+    let story = linked().when(peggy(), link(&carol().id, &[], Some(id(77))), &()).accepted();
+    let story = story.when(peggy(), give(&bob().id, 'a'), &()).accepted();
+    let story = story.when(peggy(), give(&bob().id, 'b'), &()).accepted();
+    let story = story.when(peggy(), give(&carol().id, 'c'), &()).accepted();
+    let reason = prose("asked for it");
+    let story = story.when(peggy(), erase(&carol().id), &()).then([
+        PersonErased { actor: bob().id, names: vec![sha256('a'), sha256('b')], reason: reason.clone() }
+            .into(),
+        PersonErased { actor: carol().id, names: vec![sha256('c')], reason }.into(),
+    ]);
+    assert_eq!((story.state.name(&bob().id), story.state.name(&carol().id)), (None, None));
+    assert!(story.state.given_name(&bob().id, &sha256('a')).unwrap().erased_at.is_some());
+    assert!(story.state.same_person(&bob().id, &carol().id));
+    let story = story.when(peggy(), erase(&bob().id), &()).then_refused(No::NothingChanged).story;
+    // Who comes back is named again, and the erased name stays erased.
+    let story = story.when(peggy(), give(&bob().id, 'd'), &()).accepted();
+    assert_eq!(story.state.name(&bob().id).unwrap().sha256, sha256('d'));
+    let story = story.when(peggy(), unlink(&bob().id, &[]), &()).accepted();
+    tells_all(&[&story]);
+    replays(&story);
+}
+
+#[test]
+fn given_an_entry_that_is_taken_away_its_name_is_printed_no_more_and_can_still_be_erased() {
+    let story = nothing::<Directory>().when(peggy(), give(&bob().id, 'a'), &()).accepted();
+    let story = story.when(peggy(), unlink(&bob().id, &[]), &()).accepted();
+    assert_eq!(story.state.name(&bob().id), None);
+    let story = story.when(peggy(), erase(&bob().id), &()).accepted();
+    assert!(story.state.given_name(&bob().id, &sha256('a')).unwrap().erased_at.is_some());
+    replays(&story);
+}
+
+#[test]
+fn given_somebody_who_is_no_admin_when_they_name_or_erase_then_refused() {
+    let story =
+        nothing::<Directory>().when(carol(), give(&carol().id, 'a'), &()).then_refused(No::RoleMissing);
+    story.story.when(carol(), erase(&carol().id), &()).then_refused(No::RoleMissing);
+}
+
+#[test]
+fn given_as_many_names_as_an_actor_may_have_when_another_is_given_then_refused() {
+    let mut story = nothing::<Directory>();
+    for _ in 0..MAX_NAMES {
+        story = story.when(peggy(), give(&bob().id, 'a'), &()).accepted();
+    }
+    story.when(peggy(), give(&bob().id, 'b'), &()).then_refused(No::LimitReached);
+}
+
+#[test]
+fn given_a_name_when_it_is_kept_then_with_its_salt_and_the_command_has_no_hash_of_it() {
+    let name = PersonName::new("Bob Kahn").unwrap();
+    let (one, other) = (name_record(&name, [1; 16]).unwrap(), name_record(&name, [2; 16]).unwrap());
+    assert_eq!(one, br#"{"name":"Bob Kahn","salt":"01010101010101010101010101010101"}"#);
+    assert_ne!(one, other);
+    assert_eq!(name_in(&one).unwrap(), name);
+    let command = serde_json::to_string(&give(&bob().id, 'a')).unwrap();
+    assert!(!command.contains("aaaa"), "{command}");
+    for no in ["", " Bob", "Bob ", "Bob\nKahn", "Bob \u{202e}nhaK"] {
+        assert!(PersonName::new(no).is_err(), "{no:?}");
     }
 }

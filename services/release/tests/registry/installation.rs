@@ -1,8 +1,8 @@
-use release::event::{ClockSimulated, SigningKeyCompromised, SigningKeyRotated};
+use release::event::{ClockSimulated, LogRestored, NoteText, SigningKeyCompromised, SigningKeyRotated};
 use release::installation::{DeclareCompromise, Installation, InstallationCommand};
 use release::refusal::RefusalCode as No;
 use release::spec::{Spec, monday, nothing, peggy, system};
-use release::value::VerifierKey;
+use release::value::{Origin, VerifierKey};
 
 use crate::registry::{prose, replays};
 
@@ -84,4 +84,24 @@ fn given_the_only_key_when_it_is_compromised_before_it_is_rotated_then_both_are_
 fn given_a_key_of_another_log_or_another_role_then_no_compromise_is_declared() {
     rotated().when(peggy(), compromise(7, 0), &()).then_refused(No::SigningKeyUnknown);
     rotated().when(release::spec::alice(), compromise(1, 0), &()).then_refused(No::RoleMissing);
+}
+
+#[test]
+fn given_a_backup_in_the_logs_place_when_it_is_recorded_then_the_log_has_another_name_and_no_key_of_the_old_one()
+ {
+    let restored = LogRestored {
+        events: 1_500,
+        root: release::wire::sha256_hex(b"root"),
+        origin: Origin::new("log.example/again").unwrap(),
+        checkpoint: NoteText::new("log.example/shiplog\n1600\nroot").unwrap(),
+    };
+    let restore = InstallationCommand::RecordRestore(restored.clone());
+    rotated().when(peggy(), restore.clone(), &()).then_refused(No::RoleMissing);
+    let story = rotated().when(system(), restore, &()).then([restored.clone().into()]);
+    assert_eq!(story.state.restored_as, Some(restored.origin));
+    assert!(story.state.signing_keys.is_empty());
+    replays(&story);
+    // The new name's keys are counted from 0 again.
+    let story = story.when(system(), rotation(3, 4, 2_000), &()).accepted();
+    assert_eq!(ranges(&story), [(0, Some(1_999)), (2_000, None)]);
 }

@@ -40,6 +40,7 @@ fn of_release() -> ReportMade {
             "shiplog.example/log\n1043\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n",
         )
         .unwrap(),
+        names: Vec::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use release::decide::Around;
 use release::due::due;
 use release::event::{Outcome, RollbackDecision, SampleSeries};
 use release::refusal::RefusalCode as No;
-use release::release::{CandidateStatus, DeploymentState, ExceptionKind};
+use release::release::{CandidateStatus, DeploymentState, ExceptionKind, LeaseStatus};
 use release::spec::release::{around, attest, bind, judging, line, list, tag};
 use release::spec::{alice, bob, dave, erin, robot, system};
 
@@ -253,4 +253,39 @@ fn given_the_same_samples_again_they_are_counted_once() {
     assert_eq!(known(&story), (240, 0));
     let story = sampled(story, vec![point(241), point(1), point(0), point(2)]);
     assert_eq!(known(&story), (241, 2));
+}
+
+/// What the last proposal says is to be done.
+fn said(story: &Story) -> &str {
+    story.state.proposals.last().unwrap().reason.as_str()
+}
+
+#[test]
+fn given_a_proposal_it_says_what_is_to_be_done_and_what_happens_if_nobody_decides() {
+    let silent_canary = silent(minutes(canary_out(), 3, FINE), 301);
+    assert!(said(&silent_canary).ends_with("Abort the deployment."), "{}", said(&silent_canary));
+    let story = proposed();
+    assert!(said(&story).ends_with("The on-call decides within 5 minutes."), "{}", said(&story));
+    // The same bad minutes, where the procedure goes back by itself.
+    let mut story = minutes(rolled_out(), 5, FINE);
+    let bad = Load { control_errors: 36, ..FINE };
+    while story.state.proposals.is_empty() {
+        story.now += SignedDuration::from_secs(15);
+        let (deployment, samples) = (story.deployment(), points(bad, story.now));
+        let send = Command::RecordSamples { deployment, body: RecordSamples { samples: list(samples) } };
+        story = story.when(robot(), send, &auto()).accepted();
+    }
+    assert!(said(&story).ends_with("else it is rolled back."), "{}", said(&story));
+}
+
+#[test]
+fn given_a_late_incident_when_nothing_is_kept_to_go_back_to_nothing_is_proposed() {
+    let mut story = super::finished(minutes(canary_out(), 15, FINE)).hours_later(5);
+    for lease in &mut story.state.leases {
+        lease.status = LeaseStatus::Broken { at: story.now, reason: prose("it was scaled down") };
+    }
+    let critical = super::defects(&story, "sev2");
+    let story = act(story, robot(), critical);
+    assert_eq!((rules(&story), story.state.proposals.len()), (vec!["L1"], 0));
+    assert!(story.state.triggers[0].detail.as_str().contains("nothing is kept"));
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use release::RefusalCode as No;
 use release::command::{
-    AmendRelease, ApproveAfterStart, AuthorizeProduction, BreakGlass, FinishDeployment, RejectCandidate,
+    AbortRelease, AmendRelease, ApproveAfterStart, AuthorizeProduction, BreakGlass, FinishDeployment,
+    RejectCandidate,
 };
 use release::decide::Around;
 use release::due::due;
-use release::event::{ChangeClass, DeploymentOutcome};
+use release::event::{ChangeClass, DeploymentOutcome, ReleaseEvent, RevocationCause};
 use release::release::{AuthorizationStatus, ExceptionKind, Release};
 use release::spec::judged::{around, opened, tagged, through};
 use release::spec::release::{deploy, item, line, prose, tag};
@@ -108,6 +109,40 @@ fn given_no_artifacts_a_rejected_digest_or_somebody_elses_environment_there_is_n
     let mut held = around();
     held.snapshots.environments.iter_mut().for_each(|environment| environment.held_by = None);
     emergency(tagged()).when(erin(), break_glass(), &held).then_refused(No::EnvironmentNotReserved);
+}
+
+#[test]
+fn given_another_basis_than_the_one_that_was_read_there_is_no_break_glass() {
+    let glass = BreakGlass { incident: line("INC-7"), reason: prose("Nobody can pay.") };
+    let on = |basis| {
+        Command::AuthorizeProduction(AuthorizeProduction {
+            basis,
+            preempt_reason: None,
+            break_glass: Some(glass.clone()),
+        })
+    };
+    let story = emergency(tagged());
+    let stale = Some(release::spec::release::sha256('0'));
+    let story = story.when(erin(), on(stale), &around()).then_refused(No::BasisChanged).story;
+    let given = act(story.clone(), erin(), on(None));
+    let read = given.facts.iter().rev().find_map(|fact| match &fact.event {
+        ReleaseEvent::BreakGlassAuthorized(given) => Some(given.basis.clone()),
+        _ => None,
+    });
+    assert!(read.is_some());
+    act(story, erin(), on(read));
+}
+
+#[test]
+fn given_break_glass_when_the_release_is_aborted_it_is_revoked() {
+    let story = act(emergency(tagged()), erin(), break_glass());
+    let abort = AbortRelease { reason: prose("it was somewhere else") };
+    let story = act(story, alice(), Command::Abort(abort));
+    let revoked = story.facts.iter().rev().find_map(|fact| match &fact.event {
+        ReleaseEvent::AuthorizationRevoked(revoked) => Some(revoked.cause),
+        _ => None,
+    });
+    assert_eq!(revoked, Some(RevocationCause::ReleaseAborted));
 }
 
 #[test]

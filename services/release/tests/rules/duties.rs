@@ -103,6 +103,22 @@ fn given_an_emergency_what_is_put_off_is_due_after_the_deployment() {
     assert!(late.state.items[&item("7.3")].deferred.as_ref().unwrap().overdue);
 }
 
+#[test]
+fn given_what_was_put_off_it_is_said_once_and_due_as_its_waiver_allows() {
+    let mut story = case("5.7").story();
+    if let Some(opened) = &mut story.state.opened {
+        opened.class = ChangeClass::Emergency;
+    }
+    let story = waived(story, "5.7");
+    let deferral = story.state.items[&item("5.7")].deferred.clone().unwrap();
+    let done = story.state.deployments.last().unwrap().succeeded_at().unwrap();
+    assert_eq!(deferral.due_at, done + SignedDuration::from_hours(24));
+    // What comes to be known later of another item puts nothing off again.
+    let facts = honest("5.6", &story).remove(0);
+    let story = story.reported("5.6", facts);
+    assert_eq!(story.last_types(1), ["evidence.recorded"]);
+}
+
 /// Nobody put it off: it was let go, and stays so until the waiver ends.
 #[test]
 fn given_a_waived_item_when_somebody_signs_it_all_the_same_then_refused() {

@@ -261,6 +261,7 @@ fn proceed(story: &Spec<Release>, failing: &[&str]) -> ProceedDecided {
         weight_percent: None,
         also_by: None,
         inputs: None,
+        signed_as: None,
     }
 }
 
@@ -423,6 +424,7 @@ fn given_a_machines_role_when_it_signs_as_a_person_it_is_shown() {
         candidate: Some(1),
         window: None,
         reason: None,
+        signed_as: None,
     };
     let by = |kind, roles: &[release::Role]| {
         let mut story = approved();

@@ -7,7 +7,7 @@ use release::event::{Assurance, ManualFallback};
 use release::release::ItemStatus;
 use release::spec::judged::{around, honest, patched, record, report, sign, strict, tagged, unconfigured};
 use release::spec::release::{item, link, list, prose};
-use release::spec::{Asked, Spec, alice, bob, robot};
+use release::spec::{Asked, Spec, alice, bob, dave, robot};
 use release::verdict::Cause;
 use release::{Actor, Release};
 use serde_json::{Value, json};
@@ -49,6 +49,17 @@ fn when_a_person_reports_the_facts_they_have_to_be_signed() {
     assert_eq!(assurance(&story, "1.1"), None);
     let story = story.when(bob(), sign("1.1"), &around()).then_types(&["item.attested"]);
     assert_eq!(assurance(&story, "1.1"), Some(Assurance::Attested));
+}
+
+#[test]
+fn when_a_person_and_a_machine_report_the_facts_they_have_to_be_signed() {
+    let story = release::spec::judged::case("5.6").story();
+    let facts = honest("5.6", &story);
+    let story = story.reported("5.6", facts[0].clone());
+    let by_person = story.clone().when(dave(), record("5.6", facts[1].clone()), &around()).accepted();
+    assert_eq!((by_person.failing("5.6"), assurance(&by_person, "5.6")), (vec![], None));
+    let by_machine = story.reported("5.6", facts[1].clone());
+    assert_eq!(assurance(&by_machine, "5.6"), Some(Assurance::Verified));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use release::Command;
 use release::command::AmendRelease;
+use release::rule::{Findings, Judge, TagIntact};
 use release::spec::judged::{case, honest, patched, report, tagged};
 use release::spec::release::{commit, item, prose, version};
 use release::spec::{alice, robot};
@@ -123,6 +124,17 @@ fn item_1_5_the_tag_never_named_anything_else() {
             json!({"tag_object_sha": commit('9')}),
             &[("candidate/1/tag_object_sha", Mismatch), ("facts/tag_object_sha", Mismatch)],
         );
+    // Where the procedure asks for a signed tag, one without a signature is not enough.
+    for (signature, cause) in
+        [(json!("valid"), None), (json!("invalid"), Some(Value)), (json!(null), Some(Absent))]
+    {
+        let tag = patched(honest("1.5", &tagged()).remove(0), &json!({"signature": signature}));
+        let story = tagged().reported("1.5", tag);
+        let (mut findings, around) = (Findings::default(), release::spec::judged::around());
+        TagIntact { signed: true }.judge(&story.reading(&around, "1.5").unwrap(), &mut findings);
+        let failing = findings.rows.iter().find(|row| !row.ok);
+        assert_eq!(failing.map(|row| row.cause), cause.map(Some), "{signature}");
+    }
     // A tag that moved once stays suspect, even when it is put back.
     let moved = json!({"tag_object_sha": commit('9')});
     case("1.5").reopens(

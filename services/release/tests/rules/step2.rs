@@ -85,6 +85,8 @@ fn item_2_4_every_configuration_key_is_there() {
         .absent(&[("item/2.4/evidence/config_snapshot", Absent)])
         .fails(json!({"present": 13, "missing": ["SECRET_KEY"]}), &[("present", Value), ("missing", Value)])
         .fails(json!({"missing": null}), &[("missing", Absent)])
+        // A key of that name is one that is missing.
+        .fails(json!({"missing": ["none"]}), &[("missing", Value)])
         .fails(json!({"extra": ["NEW_FLAG"]}), &[("explained/NEW_FLAG", Absent)])
         .fails(json!({"config_schema_digest": sha256('9')}), &[("config_schema_digest", Mismatch)])
         .fails(json!({"config_schema_digest": null}), &[("config_schema_digest", Absent)])
@@ -107,10 +109,31 @@ fn item_2_5_the_health_endpoint_passes_in_a_row() {
         .fails(json!({"http_status": 500}), &[("http_status", Value)])
         .fails(json!({"failing_dependencies": ["postgres"]}), &[("failing_dependencies", Value)])
         .fails(json!({"failing_dependencies": null}), &[("failing_dependencies", Absent)])
+        .fails(json!({"failing_dependencies": ["none"]}), &[("failing_dependencies", Value)])
         .fails(json!({"replicas_healthy": 2}), &[("replicas_healthy", Value)])
         .fails(json!({"replicas_total": null}), &[("replicas_healthy", Absent)])
         .fails(json!({"first_at": "2026-06-01T07:00:00Z"}), &[("first_at", Stale)])
         .reopens(|s| later(s, "2.5", &json!({"healthy": 0})), &[("healthy", Value)]);
+}
+
+/// What runs on a target is shown for each; what holds of the commit or of the whole is shown once.
+#[test]
+fn given_two_targets_the_items_about_what_runs_there_are_judged_for_each() {
+    let mut regions = release::spec::judged::tagged();
+    if let Some(opened) = &mut regions.state.opened {
+        opened.targets = vec![release::spec::release::name("eu"), release::spec::release::name("us")];
+    }
+    let around = release::spec::judged::around();
+    let judged = around.procedure.items().filter(|item| item.is_judged()).map(|item| item.number.to_string());
+    let by_target = judged.filter(|number| {
+        let found = release::rule::facts(&regions.reading(&around, number).unwrap());
+        let targets: std::collections::BTreeSet<_> =
+            found.rows.iter().map(|row| row.target.to_string()).collect();
+        targets.len() == 2
+    });
+    let expected =
+        ["2.1", "2.2", "2.3", "2.4", "2.5", "3.1", "3.3", "4.7", "5.2", "5.5", "5.6", "6.1", "6.2", "6.3"];
+    assert_eq!(by_target.collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -77,6 +77,11 @@ fn item_3_4_every_feature_meets_its_criteria() {
         .nth_fails(1, json!({"tester": "bob"}), &[("tester", Mismatch)])
         .nth_fails(1, json!({"tester": null}), &[("tester", Absent)])
         .nth_fails(1, json!({"done": false}), &[("done", Value)]);
+    // A later report on the same commit that says nothing of features takes none of them back.
+    let story = case("3.4").story().made_true("3.4");
+    let silent = patched(honest("3.4", &story).remove(0), &json!({"features": null}));
+    let story = story.reported("3.4", silent);
+    assert!(story.state.status(item("3.4")).is_closed());
     // A feature that is added later, or a ticket that is opened again, opens it.
     let (more, reopened) = (json!({"features": ["PAY-5", "PAY-6"]}), json!({"done": false}));
     case("3.4").reopens(|s| later(s, "3.4", &more), &[("ticket/PAY-6", Absent)]);

@@ -1,11 +1,11 @@
 //! The deployment: its start, migrations, the version it replaces, what it serves, its end.
 
 use jiff::SignedDuration;
-use release::command::{BreakLease, CompleteRollback, ObserveTraffic, StartRollback};
-use release::event::Assurance;
+use release::command::{BreakLease, CompleteRollback, ObserveTraffic, RecordProbes, StartRollback};
+use release::event::{Assurance, Probe, ProbeKind};
 use release::release::ItemStatus;
 use release::spec::judged::{Case, around, case, honest, patched, through};
-use release::spec::release::{commit, item, prose};
+use release::spec::release::{commit, item, line, list, prose};
 use release::spec::{Spec, dave, robot};
 use release::verdict::Cause::{Absent, Empty, Mismatch, Stale, Value};
 use release::{Command, Release};
@@ -109,6 +109,26 @@ fn item_5_6_everything_that_serves_is_the_candidate() {
             |s| later(s, "5.6", &json!({"version": "2.3.1", "commit_sha": commit('0')})),
             &[("version", Mismatch), ("commit_sha", Mismatch)],
         );
+    // What the release probed itself says how many instances answer.
+    let story = case("5.6").story();
+    for (matched, total, failing) in [(9, 9, 0), (8, 9, 1)] {
+        let probe = Probe {
+            kind: ProbeKind::Version,
+            at: story.now,
+            ok: true,
+            version: Some(line("2.4.0-rc.1")),
+            commit_sha: Some(commit('1')),
+            replicas_matched: Some(matched),
+            replicas_total: Some(total),
+            http_status: None,
+            latency_ms: None,
+        };
+        let (deployment, body) = (story.deployment(), RecordProbes { probes: list(vec![probe]) });
+        let probe = Command::RecordProbes { deployment, body };
+        let story = story.clone().when(robot(), probe, &around()).accepted();
+        let of_probe = |row: &release::verdict::Row| row.input.contains("version_probes/last");
+        assert_eq!(story.failing("5.6").iter().filter(|row| of_probe(row)).count(), failing);
+    }
     // The old version still receives traffic.
     let story = case("5.6").story();
     let deployment = story.deployment();

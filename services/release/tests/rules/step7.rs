@@ -35,6 +35,8 @@ fn item_7_2_the_final_tag_is_on_what_was_deployed() {
         .holds()
         .absent(&[("item/7.2/evidence/semver_tag", Absent)])
         .fails(json!({"name": "v2.4.1"}), &[("name", Mismatch)])
+        // The tag of the candidate is no final one, and says nothing against it.
+        .fails(json!({"name": "v2.4.0-rc.1"}), &[("item/7.2/evidence/semver_tag", Absent)])
         .fails(json!({"annotated": false}), &[("annotated", Mismatch)])
         .fails(json!({"signature": "invalid"}), &[("signature", Value)])
         .fails(json!({"commit_sha": commit('e')}), &[("commit_sha", Mismatch)])
@@ -129,6 +131,18 @@ fn item_7_7_what_was_learned_is_written_down() {
         }],
         status: release::release::WaiverStatus::Granted { at: story.now },
     };
+    // One that was denied in the end does not.
+    let denied = release::release::Waiver {
+        waiver: release::spec::id(901),
+        status: release::release::WaiverStatus::Denied {
+            at: story.now,
+            by: dave().id,
+            reason: release::spec::release::prose("No"),
+        },
+        ..waiver.clone()
+    };
+    story.state.waivers.insert(denied.waiver, denied);
+    Case::given("7.7", story.clone()).holds();
     story.state.waivers.insert(waiver.waiver, waiver);
     let action = json!({"kind": "ticket", "key": "OPS-1", "status": "open"});
     let lessons = honest("7.7", &story).remove(0);

@@ -1,11 +1,14 @@
 //! Why not? What is missing, what would show it, and who can supply it.
 
-use release::Role;
+use release::command::StartRollback;
 use release::evidence::EvidenceKind;
+use release::release::ItemStatus;
 use release::rule::{MissingFact, Question, why};
 use release::spec::judged::{around, case, honest, patched, strict, tagged, through};
-use release::spec::release::item;
+use release::spec::release::{item, prose};
+use release::spec::{Spec, bob, dave};
 use release::verdict::Cause;
+use release::{Command, Release, Role};
 use serde_json::json;
 
 use crate::rules::samples::{FINE, canary_out, minutes, of_production};
@@ -124,4 +127,47 @@ fn given_the_time_of_monitoring_it_names_the_metrics_that_are_missing() {
     let of_errors: Vec<_> =
         missing.iter().filter(|one| one.item == Some(item("6.4"))).map(|one| one.fact.as_str()).collect();
     assert!(of_errors.contains(&"monitoring/counted_s"), "{of_errors:?}");
+}
+
+#[test]
+fn given_an_item_that_no_fact_closes_it_names_what_somebody_has_to_say() {
+    use release::spec::release as first;
+    let expected = |story: &Spec<Release>, number: &str| {
+        let missing = why(&story.state, &first::around(), story.now, Question::Item(item(number)));
+        missing.last().unwrap().expected.clone()
+    };
+    let signed = first::tagged();
+    assert_eq!(expected(&signed, "1.1"), "an attestation with evidence");
+    assert_eq!(expected(&first::windowed(), "4.4"), "approvals by the quorum of the change class");
+    // What a new candidate leaves for a person to say again, and what a rollback took for good.
+    let again = first::ready().when(bob(), Command::TagCandidate(first::tag(2)), &first::around()).accepted();
+    let reaffirmable = |status: &ItemStatus| matches!(status, ItemStatus::Stale { reaffirmable: true, .. });
+    let (number, _) = again.state.items.iter().find(|(_, state)| reaffirmable(&state.status)).unwrap();
+    assert_eq!(expected(&again, &number.to_string()), "a person's word for the candidate");
+    let back =
+        StartRollback { reason: prose("errors"), deployment: None, to: None, mode: None, incident: None };
+    let back = first::deploying().when(dave(), Command::StartRollback(back), &first::around()).accepted();
+    assert!(matches!(back.state.status(item("6.9")), ItemStatus::Failed { .. }));
+    assert_eq!(expected(&back, "6.9"), "another deployment");
+}
+
+#[test]
+fn given_what_the_release_records_itself_it_names_who_does_that() {
+    let roles = |story: &Spec<Release>, number: &str, fact: &str| {
+        let missing = why(&story.state, &around(), story.now, Question::Item(item(number)));
+        let one = missing.iter().find(|one| one.fact.starts_with(fact));
+        one.unwrap_or_else(|| panic!("{missing:#?}")).roles.clone()
+    };
+    let story = through(3);
+    assert_eq!(roles(&story, "4.6", "window"), [Role::ReleaseManager]);
+    assert_eq!(roles(&case("5.2").story(), "5.7", "deployment"), [Role::Operator, Role::Machine]);
+    // Each open item is named by what it lacks, not once more as open.
+    let missing = why(&story.state, &around(), story.now, Question::Authorize);
+    assert!(missing.iter().all(|one| one.fact != "item/4.2"), "{missing:#?}");
+    // How fresh a fact is counts at its own gate, while that is shut.
+    let later = story.hours_later(1);
+    for gate in [3, 4] {
+        let missing = why(&later.state, &around(), later.now, Question::Gate(gate));
+        assert!(missing.iter().all(|one| !one.fact.ends_with("occurred_at")), "{missing:#?}");
+    }
 }

@@ -238,13 +238,13 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-pub(crate) fn is_exposed(path: &Path) -> io::Result<bool> {
+fn is_exposed(path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::PermissionsExt as _;
     Ok(fs::metadata(path)?.permissions().mode() & 0o077 != 0)
 }
 
 #[cfg(not(unix))]
-pub(crate) fn is_exposed(_: &Path) -> io::Result<bool> {
+fn is_exposed(_: &Path) -> io::Result<bool> {
     Ok(false)
 }
 

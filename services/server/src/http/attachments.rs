@@ -17,7 +17,7 @@ use super::answer::View;
 use super::call::FromPath;
 use super::problem::{Code, Problem};
 use crate::app::App;
-use crate::vault::Content;
+use crate::vault::{Content, scrub};
 
 #[derive(Serialize, ToSchema)]
 pub struct AttachmentList<'a> {
@@ -54,7 +54,12 @@ async fn opened(app: &App, attachment: &Attachment) -> Result<Content, Problem> 
     }
     let lost = |detail: &str| Problem::new(Code::ContentLost, detail);
     let content = app.vault.open(&attachment.sha256).await.map_err(|error| Problem::internal(&error))?;
-    let content = content.ok_or_else(|| lost("the vault does not have it"))?;
+    let missing = if scrub::is_of_the_log(app) {
+        "the vault does not have it"
+    } else {
+        "the vault of this node does not have it; another node may: they share one when vault.dir says where"
+    };
+    let content = content.ok_or_else(|| lost(missing))?;
     if content.size == attachment.size {
         return Ok(content);
     }

@@ -461,16 +461,31 @@ impl<P: FromPath, B: FromBody, Q: FromQuery> FromRequest for Call<P, B, Q> {
                 let mut caller = authenticate(&request).await?;
                 acceptable(&request, Q::ANSWERS)?;
                 let path = P::from_path(&request)?;
-                let query: Q = query(&request)?;
+                let (query, min_position) = of_query::<Q>(&request)?;
                 caller.dry_run = query.dry_run();
                 let content_type =
                     request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
                 let bytes = body(&request, payload, B::LIMIT).await?;
                 let body = B::from_body(content_type, &bytes)?;
+                up_to_date(&request, min_position).await?;
                 Ok(Self { caller, path, body, query })
             };
             read.await.map_err(|problem: Problem| problem.at(&request))
         })
+    }
+}
+
+/// A command is decided on all that was recorded before it, on whichever node; a reader waits for the position that
+/// they ask for, and is not told what is too old.
+pub(super) async fn up_to_date(request: &HttpRequest, min_position: Option<u64>) -> Result<(), Problem> {
+    let Some(app) = request.app_data::<Data<App>>() else { return Ok(()) };
+    if !request.method().is_safe() {
+        return Ok(app.holds_all().await?);
+    }
+    app.is_current()?;
+    match min_position {
+        Some(position) => Ok(app.reaches(position).await?),
+        None => Ok(()),
     }
 }
 
@@ -592,10 +607,36 @@ fn if_match(request: &HttpRequest) -> Result<Option<Revision>, Problem> {
 }
 
 pub(super) fn query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<Q, Problem> {
+    read_query(request.query_string())
+}
+
+fn read_query<Q: DeserializeOwned>(query: &str) -> Result<Q, Problem> {
     let wrong = |name: &str, detail: String| Problem::field(Code::InvalidParameter, name, detail);
-    let read = actix_web::web::Query::<Named<Q>>::from_query(request.query_string());
+    let read = actix_web::web::Query::<Named<Q>>::from_query(query);
     let Named(read) = read.map_err(|error| wrong("query", error.to_string()))?.into_inner();
     read.map_err(|(name, detail)| wrong(&name, detail))
+}
+
+/// Every read takes `min_position`: those of which it says more than to wait know it themselves.
+fn of_query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<(Q, Option<u64>), Problem> {
+    #[derive(Deserialize)]
+    struct Waits {
+        #[serde(default, deserialize_with = "exact_integer")]
+        min_position: Option<u64>,
+    }
+    let query = request.query_string();
+    let read = read_query(query);
+    let is_min_position = |part: &&str| part.split('=').next() == Some("min_position");
+    if !request.method().is_safe() || read.is_ok() || !query.split('&').any(|part| is_min_position(&part)) {
+        return Ok((read?, None));
+    }
+    let rest: Vec<_> = query.split('&').filter(|part| !is_min_position(part)).collect();
+    // What is wrong with the rest is told as it is without.
+    let Ok(rest) = read_query(&rest.join("&")) else { return Ok((read?, None)) };
+    let waits: Vec<_> = query.split('&').filter(is_min_position).collect();
+    let Waits { min_position } = read_query(&waits.join("&"))?;
+    // One that the query knows itself, and that is wrong, stays wrong.
+    Ok((rest, min_position))
 }
 
 /// A query, or the name of the parameter that is wrong and why.

@@ -1,5 +1,5 @@
 //! What every answer goes through: headers that all carry, errors included, its metrics, its span, and a note
-//! of each denial.
+//! of each denial and of what an auditor read.
 
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
@@ -14,6 +14,7 @@ use actix_web::{Error, HttpMessage, HttpRequest};
 use bytes::Bytes;
 use tracing::{Instrument, Span};
 
+use super::accessed;
 use super::call::Known;
 use super::problem::Said;
 use super::receipt;
@@ -143,6 +144,11 @@ fn account<B>(app: &App, response: &ServiceResponse<B>, span: &Span, took: Durat
         let operation = format!("{} {}", request.method(), route.pattern);
         app.metrics.denied(reason);
         app.denials.note(&known.principal.tenant, &known.principal.id, operation, reason);
+    }
+    if let Some(read) = known.and_then(|known| accessed::read(app, response, route, known))
+        && !app.reads.note(read)
+    {
+        app.metrics.accesses_dropped.inc();
     }
     // A 503 says only that the request comes at a bad time, and is counted.
     let cause = said.and_then(|said| said.cause.as_deref());

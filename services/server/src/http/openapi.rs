@@ -69,6 +69,7 @@ use super::{
         gates::evaluate::handler,
         releases::exceptions::handler,
         releases::why::handler,
+        releases::accesses::handler,
         items::get::handler,
         items::attest::handler,
         items::reaffirm::handler,
@@ -193,6 +194,8 @@ use super::{
         people::list::handler,
         people::get::handler,
         people::unlink::handler,
+        people::name::handler,
+        people::erase::handler,
         metrics::delivery::handler,
         metrics::flow::handler,
         operations::whoami::handler,
@@ -303,7 +306,10 @@ fn tags() -> Value {
         tag("Environments", "What runs where, and which release holds an environment."),
         tag("Calendar", "Freezes of products and environments."),
         tag("Retention", "How long the content of attachments is kept, and what has to be kept longer."),
-        tag("People", "Which accounts and author keys belong to one person."),
+        tag(
+            "People",
+            "Which accounts and author keys belong to one person, and by which name they are printed."
+        ),
         tag("Metrics", "Delivery and flow over a period, counted from the log."),
         tag("Operations", "The process, its version, its API description."),
     ])
@@ -383,6 +389,11 @@ fn shared_parameters() -> Value {
             "schema": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[!-~]([ -~]*[!-~])?$"},
             "example": "wait=5",
         },
+        "MinPosition": {
+            "name": "min_position", "in": "query", "required": false,
+            "description": "A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.",
+            "schema": {"type": "integer", "format": "int64", "minimum": 0, "maximum": 9_007_199_254_740_991_u64},
+        },
         "DryRun": {
             "name": "dry_run", "in": "query", "required": false,
             "description": "Decide and answer what would be recorded, recording nothing.",
@@ -450,6 +461,7 @@ const ACROSS_STREAMS: &[&str] = &[
     "/v1/products",
     "/v1/products/{product}/readiness",
     "/v1/releases",
+    "/v1/releases/{release}/accesses",
     "/v1/releases/{release}/bundle",
     "/v1/releases/{release}/candidates/preview",
     "/v1/releases/{release}/gates/{step}",
@@ -488,6 +500,9 @@ fn share(path: &str, method: &str, operation: &mut Value) {
         parameters.push(reference("parameters", "Prefer"));
     } else if is_state {
         parameters.push(reference("parameters", "IfNoneMatch"));
+        if !takes(operation, &["min_position"]) {
+            parameters.push(reference("parameters", "MinPosition"));
+        }
     }
     if let Some(own) = operation["parameters"].as_array() {
         // The variables of the path are described above, in the same way wherever they stand.

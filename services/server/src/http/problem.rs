@@ -19,8 +19,10 @@ use utoipa::ToSchema;
 use super::call::Caller;
 use super::headers::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::command::CommandError;
+use crate::following::Behind;
 use crate::join::JoinError;
 use crate::limits::{Exhausted, Limits};
+use crate::printed_names::NamesError;
 use crate::reserve::ReserveError;
 use crate::streams::LoadError;
 use crate::surroundings::SurroundingsError;
@@ -31,7 +33,7 @@ use crate::vault::{KeepError, PutError};
 const TEXT_MAX: usize = 4000;
 
 /// Problem details, `application/problem+json` (RFC 9457).
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Problem, title = "Problem", example = json!({
     "type": "/problems/gate_closed",
     "title": "Gate is closed",
@@ -84,7 +86,7 @@ pub struct Details {
 }
 
 /// An answer that is not a success; boxed, so that results stay small.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Problem(Box<Details>);
 
 impl Deref for Problem {
@@ -100,7 +102,7 @@ impl DerefMut for Problem {
     }
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FieldError {
     /// RFC 6901 JSON Pointer into the body, or the name of a parameter or header.
     #[schema(max_length = 4000)]
@@ -142,6 +144,7 @@ pub enum Code {
     PositionNotReached,
     ViewsCatchingUp,
     PagesBusy,
+    ReportsBusy,
     CheckpointPending,
     SignerOrigin,
     SignerSmaller,
@@ -187,6 +190,7 @@ impl Code {
         Self::PositionNotReached,
         Self::ViewsCatchingUp,
         Self::PagesBusy,
+        Self::ReportsBusy,
         Self::CheckpointPending,
         Self::SignerOrigin,
         Self::SignerSmaller,
@@ -356,7 +360,7 @@ impl Code {
                 "position_not_reached",
                 503,
                 "Position not reached",
-                "This node has not read the log up to min_position yet. Repeat the request.",
+                "This node has not read the log up to min_position yet, or up to what another node recorded before the request. Repeat it.",
             ),
             Self::ViewsCatchingUp => (
                 "views_catching_up",
@@ -369,6 +373,12 @@ impl Code {
                 503,
                 "Pages are being set",
                 "Reports are set as PDF one after the other, and this one waited for its turn in vain. Repeat the request, or read another form.",
+            ),
+            Self::ReportsBusy => (
+                "reports_busy",
+                503,
+                "Reports of periods are being made",
+                "Reports of periods are made one after the other, and eight wait already. Nothing was begun; repeat the request with its key after the time that Retry-After says.",
             ),
             Self::CheckpointPending => (
                 "checkpoint_pending",
@@ -595,10 +605,20 @@ impl From<ReadError> for Problem {
     }
 }
 
+impl From<Behind> for Problem {
+    fn from(error: Behind) -> Self {
+        match error {
+            Behind::Read(error) => error.into(),
+            Behind::NotReached(_) => Self::new(Code::PositionNotReached, error.to_string()),
+            Behind::Stale(_) => Self::log_unavailable(error.to_string()),
+        }
+    }
+}
+
 impl From<LoadError> for Problem {
     fn from(error: LoadError) -> Self {
         match error {
-            LoadError::Read(error @ ReadError::Unavailable(_)) => error.into(),
+            LoadError::Read(error @ (ReadError::Unavailable(_) | ReadError::Closed)) => error.into(),
             error => Self::internal(&error),
         }
     }
@@ -618,6 +638,15 @@ impl From<KeepError> for Problem {
         match error {
             KeepError::Full => Self::new(Code::VaultFull, "the vault's quota is used up"),
             KeepError::Io(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<NamesError> for Problem {
+    fn from(error: NamesError) -> Self {
+        match error {
+            NamesError::Load(error) => error.into(),
+            error => Self::internal(&error),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the endpoints of a release share: recording a command on it and reading its state.
 
 pub mod abort;
+pub mod accesses;
 pub mod amend;
 pub mod batch;
 pub mod bundle;
@@ -26,7 +27,6 @@ use actix_web::http::StatusCode;
 use bytes::Bytes;
 use eventlog::store::MAX_BATCH_EVENTS;
 use eventlog::{Position, Revision, StreamId};
-use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use release::checklist::summary;
 use release::value::{ActorId, ReleaseId};
@@ -42,7 +42,7 @@ use super::problem::{Code, Problem};
 use crate::app::App;
 use crate::command::{Handled, handle};
 use crate::streams::{Committed, Until};
-use crate::views::{POSITION_WAIT, View as Views, role_first_used};
+use crate::views::{View as Views, role_first_used};
 use crate::{names, procedures, reserve, surroundings};
 
 /// Records a command on an opened release and answers with `view` of the state it led to.
@@ -268,7 +268,9 @@ pub async fn read(app: &App, caller: &Caller, id: &ReleaseId, when: &AsOf) -> Re
     let read = async {
         caller.may_read(Some(id.product()))?;
         let stream = stream(caller, id)?;
-        reached(app, when.min_position).await?;
+        if let Some(position) = when.min_position {
+            app.reaches(position).await?;
+        }
         let (until, freshness) = moment(app, when)?;
         let release = match until {
             // What is kept in memory holds every fact.
@@ -300,20 +302,6 @@ pub async fn read(app: &App, caller: &Caller, id: &ReleaseId, when: &AsOf) -> Re
         Ok(Snapshot { release, procedure, revision, position, freshness })
     };
     read.await.map_err(|problem: Problem| problem.on(caller))
-}
-
-/// Waits until the log holds a position, for as long as lists do.
-async fn reached(app: &App, min_position: Option<u64>) -> Result<(), Problem> {
-    let Some(wanted) = min_position else { return Ok(()) };
-    if app.store.head().is_some_and(|head| head.0 >= wanted) {
-        return Ok(());
-    }
-    let mut feed = app.store.subscribe(wanted.checked_sub(1).map(Position));
-    match tokio::time::timeout(POSITION_WAIT, feed.next()).await {
-        Ok(Some(Ok(_))) => Ok(()),
-        Ok(Some(Err(error))) => Err(error.into()),
-        Ok(None) | Err(_) => Err(Problem::new(Code::PositionNotReached, "no event has that position yet")),
-    }
 }
 
 /// The state that holds every event of the log: the log has an event before the command that appended it has told

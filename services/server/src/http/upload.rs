@@ -46,6 +46,7 @@ impl<P: FromPath, Q: FromQuery> FromRequest for Upload<P, Q> {
                 let query: Q = call::query(&request)?;
                 caller.dry_run = query.dry_run();
                 let media_type = media_type(&request)?;
+                call::up_to_date(&request, None).await?;
                 let length = request.headers().get(header::CONTENT_LENGTH);
                 let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
                 Ok(Self { caller, path, query, media_type, length, payload })

@@ -5,7 +5,9 @@ use release::command::{Command, LoseEnvironment};
 use release::environment::{
     ConfirmReservation, EnvironmentAround, EnvironmentCommand, RecordRunning, ReleaseReservation,
 };
-use release::event::{DeploymentOutcome, EnvironmentEvent, EnvironmentPurpose, Governance, ReleaseOpened};
+use release::event::{
+    DeploymentOutcome, DirectoryEvent, EnvironmentEvent, EnvironmentPurpose, Governance, ReleaseOpened,
+};
 use release::observation::Seen;
 use release::product::settings::EnvironmentSettings;
 use release::product::{ProductCommand, RejectDigest};
@@ -37,10 +39,12 @@ pub enum Effect {
     Rejects,
     /// The retention of what is attached is over.
     GivesUp,
+    /// The names of a person are to be destroyed.
+    Erases,
 }
 
-/// Which events of a release others care about.
-pub const EFFECTS: [(&str, Effect); 15] = [
+/// Which events others care about.
+pub const EFFECTS: [(&str, Effect); 16] = [
     ("production.authorized", Effect::Holds),
     ("production.break_glass_authorized", Effect::Holds),
     ("deployment.started", Effect::Holds),
@@ -56,6 +60,7 @@ pub const EFFECTS: [(&str, Effect); 15] = [
     ("environment.preempted", Effect::Preempts),
     ("attachment.removed", Effect::GivesUp),
     ("observation.recorded", Effect::Seen),
+    ("person.erased", Effect::Erases),
 ];
 
 pub fn of(event_type: &str) -> Option<Effect> {
@@ -65,6 +70,9 @@ pub fn of(event_type: &str) -> Option<Effect> {
 pub async fn carry_out(app: &App, effect: Effect, recorded: &Recorded) -> Result<(), ReactorError> {
     if effect == Effect::Preempts {
         return preempts(app, recorded).await;
+    }
+    if effect == Effect::Erases {
+        return erases(app, recorded).await;
     }
     let Some((tenant, id)) = names::as_release(&recorded.stream) else { return Ok(()) };
     let release =
@@ -80,7 +88,7 @@ pub async fn carry_out(app: &App, effect: Effect, recorded: &Recorded) -> Result
     }
     let environments = surroundings::environments(app, tenant, opened).await?;
     match effect {
-        Effect::Rejects | Effect::Preempts | Effect::Seen | Effect::GivesUp => Ok(()),
+        Effect::Rejects | Effect::Preempts | Effect::Seen | Effect::GivesUp | Effect::Erases => Ok(()),
         Effect::Holds => cause.hold(&environments, &cause.event()?).await,
         Effect::Runs => {
             cause.runs(&release.state, &cause.event()?).await?;
@@ -121,6 +129,19 @@ async fn preempts(app: &App, recorded: &Recorded) -> Result<(), ReactorError> {
         ..own
     };
     settle(handle(app, &app.releases, &stream, &envelope, &command, &around, |_, _| ()).await)
+}
+
+/// Whoever asked for it may have gone before the names were destroyed.
+async fn erases(app: &App, recorded: &Recorded) -> Result<(), ReactorError> {
+    let header = header(recorded)?;
+    let event: DirectoryEvent = wire::decode(&header.event_type, header.schema, &recorded.data)
+        .map_err(|error| ReactorError::Unreadable(error.to_string()))?;
+    let DirectoryEvent::PersonErased(erased) = event else { return Ok(()) };
+    let _alone = app.attaching.write().await;
+    for sha256 in &erased.names {
+        app.vault.remove(sha256).await?;
+    }
+    Ok(())
 }
 
 /// The event that makes something necessary, and where.
@@ -295,6 +316,8 @@ impl Cause<'_> {
         let ReleaseEvent::AttachmentRemoved(removed) = event else { return Ok(()) };
         // Nothing is attached meanwhile, so the view knows everybody who keeps it.
         let _alone = self.app.attaching.write().await;
+        let _elsewhere = self.app.vault.giving_up().await?;
+        self.app.holds_all().await?;
         let head = self.app.store.head().map(|head| head.0);
         self.app.views.ready(View::Releases, head).await?;
         for sha256 in &removed.attachments {

@@ -33,8 +33,11 @@ struct Waiting {
 }
 
 impl Lane {
-    /// Events of other streams than releases and environments mean nothing for others.
+    /// Events of other streams than releases, environments and directories mean nothing for others.
     pub fn of(stream: &StreamId) -> Option<Self> {
+        if let Some(tenant) = names::as_directory(stream) {
+            return Some(Self(tenant.to_owned()));
+        }
         if let Some((tenant, product, _)) = names::as_environment(stream) {
             return Some(Self(format!("{tenant}.{product}")));
         }

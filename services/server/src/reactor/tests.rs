@@ -13,7 +13,8 @@ use release::decide::{Around, Opening, Snapshots};
 use release::directory::People;
 use release::environment::{EnvironmentAround, EnvironmentCommand, ReserveEnvironment};
 use release::event::{
-    CalendarEvent, ChangeClass, EnvironmentEvent, EnvironmentPurpose, LeasePurpose, RetentionEvent,
+    CalendarEvent, ChangeClass, DirectoryEvent, EnvironmentEvent, EnvironmentPurpose, LeasePurpose,
+    RetentionEvent,
 };
 use release::product::{ProductCommand, RegisterProduct};
 use release::value::{Name, ReleaseId};
@@ -83,6 +84,7 @@ fn every_event_type_that_the_reactor_waits_for_is_one_that_is_written() {
         .chain(EnvironmentEvent::TYPES)
         .chain(CalendarEvent::TYPES)
         .chain(RetentionEvent::TYPES)
+        .chain(DirectoryEvent::TYPES)
         .map(|(name, _)| *name)
         .collect();
     let awaited = EFFECTS.iter().map(|(name, _)| *name).chain(RESCHEDULES).chain(RESCHEDULES_ALL);

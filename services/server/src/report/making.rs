@@ -1,20 +1,22 @@
 //! The reports of periods on their way into the vault: one at a time, because each reads as much as it can.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use eventlog::{EventStore, Position, Recorded, Revision, StreamId};
 use futures_util::stream;
 use release::Procedure;
 use release::procedure::ProcedureRef;
+use release::value::Name;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, mpsc};
 use uuid::Uuid;
 
 use super::period::{self, Log, PeriodAsked, PeriodError};
 use crate::app::App;
+use crate::http::problem::Problem;
 use crate::procedures;
 use crate::vault::{PutError, Stored};
 
@@ -24,14 +26,41 @@ const PAGE: usize = 1024;
 const PIECE: usize = 64 * 1024;
 const PIECES: usize = 8;
 
+/// How many may wait for their turn, with the one that is made.
+pub const PLACES: usize = 8;
+/// How many failures are kept for who asks what became of a report.
+const FAILURES: usize = 1_000;
+
 pub struct Making {
     turn: Semaphore,
-    running: Mutex<BTreeSet<Uuid>>,
+    places: Semaphore,
+    state: Mutex<State>,
+    ended: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    running: BTreeSet<Uuid>,
+    /// The oldest first.
+    failures: VecDeque<(Uuid, Failure)>,
+}
+
+/// Why a report was not made, for whoever may read what it was to be of.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub tenant: String,
+    pub product: Option<Name>,
+    pub problem: Problem,
 }
 
 impl Default for Making {
     fn default() -> Self {
-        Self { turn: Semaphore::new(1), running: Mutex::default() }
+        Self {
+            turn: Semaphore::new(1),
+            places: Semaphore::new(PLACES),
+            state: Mutex::default(),
+            ended: Notify::new(),
+        }
     }
 }
 
@@ -43,22 +72,72 @@ pub struct Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.making.set().remove(&self.report);
+        self.making.lock().running.remove(&self.report);
+        self.making.ended.notify_waiters();
     }
 }
 
 impl Making {
-    fn set(&self) -> std::sync::MutexGuard<'_, BTreeSet<Uuid>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn begin(&self, report: Uuid) -> Running<'_> {
-        self.set().insert(report);
+    /// Waits for the same report to be ended where it was begun before.
+    pub async fn begin(&self, report: Uuid) -> Running<'_> {
+        self.until(|state| state.running.insert(report)).await;
         Running { making: self, report }
     }
 
     pub fn is_running(&self, report: Uuid) -> bool {
-        self.set().contains(&report)
+        self.lock().running.contains(&report)
+    }
+
+    /// Waits until the report is not being made, which it may never have been.
+    pub async fn ended(&self, report: Uuid) {
+        self.until(|state| !state.running.contains(&report)).await;
+    }
+
+    async fn until(&self, mut holds: impl FnMut(&mut State) -> bool) {
+        loop {
+            let ended = self.ended.notified();
+            tokio::pin!(ended);
+            // Registered before looking, so that no end is missed.
+            ended.as_mut().enable();
+            if holds(&mut self.lock()) {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// A place among those who wait for their turn; none where too many do.
+    pub fn place(&self) -> Option<SemaphorePermit<'_>> {
+        self.places.try_acquire().ok()
+    }
+
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.turn.acquire().await.ok()
+    }
+
+    pub fn failed(&self, report: Uuid, failure: Failure) {
+        let mut state = self.lock();
+        state.failures.retain(|(failed, _)| *failed != report);
+        if state.failures.len() >= FAILURES {
+            state.failures.pop_front();
+        }
+        state.failures.push_back((report, failure));
+    }
+
+    pub fn failure(&self, report: Uuid) -> Option<Failure> {
+        let state = self.lock();
+        state.failures.iter().find(|(failed, _)| *failed == report).map(|(_, failure)| failure.clone())
+    }
+
+    /// The same, told for the last time.
+    pub fn take_failure(&self, report: Uuid) -> Option<Failure> {
+        let mut state = self.lock();
+        let place = state.failures.iter().position(|(failed, _)| *failed == report)?;
+        state.failures.remove(place).map(|(_, failure)| failure)
     }
 }
 
@@ -75,7 +154,7 @@ pub enum MakeError {
 /// Makes the report of a period and keeps its bytes, unless they are only wanted for their hash; their hash, and how
 /// many changes there are.
 pub async fn period(app: &Arc<App>, asked: PeriodAsked, keep: bool) -> Result<(Stored, u64), MakeError> {
-    let _turn = app.making.turn.acquire().await.map_err(|_| MakeError::Stopped)?;
+    let _turn = app.making.turn().await.ok_or(MakeError::Stopped)?;
     let (sender, receiver) = mpsc::channel(PIECES);
     let limit = app.config.vault.quota();
     let db = app.views.reader().map_err(PeriodError::from)?;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 
@@ -45,6 +46,44 @@ pub fn each(
     let mut json = serde_json::Deserializer::from_reader(io::BufReader::with_capacity(64 * 1024, report));
     Document(row).deserialize(&mut json)?;
     json.end()
+}
+
+/// All of the report but its rows.
+pub fn rest(report: impl Read) -> serde_json::Result<Value> {
+    let mut json = serde_json::Deserializer::from_reader(io::BufReader::with_capacity(64 * 1024, report));
+    let rest = Rest.deserialize(&mut json)?;
+    json.end()?;
+    Ok(rest)
+}
+
+struct Rest;
+
+impl<'de> DeserializeSeed<'de> for Rest {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Rest {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the report of a period")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<Value, M::Error> {
+        let mut rest = serde_json::Map::new();
+        while let Some(member) = members.next_key::<String>()? {
+            if member == "changes" {
+                members.next_value::<IgnoredAny>()?;
+            } else {
+                rest.insert(member, members.next_value()?);
+            }
+        }
+        Ok(Value::Object(rest))
+    }
 }
 
 struct Document<F>(F);

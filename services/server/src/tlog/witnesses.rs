@@ -416,6 +416,10 @@ impl Request {
                 return Err((failure, format!("{status}: {said}")));
             };
             let here = self.head.checkpoint.size;
+            if size > here && self.tree.is_shared() {
+                // This node takes that checkpoint too, and then asks for it.
+                return Err((Failure::Refused, format!("another node had it cosign {size} events")));
+            }
             if size > here {
                 return Err((Failure::Contradicted, format!("it cosigned {size} events, {here} are signed")));
             }

@@ -1,9 +1,10 @@
 //! The vault as a directory: `ab/<sha256>` for what begins with `ab`, and `incoming/` for what is not finished.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -13,9 +14,15 @@ use release::wire;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
-use super::{Content, KeepError, Stored, Unfinished, Vault};
+use super::{Content, Held, KeepError, Stored, Unfinished, Vault};
 
 const INCOMING: &str = "incoming";
+/// Whoever has the directory open holds a part of it.
+const LOCK: &str = "lock";
+/// Held while content is kept and recorded, by any number, or while some is given up, by one.
+const KEEPING: &str = "keeping";
+/// What is not finished for so long never will be.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 /// How much is read, or gathered before it is written, at a time.
 const PIECE: usize = 256 * 1024;
 
@@ -26,30 +33,69 @@ pub struct Directory(Arc<Room>);
 struct Room {
     dir: PathBuf,
     quota: u64,
-    /// How many bytes are kept; held while a file gets its name or loses it, so that it stays true.
+    /// How many bytes are kept; held while a file gets its name or loses it, so that it stays true. What other nodes
+    /// keep is in it since it was last counted.
     used: Mutex<u64>,
+    _lock: File,
 }
 
 impl Directory {
-    /// Removes what a crash left unfinished, and counts what is there. Whoever calls it owns the directory.
+    /// Removes what a crash left unfinished, and counts what is there. Other nodes may have the directory open: then
+    /// only what was left long ago is removed.
     pub fn open(dir: &Path, quota: u64) -> io::Result<Self> {
         let incoming = dir.join(INCOMING);
-        if incoming.exists() {
-            fs::remove_dir_all(&incoming)?;
-        }
         fs::create_dir_all(&incoming)?;
-        sync(dir)?;
-        let mut used = 0;
-        for entry in fs::read_dir(dir)? {
+        let lock = lock_file(&dir.join(LOCK))?;
+        let alone = match lock.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => false,
+            Err(TryLockError::Error(error)) => return Err(error),
+        };
+        for entry in fs::read_dir(&incoming)? {
             let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                for file in fs::read_dir(entry.path())? {
-                    used += file?.metadata()?.len();
-                }
+            // Somebody else may have finished it meanwhile.
+            let abandoned = || entry.metadata()?.modified()?.elapsed().map_err(io::Error::other);
+            if alone || abandoned().is_ok_and(|age| age > ABANDONED) {
+                gone(fs::remove_file(entry.path()))?;
             }
         }
-        Ok(Self(Arc::new(Room { dir: dir.to_owned(), quota, used: Mutex::new(used) })))
+        if alone {
+            lock.unlock()?;
+        }
+        lock.lock_shared()?;
+        sync(dir)?;
+        let used = Mutex::new(count(dir)?);
+        Ok(Self(Arc::new(Room { dir: dir.to_owned(), quota, used, _lock: lock })))
     }
+}
+
+/// How many bytes the directory has, finished or not.
+fn count(dir: &Path) -> io::Result<u64> {
+    let mut used = 0;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            for file in fs::read_dir(entry.path())? {
+                used += size(&file?.path())?.unwrap_or(0);
+            }
+        }
+    }
+    Ok(used)
+}
+
+fn lock_file(path: &Path) -> io::Result<File> {
+    File::options().create(true).truncate(false).write(true).open(path)
+}
+
+/// That somebody else removed it first is as well.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+/// Where content is in a vault's directory.
+pub fn path(dir: &Path, sha256: &Sha256Hex) -> PathBuf {
+    let name = sha256.as_str();
+    dir.join(name.get(..2).unwrap_or_default()).join(name)
 }
 
 impl Vault for Directory {
@@ -93,7 +139,8 @@ impl Vault for Directory {
         blocking(move || {
             let mut used = room.used.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(size) = size(&path)? else { return Ok(false) };
-            fs::remove_file(&path)?;
+            gone(overwrite(&path, size))?;
+            gone(fs::remove_file(&path))?;
             *used = used.saturating_sub(size);
             drop(used);
             path.parent().map_or(Ok(()), sync)?;
@@ -104,12 +151,38 @@ impl Vault for Directory {
     fn used(&self) -> u64 {
         *self.0.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn count(&self) -> BoxFuture<'static, io::Result<()>> {
+        let room = Arc::clone(&self.0);
+        blocking(move || {
+            let mut used = room.used.lock().unwrap_or_else(PoisonError::into_inner);
+            *used = count(&room.dir)?;
+            Ok(())
+        })
+    }
+
+    fn keeping(&self) -> BoxFuture<'static, io::Result<Held>> {
+        let path = self.0.dir.join(KEEPING);
+        blocking(move || {
+            let file = lock_file(&path)?;
+            file.lock_shared()?;
+            Ok(Held { _file: file })
+        })
+    }
+
+    fn giving_up(&self) -> BoxFuture<'static, io::Result<Held>> {
+        let path = self.0.dir.join(KEEPING);
+        blocking(move || {
+            let file = lock_file(&path)?;
+            file.lock()?;
+            Ok(Held { _file: file })
+        })
+    }
 }
 
 impl Room {
     fn path(&self, sha256: &Sha256Hex) -> PathBuf {
-        let name = sha256.as_str();
-        self.dir.join(name.get(..2).unwrap_or_default()).join(name)
+        path(&self.dir, sha256)
     }
 
     /// Gives a file that is on the disk its name, in place of whatever had it.
@@ -123,7 +196,7 @@ impl Room {
         if let Some(parent) = path.parent()
             && !parent.exists()
         {
-            fs::create_dir(parent)?;
+            fs::create_dir_all(parent)?;
             sync(&self.dir)?;
         }
         file.persist(path).map_err(|error| error.error)?;
@@ -266,6 +339,13 @@ fn size(path: &Path) -> io::Result<Option<u64>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// What was in the file is not in the blocks that it leaves behind, where the file system writes in place.
+fn overwrite(path: &Path, size: u64) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    io::copy(&mut io::repeat(0).take(size), &mut file)?;
+    file.sync_all()
 }
 
 /// A name is on the disk only when its directory is.

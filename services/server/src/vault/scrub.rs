@@ -1,6 +1,7 @@
 //! Reads all that is attached again, now and then, and records what is not there any more or is something else.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use eventlog::StreamId;
@@ -46,21 +47,37 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
+/// Whether the vault is that of the whole log, rather than of one node among others.
+pub fn is_of_the_log(app: &App) -> bool {
+    app.store.shared().is_none() || app.config.vault.dir.is_some()
+}
+
 async fn round(app: &App) -> Result<(), Failure> {
+    // Other nodes keep and give up too.
+    app.vault.count().await?;
     while app.views.ready(View::Releases, None).await.is_err() {
         tokio::time::sleep(LISTS).await;
     }
-    let mut after = None;
+    let (mut after, mut lost) = (None, 0);
     loop {
         let place = after.take();
         let page = app.views.query(move |db| views::kept_attachments(db, place.as_ref(), PAGE)).await?;
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else {
+            app.metrics.vault_lost.set(lost);
+            app.metrics.vault_checked.set(app.clock.real().as_second());
+            return Ok(());
+        };
         after = Some((last.sha256.clone(), last.stream.clone()));
         // The same content is attached in several places, and is read once.
         for same in page.chunk_by(|one, other| one.sha256 == other.sha256) {
             let Some(first) = same.first() else { continue };
             let began = Instant::now();
             let found = look(app, first).await?;
+            if found.is_some() && is_of_the_log(app) {
+                lost += i64::try_from(same.len()).unwrap_or(i64::MAX);
+                // Told at once: a round may take hours.
+                app.metrics.vault_lost.inner().fetch_max(lost, Ordering::Relaxed);
+            }
             for one in same {
                 if let Err(error) = tell(app, one, found).await {
                     tracing::error!(error, sha256 = %one.sha256, stream = one.stream, "what the vault has is not recorded");
@@ -84,6 +101,14 @@ async fn look(app: &App, attached: &KeptAttachment) -> Result<Option<AttachmentF
 }
 
 async fn tell(app: &App, one: &KeptAttachment, found: Option<AttachmentFound>) -> Result<(), Failure> {
+    if !is_of_the_log(app) {
+        // What this node never had, another may have: that is no loss.
+        if let Some(found) = found {
+            let sha256 = &one.sha256;
+            tracing::warn!(%sha256, stream = one.stream, ?found, "the vault of this node does not have what was attached");
+        }
+        return Ok(());
+    }
     let (rule, command) = match (found, one.lost) {
         (None, false) => return Ok(()),
         (None, true) => ("attachment_restored", restored(&one.sha256)),

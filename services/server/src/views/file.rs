@@ -6,10 +6,10 @@ use eventlog::Position;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
-use super::{View, attachments, catalog, event_ids, exceptions, facts, observations, releases};
+use super::{View, accesses, attachments, catalog, event_ids, exceptions, facts, observations, releases};
 
 /// Changed with every change to a table, or to what is written into one.
-pub(super) const VERSION: i64 = 9;
+pub(super) const VERSION: i64 = 10;
 
 const META: &str = "
     CREATE TABLE meta(one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL,
@@ -68,6 +68,7 @@ pub(super) fn create(path: &Path) -> rusqlite::Result<Connection> {
         catalog::SCHEMA,
         event_ids::SCHEMA,
         observations::SCHEMA,
+        accesses::SCHEMA,
         facts::SCHEMA,
     ];
     for schema in of_views {

@@ -22,7 +22,7 @@ use super::catalog::Entry;
 use super::exceptions::ExceptionRow;
 use super::file::{self, Cursor};
 use super::releases::{self, NewRow};
-use super::{Progress, Stopped, View, catalog, event_ids, facts, observations};
+use super::{Progress, Stopped, View, accesses, catalog, event_ids, facts, observations};
 use crate::app::App;
 use crate::streams::{Committed, LoadError, Streams, Until};
 use crate::surroundings::SurroundingsError;
@@ -73,6 +73,7 @@ struct Batch {
     streams: BTreeMap<StreamId, Touched>,
     ids: Vec<(Uuid, Position)>,
     observations: Vec<Recorded>,
+    accesses: Vec<Recorded>,
     facts: Vec<facts::Made>,
     /// Every event of an environment: what one tells rests on those before it.
     of_environments: Vec<Recorded>,
@@ -91,6 +92,7 @@ struct Batch {
 struct Found {
     ids: Vec<(Uuid, Position)>,
     observations: Vec<observations::Made>,
+    accesses: Vec<accesses::Made>,
     facts: Vec<facts::Made>,
 }
 
@@ -230,6 +232,8 @@ impl Tail {
             self.catch_up();
             return Ok(false);
         };
+        // States that are taken from memory, and what they name, are no older than the batch.
+        self.app.holds(Some(last.position)).await.map_err(|error| Failure::Passing(error.to_string()))?;
         let more = batch.more;
         let mut rows = Vec::new();
         if !self.has_stopped(View::Releases) {
@@ -252,10 +256,17 @@ impl Tail {
         if !self.has_stopped(View::Facts) {
             self.facts(&mut batch).await?;
         }
-        let mut found = Found { ids: batch.ids, observations: Vec::new(), facts: batch.facts };
+        let mut found =
+            Found { ids: batch.ids, observations: Vec::new(), accesses: Vec::new(), facts: batch.facts };
         for recorded in &batch.observations {
             match observations::made(recorded) {
                 Ok(made) => found.observations.extend(made),
+                Err(error) => self.stop(View::EventIds, Some(recorded.position), &error),
+            }
+        }
+        for recorded in &batch.accesses {
+            match accesses::made(recorded) {
+                Ok(made) => found.accesses.extend(made),
                 Err(error) => self.stop(View::EventIds, Some(recorded.position), &error),
             }
         }
@@ -289,8 +300,10 @@ impl Tail {
     fn note(&self, batch: &mut Batch, recorded: &Recorded) {
         let position = recorded.position;
         batch.ids.push((recorded.id, position));
-        if header::event_type(&recorded.header) == Some(observations::EVENT_TYPE) {
-            batch.observations.push(recorded.clone());
+        match header::event_type(&recorded.header) {
+            Some(observations::EVENT_TYPE) => batch.observations.push(recorded.clone()),
+            Some(accesses::EVENT_TYPE) => batch.accesses.push(recorded.clone()),
+            _ => {}
         }
         if names::as_environment(&recorded.stream).is_some() {
             batch.of_environments.push(recorded.clone());
@@ -523,6 +536,7 @@ impl Tail {
         let moving = View::ALL.map(|view| (view, !self.has_stopped(view)));
         found.ids.retain(|(_, position)| self.cursor(View::EventIds) < Some(*position));
         found.observations.retain(|made| self.cursor(View::EventIds) < Some(made.position()));
+        found.accesses.retain(|made| self.cursor(View::EventIds) < Some(made.position()));
         found.facts.retain(|made| self.cursor(View::Facts) < Some(Position(made.position())));
         let written = blocking(move || {
             let tx = db.transaction()?;
@@ -532,6 +546,7 @@ impl Tail {
             catalog::write(&tx, &entries)?;
             event_ids::write(&tx, &mut found.ids)?;
             observations::write(&tx, &found.observations)?;
+            accesses::write(&tx, &found.accesses)?;
             facts::write(&tx, &found.facts)?;
             for (view, _) in moving.iter().filter(|(_, moves)| *moves) {
                 file::move_cursor(&tx, *view, last)?;

@@ -163,6 +163,7 @@ impl World {
             "first_uses",
             "event_ids",
             "observations",
+            "accesses",
             "facts",
             "emergencies",
             "cursors",

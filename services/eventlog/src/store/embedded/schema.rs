@@ -107,18 +107,12 @@ fn create_or_check(db: &mut Connection) -> Result<(), OpenError> {
     let found = (number("application_id")?, number("user_version")?);
     let objects = objects(&transaction)?;
     if found == (0, 0) && objects.is_empty() {
-        transaction.execute_batch(LAYOUT)?;
-        transaction.execute_batch(CHECKPOINT)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", FORMAT)?;
+        create(&transaction)?;
         return Ok(transaction.commit()?);
     }
-    if found.0 != APPLICATION_ID {
-        return Err(OpenError::Foreign("events.db belongs to another application".to_owned()));
-    }
-    let older = found.1 == 1;
-    if !older && found.1 != i64::from(FORMAT) {
-        return Err(OpenError::Foreign(format!("its format is {}, this program knows {FORMAT}", found.1)));
+    let older = found == (APPLICATION_ID, 1);
+    if !older {
+        known(found)?;
     }
     let model = Connection::open_in_memory()?;
     model.execute_batch(LAYOUT)?;
@@ -137,6 +131,30 @@ fn create_or_check(db: &mut Connection) -> Result<(), OpenError> {
         transaction.pragma_update(None, "user_version", FORMAT)?;
     }
     Ok(transaction.commit()?)
+}
+
+/// The layout and its marks, in an empty database.
+pub(super) fn create(db: &Connection) -> rusqlite::Result<()> {
+    db.execute_batch(LAYOUT)?;
+    db.execute_batch(CHECKPOINT)?;
+    db.pragma_update(None, "application_id", APPLICATION_ID)?;
+    db.pragma_update(None, "user_version", FORMAT)
+}
+
+/// Refuses a file that is no log of the newest format.
+pub(super) fn check_format(db: &Connection) -> Result<(), OpenError> {
+    let number = |pragma| db.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    known((number("application_id")?, number("user_version")?))
+}
+
+fn known((application, format): (i64, i64)) -> Result<(), OpenError> {
+    if application != APPLICATION_ID {
+        return Err(OpenError::Foreign("events.db belongs to another application".to_owned()));
+    }
+    if format != i64::from(FORMAT) {
+        return Err(OpenError::Foreign(format!("its format is {format}, this program knows {FORMAT}")));
+    }
+    Ok(())
 }
 
 /// The checkpoint that was stored last.

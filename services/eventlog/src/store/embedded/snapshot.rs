@@ -16,6 +16,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -248,6 +249,7 @@ pub(super) fn check(shared: &Shared, db: &Connection, dir: &Path, covered: u64, 
     if let Err(cause) = fs::remove_file(path(dir)) {
         error!(%cause, "the snapshot of the index could not be removed: start with verify");
     }
+    shared.damaged.store(true, Ordering::Release);
     writer::fail(shared, &reason, Vec::new());
 }
 

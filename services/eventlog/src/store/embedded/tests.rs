@@ -1,5 +1,6 @@
 //! What only this engine can get wrong; the contract is tested by the conformance suite.
 
+mod copies;
 mod snapshots;
 
 use std::env;

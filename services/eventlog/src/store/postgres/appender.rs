@@ -82,7 +82,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_
 const LOCK: &str = "SELECT next_position FROM shiplog.log_head FOR UPDATE";
 const REVISIONS: &str = "SELECT stream, revision FROM shiplog.streams WHERE stream = ANY($1)";
 const CHECKPOINT: &str = "SELECT checkpoint FROM shiplog.log_head";
-const IDS: &str = "SELECT stream, revision, position, event_id
+const IDS: &str = "SELECT stream, revision, position, event_id, header
     FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS wanted (name, first, beyond)
     JOIN shiplog.events ON stream = name AND revision >= first AND revision < beyond";
 const INSERT: &str = "WITH
@@ -396,11 +396,12 @@ impl Session {
         let mut stored = Stored::new();
         for row in &rows {
             let read = || -> Result<_, Error> {
-                Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
+                let header = Bytes::copy_from_slice(row.try_get(4)?);
+                Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, header))
             };
-            let (name, revision, position, id) = read().map_err(told)?;
+            let (name, revision, position, id, header) = read().map_err(told)?;
             if let Ok(stream) = StreamId::new(name) {
-                stored.insert((stream, number(revision)), (number(position), id));
+                stored.insert((stream, number(revision)), (number(position), id, header));
             }
         }
         Ok(stored)
@@ -460,8 +461,8 @@ fn next_of(locked: &Row) -> Result<u64, Obstacle> {
     locked.try_get(0).map(number).map_err(|error| Obstacle::Broken(told(error)))
 }
 
-/// Position and id of events by stream and revision.
-type Stored = HashMap<(StreamId, u64), (u64, Uuid)>;
+/// Position, id and header of events by stream and revision.
+type Stored = HashMap<(StreamId, u64), (u64, Uuid, Bytes)>;
 
 /// What one transaction adds to what is committed.
 #[derive(Default)]
@@ -504,18 +505,32 @@ impl Group {
         let Some(found) = self.find(stream, *expected, length, events) else {
             return Err(AppendError::Conflict { stream: stream.clone(), current, expected: *expected });
         };
-        // What stands where a lost commit put it was stored by this very call.
+        // What stands where a lost commit put it was stored by this very call, unless another node had the same to say
+        // meanwhile: its bytes are others.
         match lost {
-            Some(Verdict::Append(Ok(sent))) if sent.first_position == found.first_position => Ok(*sent),
+            Some(Verdict::Append(Ok(sent)))
+                if sent.first_position == found.first_position
+                    && self.is_own(append, found.first_revision) =>
+            {
+                Ok(*sent)
+            }
             _ => Ok(found),
         }
+    }
+
+    fn is_own(&self, append: &Append, first: Revision) -> bool {
+        (first.0..).zip(&append.events).all(|(revision, event)| {
+            let stored = self.stored.get(&(append.stream.clone(), revision));
+            stored.is_some_and(|(.., header)| *header == event.header)
+        })
     }
 
     fn add(&mut self, stream: &StreamId, length: u64, events: &[NewEvent]) -> Appended {
         let first = self.next;
         for (offset, event) in (0..).zip(events) {
             let (position, revision) = (Position(first + offset), Revision(length + offset));
-            self.stored.insert((stream.clone(), revision.0), (position.0, event.id));
+            let stored = (position.0, event.id, event.header.clone());
+            self.stored.insert((stream.clone(), revision.0), stored);
             let NewEvent { id, header, data } = event.clone();
             self.added.push(Recorded { position, stream: stream.clone(), revision, id, header, data });
         }
@@ -545,7 +560,7 @@ impl Group {
             return None;
         }
         let mut places = (first..beyond).zip(events).map(|(revision, event)| {
-            let (position, id) = self.stored.get(&(stream.clone(), revision))?;
+            let (position, id, _) = self.stored.get(&(stream.clone(), revision))?;
             (*id == event.id).then_some(Position(*position))
         });
         let first_position = places.next()??;

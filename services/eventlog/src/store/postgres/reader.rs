@@ -81,6 +81,16 @@ pub(super) async fn read(
     recorded(rows, next)
 }
 
+/// The last position that was given out.
+pub(super) async fn end(shared: &Arc<Shared>) -> Result<Option<Position>, ReadError> {
+    let rows = rows(shared, "SELECT next_position FROM shiplog.log_head", &[]).await?;
+    let next: i64 = match rows.first() {
+        Some(row) => row.try_get(0).map_err(|error| ReadError::Engine(told(error)))?,
+        None => return Err(ReadError::Engine("the log's head is missing".to_owned())),
+    };
+    Ok(number(next).checked_sub(1).map(Position))
+}
+
 pub(super) async fn checkpoint(shared: &Arc<Shared>) -> Result<Option<Bytes>, ReadError> {
     let rows = rows(shared, "SELECT checkpoint FROM shiplog.log_head", &[]).await?;
     let stored: Option<Vec<u8>> = match rows.first() {

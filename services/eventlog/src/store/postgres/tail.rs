@@ -1,7 +1,7 @@
 //! The one task that follows what other nodes write, and tells whether the database is there.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::link::{Connection, LISTEN, told};
 use super::{Obstacle, Shared, Task, reader};
@@ -46,6 +46,7 @@ async fn follow(shared: &Shared, connection: &mut Connection) -> Result<std::con
     loop {
         let last = shared.last();
         let after = last.map(|(position, _)| position);
+        let moment = Instant::now();
         let asked = reader::page(&connection.client, after, PAGE_EVENTS, PAGE_BYTES);
         let asked = shared.link.within(async { asked.await.map_err(told) }).await;
         let next = after.map_or(0, |after| after.0.saturating_add(1));
@@ -54,8 +55,15 @@ async fn follow(shared: &Shared, connection: &mut Connection) -> Result<std::con
             ReadError::Damaged { .. } => Obstacle::Broken(error.to_string()),
             other => Obstacle::Passing(other.to_string()),
         })?;
-        if !page.is_empty() {
+        let bytes: usize = page.iter().map(|event| event.header.len() + event.data.len()).sum();
+        let (empty, full) = (page.is_empty(), page.len() >= PAGE_EVENTS || bytes >= PAGE_BYTES);
+        if !empty {
             shared.advance(page);
+        }
+        if !full {
+            shared.knows_all_of(moment);
+        }
+        if !empty {
             continue;
         }
         let known = shared.last().map_or(0, |(last, _)| last.0.saturating_add(1));

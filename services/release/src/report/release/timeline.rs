@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Entry, Material, ReportedActor};
 use crate::aggregate::Aggregate as _;
-use crate::event::{EventData as _, ReleaseEvent};
+use crate::event::{EventData as _, ReleaseEvent, SignedAs};
 use crate::release::Release;
 
 shapes! {
@@ -31,6 +31,10 @@ shapes! {
         about: Vec<String>,
         #[cfg_attr(feature = "openapi", schema(max_items = 1_100))]
         changes: Vec<StateChange>,
+        /// By which printed name it was signed, as a salted hash; absent where it is no signature, or the directory
+        /// had no name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signed_as: Option<SignedAs>,
     } nullable {
         /// How far the source's clock ran ahead of the server's, where that was over two minutes.
         skew_ms: i64,
@@ -128,6 +132,7 @@ fn row(Entry { fact, provenance }: &Entry, changes: Vec<StateChange>) -> Timelin
         operation: provenance.operation.clone(),
         about: about(&data),
         changes,
+        signed_as: data.get("signed_as").and_then(|signed| SignedAs::deserialize(signed).ok()),
         skew_ms: data.get("skew_ms").and_then(Value::as_i64),
         authentication: provenance.authentication.clone(),
         via: provenance.via.clone(),

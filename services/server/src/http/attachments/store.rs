@@ -83,6 +83,7 @@ async fn store(app: &App, upload: &mut Upload<ReleaseId, StoreAttachment>) -> An
     }
     // Nothing is given up between the moment the vault has it and the moment the log says so.
     let _attaching = app.attaching.read().await;
+    let _elsewhere = app.vault.keeping().await.map_err(|error| Problem::internal(&error))?;
     let stored = unfinished.keep().await?;
     record(app, upload, &id, stored).await
 }

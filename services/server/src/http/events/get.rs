@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::audits;
 use crate::app::App;
+use crate::http::accessed::shows;
 use crate::http::answer::{Answer, json};
 use crate::http::call::{Call, Caller, FromPath, NoBody, is_canonical};
 use crate::http::lists;
@@ -48,11 +49,12 @@ impl FromPath for EventRef {
 pub async fn handler(app: Data<App>, call: Call<EventRef, NoBody>) -> Answer {
     let caller = &call.caller;
     let event = read(&app, caller, call.path).await.map_err(|problem| problem.on(caller))?;
-    Ok(HttpResponse::Ok()
+    let answer = HttpResponse::Ok()
         .insert_header(("Content-Type", "application/json"))
         .insert_header(("Cache-Control", "private, immutable, max-age=31536000"))
         .insert_header(("Shiplog-Position", event.position.to_string()))
-        .body(json(&EventView::of(&event)?)?))
+        .body(json(&EventView::of(&event)?)?);
+    Ok(shows(answer, &event.stream))
 }
 
 pub async fn read(app: &App, caller: &Caller, event: EventRef) -> Result<Recorded, Problem> {

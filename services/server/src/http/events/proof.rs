@@ -6,9 +6,11 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::get::{EventRef, read};
 use crate::app::App;
+use crate::http::accessed::shows;
 use crate::http::answer::Answer;
 use crate::http::call::{Call, NoBody};
 use crate::http::prefer::{prove, wait_s};
+use crate::http::problem::Problem;
 
 /// Prove an event
 ///
@@ -33,12 +35,13 @@ pub async fn handler(app: Data<App>, call: Call<EventRef, NoBody>, request: Http
     let proved = async {
         let wait = wait_s(request.headers())?;
         let event = read(&app, caller, call.path).await?;
-        prove(&app, &event, wait).await
+        Ok((prove(&app, &event, wait).await?, event.stream))
     };
-    let proof = proved.await.map_err(|problem| problem.on(caller))?;
-    Ok(HttpResponse::Ok()
+    let (proof, stream) = proved.await.map_err(|problem: Problem| problem.on(caller))?;
+    let answer = HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/plain; charset=utf-8"))
         .insert_header((header::CACHE_CONTROL, "private, no-cache"))
         .insert_header(("Shiplog-Position", proof.index.to_string()))
-        .body(proof.to_string()))
+        .body(proof.to_string());
+    Ok(shows(answer, &stream))
 }

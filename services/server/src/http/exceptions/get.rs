@@ -4,6 +4,7 @@ use actix_web::web::Data;
 
 use super::{ExceptionId, read};
 use crate::app::App;
+use crate::http::accessed::shows;
 use crate::http::answer::Answer;
 use crate::http::call::{Call, NoBody};
 use crate::views::ExceptionRow;
@@ -19,5 +20,6 @@ use crate::views::ExceptionRow;
     responses((status = 200, description = "The exception", body = ExceptionRow<'static>)),
 )]
 pub async fn handler(app: Data<App>, call: Call<ExceptionId, NoBody>) -> Answer {
-    read(&app, &call.caller, &call.path).await
+    let answer = read(&app, &call.caller, &call.path).await?;
+    Ok(shows(answer, &call.path.stream))
 }

@@ -17,8 +17,15 @@ const SETTLES: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Advance {
-    pub advance_s: u32,
+#[serde(untagged)]
+pub enum Advance {
+    By {
+        advance_s: u32,
+    },
+    /// What several nodes of one simulation are told, so that their clocks agree.
+    To {
+        to: jiff::Timestamp,
+    },
 }
 
 #[derive(Serialize)]
@@ -27,7 +34,11 @@ struct Now {
 }
 
 pub async fn handler(app: Data<App>, call: Call<(), Json<Advance>>) -> Answer {
-    let advanced = app.config.dev.then(|| app.clock.advance(call.body.0.advance_s)).flatten();
+    let advance = || match call.body.0 {
+        Advance::By { advance_s } => app.clock.advance(advance_s),
+        Advance::To { to } => app.clock.advance_to(to),
+    };
+    let advanced = app.config.dev.then(advance).flatten();
     let Some(now) = advanced else {
         return Err(Problem::new(Code::NotFound, "there is nothing at this path").on(&call.caller));
     };

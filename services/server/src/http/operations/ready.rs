@@ -131,7 +131,7 @@ impl ViewsHealth {
 /// Can the process serve
 ///
 /// The log can be read; where a database holds it, it can be written too, and 503 `log_unavailable` says what is wrong
-/// while the database is away. `views` tells whether lists are served; single releases are, whatever it says.
+/// while the database is away, or this node knows nothing newer of it than 5 seconds. `views` tells whether lists are served; single releases are, whatever it says.
 /// `checkpoint` tells whether the log is signed and what witnesses do; commands and reads are served whatever it says.
 #[utoipa::path(
     get,
@@ -145,6 +145,7 @@ pub async fn handler(app: Data<App>, request: HttpRequest) -> Answer {
     if let Some(reason) = app.store.trouble() {
         return Err(Problem::log_unavailable(reason).at(&request));
     }
+    app.is_current().map_err(|behind| Problem::from(behind).at(&request))?;
     let head = app.store.head();
     let before = head.and_then(|head| head.0.checked_sub(1)).map(Position);
     app.store.read_all(before, 1).await.map_err(|error| Problem::from(error).at(&request))?;

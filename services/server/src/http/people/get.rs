@@ -11,10 +11,11 @@ use crate::http::answer::{Answer, committed};
 use crate::http::call::{Call, NoBody};
 use crate::http::problem::Problem;
 use crate::names;
+use crate::printed_names::printed;
 
 /// Read a person
 ///
-/// What the directory holds of one actor.
+/// What the directory holds of one actor, and the name they are printed by.
 #[utoipa::path(
     get,
     path = "/v1/people/{actor}",
@@ -25,9 +26,15 @@ use crate::names;
 pub async fn handler(app: Data<App>, call: Call<ActorId, NoBody>) -> Answer {
     let (caller, actor) = (&call.caller, &call.path);
     let directory = read_known_to_all(&app.directories, names::directory(caller.tenant()), caller).await?;
-    let identity = directory.state.identity(actor).ok_or_else(|| {
+    let mut person = Person::of(&directory.state, actor);
+    if person.identity.is_none() {
         let refusal = Refusal::new(RefusalCode::IdentityUnknown, format!("nothing is linked to {actor}"));
-        Problem::from(refusal).on(caller)
-    })?;
-    committed(&directory, &Person { actor, identity: Some(identity) }, caller.if_none_match.as_deref())
+        return Err(Problem::from(refusal).on(caller));
+    }
+    if let Some(name) = person.name {
+        let printed = printed(&app, &directory.state, actor, &name.sha256).await;
+        let printed = printed.map_err(|error| Problem::from(error).on(caller))?;
+        person.printed_name = printed.name().map(ToOwned::to_owned);
+    }
+    committed(&directory, &person, caller.if_none_match.as_deref())
 }

@@ -35,8 +35,6 @@ pub async fn handler(app: Data<App>, call: Call<(), Json<LinkIdentity>, DryRun>)
         status: StatusCode::OK,
     };
     recording
-        .answer(&app, &call.caller, |state, _| {
-            View::new(&Person { actor: &actor, identity: state.identity(&actor) }, location(&actor))
-        })
+        .answer(&app, &call.caller, |state, _| View::new(&Person::of(state, &actor), location(&actor)))
         .await
 }

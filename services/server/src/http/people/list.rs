@@ -53,7 +53,7 @@ fn page<'a>(directory: &'a Directory, query: &Page) -> Result<(Vec<Person<'a>>, 
     let from = lists::place(query.cursor.as_deref(), |key| ActorId::new(key).ok())?;
     let start = from.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
     let people = directory.identities.range::<ActorId, _>((start, Bound::Unbounded));
-    let person = |(actor, identity)| Person { actor, identity: Some(identity) };
+    let person = |(actor, _)| Person::of(directory, actor);
     let mut people: Vec<_> = people.map(person).take(limit + 1).collect();
     let next_cursor = lists::next(&mut people, limit, |last| last.actor.clone());
     Ok((people, next_cursor))

@@ -37,7 +37,7 @@ pub async fn handler(app: Data<App>, call: Call<(), Json<UnlinkIdentity>, DryRun
         .answer(&app, &call.caller, |state, _| {
             let identity = state.identity(&actor);
             let location = identity.map_or_else(|| "/v1/people".to_owned(), |_| location(&actor));
-            View::new(&Person { actor: &actor, identity }, location)
+            View::new(&Person::of(state, &actor), location)
         })
         .await
 }

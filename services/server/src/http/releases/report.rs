@@ -103,7 +103,7 @@ async fn report(app: &App, call: &Call<ReleaseId, NoBody, ReportAsOf>, request: 
     if let Some(format) = format {
         let Made { bytes, position, .. } = fresh.made;
         let name = format!("report-{}", call.path);
-        return rendered::answer(format, bytes, None, position, &name, &call.caller).await;
+        return rendered::answer(app, format, bytes, None, position, &name, &call.caller).await;
     }
     let document = Document {
         sha256: &fresh.made.sha256,

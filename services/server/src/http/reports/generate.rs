@@ -6,7 +6,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use futures_util::stream;
-use release::event::NoteText;
+use release::event::{NameThen, NoteText};
 use release::report::generated::{Done, GenerateReport, ReportCommand, ReportMade};
 use release::value::{Line, Name};
 use uuid::Uuid;
@@ -22,6 +22,7 @@ use crate::http::problem::Problem;
 use crate::http::releases::AsOf;
 use crate::ids::CommandIds;
 use crate::names;
+use crate::printed_names;
 use crate::vault::PutError;
 
 /// Generate a report
@@ -32,7 +33,9 @@ use crate::vault::PutError;
 /// envelope. That of a period lists everything new that production was seen to run, each change joined to a release
 /// or told to be an orphan, with the five questions an auditor asks of it; it is JSON whose rows come first, so that
 /// it can be read row by row. One that takes longer than 20 seconds, or `Prefer: wait=N`, is answered with 202 and
-/// made behind the answer. Roles: `auditor`, `release_manager`; without a product, for all of them.
+/// made behind the answer: `GET` of its location, or the same request again, tells what became of it, its failure
+/// included; the request after that tries again. Where eight wait already the answer is 503 `reports_busy`.
+/// Roles: `auditor`, `release_manager`; without a product, for all of them.
 #[utoipa::path(
     post,
     path = "/v1/reports",
@@ -86,7 +89,8 @@ async fn generate(app: &Data<App>, caller: &Caller, body: GenerateReport, reques
         if !caller.dry_run {
             keep(app, &fresh).await?;
         }
-        Some(Done::Made(recorded(report, fresh)?))
+        let names = printed_names::now(app, caller.tenant(), &fresh.made.report).await?;
+        Some(Done::Made(recorded(report, fresh, names)?))
     };
     let command = ReportCommand::Generate(body);
     let view = |state: &_, _: &[Uuid]| {
@@ -118,7 +122,11 @@ async fn keep(app: &App, fresh: &Fresh) -> Result<(), Problem> {
     }
 }
 
-fn recorded(report: Uuid, Fresh { made, checkpoint }: Fresh) -> Result<ReportMade, Problem> {
+fn recorded(
+    report: Uuid,
+    Fresh { made, checkpoint }: Fresh,
+    names: Vec<NameThen>,
+) -> Result<ReportMade, Problem> {
     Ok(ReportMade {
         report,
         query: made.query,
@@ -129,5 +137,6 @@ fn recorded(report: Uuid, Fresh { made, checkpoint }: Fresh) -> Result<ReportMad
         size: made.bytes.len() as u64,
         build: Line::new(env!("CARGO_PKG_VERSION")).map_err(|error| Problem::internal(&error))?,
         checkpoint: NoteText::new(&checkpoint).map_err(|error| Problem::internal(&error))?,
+        names,
     })
 }

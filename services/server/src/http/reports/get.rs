@@ -9,6 +9,8 @@ use release::event::ReportQuery;
 use release::report::ReleaseReport;
 use release::report::generated::Generated;
 use release::report::population::PeriodReport;
+use release::value::Name;
+use rendering::Format;
 use serde::Deserialize;
 use utoipa::openapi::schema::{AnyOfBuilder, Schema};
 use utoipa::openapi::{Ref, RefOr};
@@ -63,7 +65,9 @@ impl ToSchema for AnyReport {
 /// Read a report
 ///
 /// Its canonical bytes (RFC 8785), for ever those of which `Content-Digest` and the envelope say the SHA-256. Where
-/// they are no longer kept they are made again from the log. Who made it and when is at `/envelope` below it.
+/// they are no longer kept they are made again from the log. While it is being made the answer is 202; where that
+/// failed, it is the problem, until somebody asks for the report anew or the service starts again. Who made it and
+/// when is at `/envelope` below it.
 /// HTML, CSV and PDF are renderings of these bytes with their envelope; they say the SHA-256 of both, and `Content-Digest`
 /// is their own.
 #[utoipa::path(
@@ -91,14 +95,25 @@ async fn report(app: &Data<App>, call: &Call<Uuid, NoBody, ReportForm>, request:
     if app.making.is_running(call.path) && caller.has_any_role().is_ok() {
         return on_its_way(call.path);
     }
-    let known = read(app, caller, call.path).await?;
+    let known = read(app, caller, call.path).await.map_err(|unknown| {
+        // It was asked for, and its making failed behind the answer.
+        let failure = app.making.failure(call.path).filter(|failure| {
+            let product = failure.product.as_ref().map(Name::as_str);
+            failure.tenant == caller.tenant() && caller.may_read(product).is_ok()
+        });
+        failure.map_or(unknown, |failure| failure.problem)
+    })?;
     let generated = generated(&known.state)?;
     if let Some(format) = rendered::asked(call.query.format, request) {
-        rendered::fits(format, generated.size)?;
         let envelope = json(&ReportEnvelope::of(app, generated))?;
-        let bytes = bytes(app, caller, generated).await?;
         let name = format!("report-{}", generated.report);
-        return rendered::answer(format, bytes, Some(envelope), generated.position, &name, caller).await;
+        if format == Format::Csv && matches!(generated.query, ReportQuery::Period(_)) {
+            let at = rendered::At { position: generated.position, name: &name, caller };
+            return rendered::csv_of_period(app, generated, envelope, at).await;
+        }
+        rendered::fits(format, generated.size)?;
+        let bytes = bytes(app, caller, generated).await?;
+        return rendered::answer(app, format, bytes, Some(envelope), generated.position, &name, caller).await;
     }
     let document = Document {
         sha256: &generated.sha256,

@@ -17,6 +17,7 @@ use release::{Refusal, RefusalCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -29,15 +30,18 @@ use crate::http::lists;
 use crate::http::prefer::prove;
 use crate::http::problem::{Code, Problem};
 use crate::names;
-use crate::report::making::{MakeError, period};
+use crate::report::making::{Failure, MakeError, PLACES, period};
 use crate::report::period::PeriodAsked;
 use crate::report::rows::{self, Pieces};
 use crate::report::sha256;
-use crate::vault::{Content, PutError, Stored};
+use crate::vault::{Content, KeepError, PutError, Stored};
 use crate::views::View as Views;
 
 /// Who does not say how long they wait is told after this time that the report is on its way.
 const WAIT: Duration = Duration::from_secs(20);
+
+/// In seconds; one report takes from less than one to some hundred.
+const BUSY_RETRY_S: &str = "15";
 
 /// Nobody is kept waiting by the task, so it waits longer for a checkpoint than a request would.
 const PROOF_WAIT_S: u64 = 60;
@@ -81,11 +85,18 @@ pub async fn generate(
         at_position: *at_position,
         body,
     };
-    let task = tokio::spawn(making.run());
-    let wait = if wait_s == 0 { WAIT } else { Duration::from_secs(wait_s) };
-    match tokio::time::timeout(wait, task).await {
+    let until = Instant::now() + if wait_s == 0 { WAIT } else { Duration::from_secs(wait_s) };
+    if tokio::time::timeout_at(until, app.making.ended(report)).await.is_err() {
+        return on_its_way(report);
+    }
+    // Told once to who repeats the request; the one after it tries again.
+    if let Some(failure) = app.making.take_failure(report) {
+        return Err(failure.problem);
+    }
+    match tokio::time::timeout_at(until, tokio::spawn(making.run())).await {
         Ok(done) => {
-            let handled = done.map_err(|error| Problem::internal(&error))??;
+            let done = done.map_err(|error| Problem::internal(&error))?;
+            let handled = done.inspect_err(|_| drop(app.making.take_failure(report)))?;
             answer::recorded(handled, actix_web::http::StatusCode::CREATED)
         }
         // It goes on without who asked for it, and a repeated request finds it.
@@ -113,25 +124,46 @@ struct Making {
 
 impl Making {
     async fn run(self) -> Result<Handled<Result<View, Problem>>, Problem> {
+        let making = &self.app.making;
+        let _running = making.begin(self.report).await;
+        let made = self.make().await;
+        if let Err(problem) = &made {
+            let (report, detail) = (self.report, &problem.detail);
+            tracing::error!(%report, problem = %detail, "the report of a period was not made");
+            // What is on record did not fail, and a dry run promised nothing.
+            if !self.envelope.dry_run && !self.is_on_record().await {
+                let product = self.query.products.iter().flatten().next().cloned();
+                let (tenant, mut problem) = (self.tenant.clone(), problem.clone());
+                problem.detail =
+                    format!("the report was not made; POST /v1/reports asks for it anew: {detail}");
+                making.failed(report, Failure { tenant, product, problem });
+            }
+        }
+        made
+    }
+
+    async fn is_on_record(&self) -> bool {
+        let Ok(stream) = names::report(&self.tenant, self.report) else { return false };
+        let known = self.app.reports.load(&stream).await;
+        known.is_ok_and(|known| known.committed().state.generated.is_some())
+    }
+
+    async fn make(&self) -> Result<Handled<Result<View, Problem>>, Problem> {
         let Self { app, tenant, envelope, report, query, at_position, body } = self;
-        let _running = app.making.begin(report);
-        let stream = names::report(&tenant, report).map_err(|error| Problem::internal(&error))?;
+        let stream = names::report(tenant, *report).map_err(|error| Problem::internal(&error))?;
         let slot = app.reports.load(&stream).await?;
-        let done = if is_recorded(&slot, &envelope) {
+        let done = if is_recorded(&slot, envelope) {
             None
         } else {
-            let made = fresh(&app, &tenant, query, at_position, !envelope.dry_run).await;
-            let made = made.inspect_err(|problem| {
-                tracing::error!(%report, problem = %problem.detail, "the report of a period was not made");
-            })?;
-            Some(Done::Made(recorded(report, made)?))
+            let made = fresh(app, tenant, query.clone(), *at_position, !envelope.dry_run).await?;
+            Some(Done::Made(recorded(*report, made)?))
         };
-        let command = ReportCommand::Generate(body);
+        let command = ReportCommand::Generate(body.clone());
         let view = |state: &_, _: &[Uuid]| {
             let generated = generated(state)?;
-            View::new(&ReportEnvelope::of(&app, generated), format!("/v1/reports/{report}"))
+            View::new(&ReportEnvelope::of(app, generated), format!("/v1/reports/{report}"))
         };
-        Ok(handle(&app, &app.reports, &stream, &envelope, &command, &done, view).await?)
+        Ok(handle(app, &app.reports, &stream, envelope, &command, &done, view).await?)
     }
 }
 
@@ -149,6 +181,7 @@ async fn fresh(
     at_position: Option<u64>,
     keep: bool,
 ) -> Result<Fresh, Problem> {
+    let _place = app.making.place().ok_or_else(busy)?;
     // Whoever asks finds what was recorded before, also where the view of facts is behind.
     let newest = app.store.head().ok_or_else(|| Problem::new(Code::NotFound, "the log has no events"))?;
     if at_position.is_some_and(|asked| asked > newest.0) {
@@ -163,6 +196,11 @@ async fn fresh(
     let asked = PeriodAsked { tenant: tenant.to_owned(), query: query.clone(), position, root: root.clone() };
     let (stored, _) = period(app, asked, keep).await.map_err(not_made)?;
     Ok(Fresh { asked: (query, position, root), stored, checkpoint: proof.note.to_string() })
+}
+
+fn busy() -> Problem {
+    let detail = format!("{PLACES} reports of periods wait for their turn");
+    Problem::new(Code::ReportsBusy, detail).with_header(header::RETRY_AFTER, BUSY_RETRY_S)
 }
 
 /// What one command recorded stays together, so a position inside of it stands for its end.
@@ -181,6 +219,8 @@ async fn end_of_command(app: &App, position: Position) -> Result<Recorded, Probl
 fn not_made(error: MakeError) -> Problem {
     match error {
         MakeError::Put(PutError::Keep(error)) => error.into(),
+        // It is larger than all that the vault may hold.
+        MakeError::Put(PutError::TooLarge(_)) => KeepError::Full.into(),
         error => Problem::internal(&error),
     }
 }
@@ -197,6 +237,8 @@ fn recorded(report: Uuid, fresh: Fresh) -> Result<ReportMade, Problem> {
         size: fresh.stored.size,
         build: Line::new(env!("CARGO_PKG_VERSION")).map_err(|error| Problem::internal(&error))?,
         checkpoint: NoteText::new(&fresh.checkpoint).map_err(|error| Problem::internal(&error))?,
+        // Nobody's signature is in it.
+        names: Vec::new(),
     })
 }
 

@@ -31,6 +31,9 @@ fn files(dir: &TempDir) -> Vec<(String, u64)> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir.path()).unwrap() {
         let parent = entry.unwrap();
+        if parent.path().is_file() {
+            continue;
+        }
         for file in fs::read_dir(parent.path()).unwrap() {
             let file = file.unwrap();
             let name = format!("{}/{}", parent.file_name().display(), file.file_name().display());
@@ -120,6 +123,36 @@ async fn what_a_crash_left_is_removed_at_the_start_and_the_rest_is_counted() {
 }
 
 #[tokio::test]
+async fn two_nodes_with_one_vault_see_the_same_and_leave_alone_what_the_other_has_not_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = vault(&dir, 20);
+    let mut unfinished = one.begin().await.unwrap();
+    unfinished.write(Bytes::from_static(b"half")).await.unwrap();
+    let other = vault(&dir, 20);
+    unfinished.write(Bytes::from_static(b" and half")).await.unwrap();
+    let stored = unfinished.keep().await.unwrap();
+    assert_eq!(read(&other, &stored.sha256).await.unwrap().unwrap(), b"half and half");
+    // What the other keeps counts once it was counted again.
+    assert_eq!(other.used(), 0);
+    other.count().await.unwrap();
+    assert!(matches!(put(&other, &[b"too much"], 100).await, Err(PutError::Keep(KeepError::Full))));
+    assert!(other.remove(&stored.sha256).await.unwrap() && !one.remove(&stored.sha256).await.unwrap());
+}
+
+#[tokio::test]
+async fn content_is_given_up_only_while_nobody_keeps_some() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, other) = (vault(&dir, MIB), vault(&dir, MIB));
+    let (keeping, too) = (one.keeping().await.unwrap(), other.keeping().await.unwrap());
+    let mut giving_up = other.giving_up();
+    drop(keeping);
+    assert!(futures_util::poll!(&mut giving_up).is_pending());
+    drop(too);
+    drop(giving_up.await.unwrap());
+    one.keeping().await.unwrap();
+}
+
+#[tokio::test]
 async fn damaged_content_is_never_given_to_its_end_and_is_mended_by_putting_it_in_again() {
     let dir = tempfile::tempdir().unwrap();
     let vault = vault(&dir, 4 * MIB);
@@ -144,4 +177,18 @@ async fn damaged_content_is_never_given_to_its_end_and_is_mended_by_putting_it_i
     let reading = vault.open(&stored.sha256).await.unwrap().unwrap();
     fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(3).unwrap();
     assert!(is_damage(&reading.pieces.try_collect::<Vec<_>>().await.unwrap_err()));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_removed_is_overwritten_before_it_loses_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = vault(&dir, MIB);
+    let stored = put(&vault, &[b"hello"], 5).await.unwrap();
+    // Whoever else holds the file sees what becomes of its blocks.
+    let held = dir.path().join("held");
+    fs::hard_link(dir.path().join("2c").join(HELLO), &held).unwrap();
+    assert!(vault.remove(&stored.sha256).await.unwrap());
+    assert_eq!(fs::read(&held).unwrap(), [0; 5]);
+    assert!(read(&vault, &stored.sha256).await.unwrap().is_none());
 }
