@@ -10,6 +10,9 @@
 //! the tail reads all events of ours in the order of the cluster and counts them (`kurrent/positions.rs`). Every node
 //! counts the same, since a cluster shows what is replicated, in one order, to all. Then who waits is answered.
 //!
+//! What other nodes have written is known the same way: the cluster says which event is its last, and its position is
+//! known when it is counted (`kurrent/latest.rs`).
+//!
 //! When the cluster is away, or another node of it leads, what waits is sent again, and refused after a while;
 //! [`EventStore::trouble`] says why, and it goes on by itself. Only a cluster that is no longer the same log ends the store.
 //!
@@ -20,6 +23,7 @@
 
 mod appender;
 mod checkpoints;
+mod latest;
 mod link;
 mod positions;
 mod reader;
@@ -45,15 +49,17 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
+use self::latest::Latest;
 pub use self::link::KurrentUrl;
-use self::link::Link;
+use self::link::{Link, Lost};
 use self::positions::{Commit, Positions};
 use self::waiting::{Append, Appends, Doubt};
 use super::follow::{self, Followed, Tail, Wanted};
 use super::queue::{Queue, Refused};
 use super::recent::Recent;
 use super::{
-    AppendError, Appended, EventStore, MAX_READ_EVENTS, Observer, ReadError, check_checkpoint, check_limits,
+    AppendError, Appended, EventStore, MAX_READ_EVENTS, Observer, ReadError, SharedLog, check_checkpoint,
+    check_limits,
 };
 use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision, StreamId};
 
@@ -151,6 +157,9 @@ struct Shared {
     /// Something got its position, for which others may wait.
     arrived: Notify,
     tail: watch::Sender<Tail>,
+    /// As `Feed::reached`, for those who wait: they look at the feed afterwards, since who changes this holds the feed.
+    followed: watch::Sender<Option<Commit>>,
+    latest: Latest,
     failure: watch::Sender<Option<String>>,
     /// Why the last attempt failed, of each of those that try.
     troubles: Mutex<Troubles>,
@@ -254,6 +263,8 @@ impl Kurrent {
             swapping: Arc::default(),
             arrived: Notify::new(),
             tail: watch::Sender::new(Tail { head: None, closed: false }),
+            followed: watch::Sender::new(None),
+            latest: Latest::new(),
             failure: watch::Sender::new(None),
             troubles: Mutex::default(),
             options,
@@ -268,6 +279,7 @@ impl Kurrent {
             feed.reached = kept.map(|(_, commit, _)| commit);
             feed.positions = positions;
         });
+        shared.followed.send_replace(kept.map(|(_, commit, _)| commit));
         shared.tail.send_modify(|tail| tail.head = kept.map(|(position, ..)| position));
         let end = reader::retried(&shared, |client| reader::end(&shared, client));
         let end = end.await.map_err(unreachable)?;
@@ -385,10 +397,24 @@ impl Shared {
                 told = Instant::now();
                 info!(events, "counting the events of the log");
             }
-            // Events that are not ours move nothing, so it is looked again without being told.
+            // Events that are not ours move nothing there, and neither does trouble.
             let _ = tokio::time::timeout(Duration::from_millis(20), tail.changed()).await;
         }
         Ok(())
+    }
+
+    /// Waits until everything up to a place is counted, for as long as an answer may take.
+    async fn counted_to(&self, at: Commit) -> Result<(), Lost> {
+        let (mut followed, mut tail) = (self.followed.subscribe(), self.tail.subscribe());
+        let counted = async {
+            tokio::select! {
+                Ok(_) = followed.wait_for(|followed| *followed >= Some(at)) => Ok(()),
+                _ = tail.wait_for(|tail| tail.closed) => {
+                    Err(Lost { reason: "the store is closed".to_owned(), not_leader: false })
+                }
+            }
+        };
+        self.link.within(counted).await
     }
 
     /// The next event that looks like ours, in the order of the cluster.
@@ -401,6 +427,7 @@ impl Shared {
             }
             let Some(stream) = self.stream_of(&event) else {
                 feed.reached = Some(commit);
+                self.followed.send_replace(Some(commit));
                 return Ok(());
             };
             let next = feed.head(&stream).map(|head| head.0.saturating_add(1));
@@ -417,6 +444,7 @@ impl Shared {
             feed.recent.push(recorded.clone());
             feed.positions.save(false);
             self.tail.send_modify(|tail| tail.head = Some(position));
+            self.followed.send_replace(Some(commit));
             let id_at = |at: Position| {
                 let before = at.0.checked_sub(1).map(Position);
                 Some(feed.recent.after(before, 1, 1)?.first()?.id)
@@ -590,5 +618,32 @@ impl EventStore for Kurrent {
                 Ok(None) | Err(_) => future::pending().await,
             }
         })
+    }
+
+    fn shared(&self) -> Option<&dyn SharedLog> {
+        Some(self)
+    }
+
+    fn is_damaged(&self) -> bool {
+        // A cluster that cannot be written is waited for, so nothing else ends this store.
+        self.shared.failure.borrow().is_some()
+    }
+}
+
+impl SharedLog for Kurrent {
+    fn latest(&self) -> BoxFuture<'static, Result<Option<Position>, ReadError>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            if shared.tail.borrow().closed {
+                return Err(ReadError::Closed);
+            }
+            let asking = Arc::clone(&shared);
+            let asked = shared.runtime.spawn(async move { latest::latest(&asking).await });
+            asked.await.unwrap_or(Err(ReadError::Closed))
+        })
+    }
+
+    fn staleness(&self) -> Duration {
+        self.shared.latest.staleness()
     }
 }

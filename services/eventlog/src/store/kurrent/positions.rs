@@ -86,6 +86,12 @@ impl Positions {
         self.commits.get(usize::try_from(position.0).ok()?).copied()
     }
 
+    /// The last event that is not behind a place.
+    pub(super) fn until(&self, commit: Commit) -> Option<Position> {
+        let count = self.commits.partition_point(|at| *at <= commit);
+        count.checked_sub(1).map(|last| Position(last as u64))
+    }
+
     pub(super) fn position(&self, commit: Commit) -> Option<Position> {
         self.commits.binary_search(&commit).ok().map(|at| Position(at as u64))
     }
@@ -173,6 +179,10 @@ mod tests {
         assert_eq!(positions.last(), Some((Position(48), 4900, id(49))));
         assert_eq!((positions.commit(Position(3)), positions.position(400)), (Some(400), Some(Position(3))));
         assert_eq!((positions.commit(Position(49)), positions.position(401)), (None, None));
+        assert_eq!(
+            [99, 100, 499, 9999].map(|at| positions.until(at).map(|last| last.0)),
+            [None, Some(0), Some(3), Some(48)]
+        );
     }
 
     #[test]

@@ -182,15 +182,7 @@ async fn raw(
 /// The public position of a place in the cluster. The cluster may show a stream's event a moment before this node has
 /// counted it.
 async fn placed(shared: &Shared, at: Commit) -> Result<Option<Position>, Failed> {
-    let mut tail = shared.tail.subscribe();
-    let counted = shared.link.within(async {
-        let reached = |shared: &Shared| shared.feed(|feed| feed.reached >= Some(at));
-        tail.wait_for(|tail| tail.closed || reached(shared))
-            .await
-            .map_err(|_| Lost { reason: "the store is closed".to_owned(), not_leader: false })?;
-        Ok::<(), Lost>(())
-    });
-    counted.await?;
+    shared.counted_to(at).await?;
     Ok(shared.feed(|feed| feed.positions.position(at)))
 }
 

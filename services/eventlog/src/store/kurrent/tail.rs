@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::link::Numbered;
+use super::positions::Commit;
 use super::reader::{self, Failed};
 use super::subscription::Subscription;
 use super::{Obstacle, Shared, Task};
@@ -48,7 +49,7 @@ async fn follow(shared: &Arc<Shared>) -> Result<Infallible, Obstacle> {
         obstacle
     };
     // A server that took over without everything that was acknowledged is noticed before anything is counted.
-    look(shared, &numbered).await?;
+    let mut ahead = Some(look(shared, &numbered).await?);
     let mut subscription =
         Subscription::start(&numbered.client, shared.ours(), shared.feed(|feed| feed.reached));
     shared.trouble(Task::Tail, None);
@@ -58,6 +59,10 @@ async fn follow(shared: &Arc<Shared>) -> Result<Infallible, Obstacle> {
     let mut looking = None;
     let mut behind = None;
     loop {
+        let reached = shared.feed(|feed| feed.reached);
+        if let Some(Looked { asked, .. }) = ahead.take_if(|looked| looked.end <= reached) {
+            shared.latest.knows_all_of(asked);
+        }
         tokio::select! {
             event = subscription.next() => {
                 let event = event.map_err(|reason| failed(Obstacle::Passing(reason)))?;
@@ -71,31 +76,48 @@ async fn follow(shared: &Arc<Shared>) -> Result<Infallible, Obstacle> {
             found = async { match &mut looking { Some(looking) => looking.await, None => std::future::pending().await } } => {
                 looking = None;
                 let reached = shared.feed(|feed| feed.reached);
-                let missing = found?.filter(|next| Some(*next) > reached);
+                let looked = found?;
+                let missing = looked.next.filter(|next| Some(*next) > reached);
                 if missing.is_some() && missing == behind {
                     return Err(failed(Obstacle::Passing("the subscription has fallen silent".to_owned())));
                 }
                 behind = missing;
+                // The older one is come to first.
+                ahead.get_or_insert(looked);
             }
         }
     }
 }
 
+/// What the cluster holds behind what was counted.
+struct Looked {
+    next: Option<Commit>,
+    /// Everything of `asked` is known when this is counted.
+    end: Option<Commit>,
+    asked: Instant,
+}
+
 /// Asks whether what was counted last is still there, and what follows it.
-async fn look(shared: &Shared, numbered: &Numbered) -> Result<Option<u64>, Obstacle> {
-    let last = shared.feed(|feed| feed.positions.last());
-    let found = reader::around(shared, numbered.client.clone(), last.map(|(_, commit, _)| commit)).await;
-    let (id, next) = found.map_err(|failed| match failed {
+async fn look(shared: &Shared, numbered: &Numbered) -> Result<Looked, Obstacle> {
+    let obstacle = |failed| match failed {
         Failed::Lost(lost) => {
             shared.link.failed(numbered.number, &lost);
             Obstacle::Passing(lost.reason)
         }
         Failed::Refused(error) => Obstacle::Broken(error.to_string()),
-    })?;
-    match last {
-        Some((position, _, own)) if id != Some(own) => Err(Obstacle::Broken(format!(
+    };
+    let asked = Instant::now();
+    let last = shared.feed(|feed| feed.positions.last());
+    let commit = last.map(|(_, commit, _)| commit);
+    let (id, next) = reader::around(shared, numbered.client.clone(), commit).await.map_err(obstacle)?;
+    if let Some((position, _, own)) = last.filter(|(.., own)| id != Some(*own)) {
+        return Err(Obstacle::Broken(format!(
             "the cluster does not hold the event {own} at position {position}: it is not the same log any more"
-        ))),
-        _ => Ok(next),
+        )));
     }
+    let end = match next {
+        Some(_) => reader::end(shared, numbered.client.clone()).await.map_err(obstacle)?,
+        None => commit,
+    };
+    Ok(Looked { next, end, asked })
 }

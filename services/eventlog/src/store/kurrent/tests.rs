@@ -3,6 +3,7 @@
 
 mod client;
 mod faults;
+mod latest;
 
 use std::sync::Arc;
 
