@@ -35,3 +35,39 @@ fn signed_as(event: &mut ReleaseEvent) -> Option<&mut Option<SignedAs>> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Golden {
+        #[serde(rename = "type")]
+        event_type: String,
+        schema: u32,
+        data: Box<RawValue>,
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "what was ever written is kept in files")]
+    fn every_event_that_was_ever_signed_by_a_name_is_signed_here() {
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+        let files = std::fs::read_dir(golden).unwrap().map(|file| file.unwrap().path());
+        let mut signed = 0;
+        for file in files.filter(|file| file.to_string_lossy().ends_with(".v1.signed.json")) {
+            let golden: Golden = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+            // A disposition says it itself.
+            if golden.event_type == "exception.disposed" {
+                continue;
+            }
+            let mut event: ReleaseEvent =
+                crate::wire::decode(&golden.event_type, golden.schema, golden.data.get().as_bytes()).unwrap();
+            assert!(matches!(signed_as(&mut event), Some(Some(_))), "{}", golden.event_type);
+            signed += 1;
+        }
+        assert_eq!(signed, 14);
+    }
+}

@@ -8,7 +8,7 @@ use release::spec::judged::{Case, case, honest, patched};
 use release::spec::release::{item, line, prose};
 use release::spec::{Spec, alice, dave, erin, olivia, robot, rupert};
 use release::verdict::Cause::{Absent, Stale, Value};
-use release::{Actor, Command};
+use release::{Actor, Command, ReleaseEvent};
 use serde_json::json;
 
 use crate::rules::samples::{
@@ -217,6 +217,13 @@ fn item_5_4_a_failed_canary_is_never_proceeded_with() {
     assert_eq!(last_verdict(&story), CanaryVerdict::Fail);
     let story = story.proceeding(dave()).proceeding(alice());
     story.fails("5.4", &[("canary/verdict", Value), ("triggers", Value)]);
+    // Whoever decided saw as much.
+    let decided = story.facts.iter().find_map(|fact| match &fact.event {
+        ReleaseEvent::ProceedDecided(decided) => Some(decided),
+        _ => None,
+    });
+    let seen: Vec<_> = decided.unwrap().rows.iter().filter(|row| !row.ok).map(|row| &row.observed).collect();
+    assert_eq!(seen, ["1", "fail at look 3 of run 1"]);
     let proposals: Vec<_> = story.state.proposals.iter().map(|proposal| proposal.proposal).collect();
     let story = proposals.into_iter().fold(story, went_on);
     story.fails("5.4", &[("canary/verdict", Value)]);

@@ -10,7 +10,7 @@ use release::command::{
 use release::event::Outcome;
 use release::refusal::RefusalCode as No;
 use release::release::{CandidateStatus, ItemStatus, Life, Release};
-use release::spec::judged::{around, honest, patched, procedure, signers, through};
+use release::spec::judged::{around, honest, patched, procedure, sign, signers, through};
 use release::spec::release::{authorize, bind, commit, deploy, go, item, line, list, prose, tag};
 use release::spec::{Spec, alice, bob, dave, erin, robot, who_is};
 use release::{Command, ReleaseEvent, checklist};
@@ -95,6 +95,12 @@ fn given_a_failing_canary_when_it_is_taken_back_the_release_closes_as_rolled_bac
     assert!(matches!(story.state.life, Life::Closed { .. }));
     assert_eq!(story.state.outcome, Some(Outcome::RolledBack));
     story.reads_back();
+}
+
+#[test]
+fn given_a_candidate_that_was_taken_back_when_its_rollout_is_signed_for_then_that_takes_another_candidate() {
+    let story = gone_back(failing());
+    story.when(dave(), sign("5.7"), &around()).then_refused(No::CandidateRequired);
 }
 
 #[test]
