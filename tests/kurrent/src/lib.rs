@@ -4,6 +4,7 @@
 
 pub mod log;
 mod node;
+mod socket;
 mod streams;
 
 use std::collections::VecDeque;
@@ -134,7 +135,7 @@ impl Cluster {
             failing_reads: AtomicUsize::new(0),
             seen: Counters::default(),
         });
-        let nodes: Vec<Node> = (0..nodes).map(|at| Node::start(&shared, at, 0)).collect();
+        let nodes: Vec<Node> = (0..nodes).map(|at| Node::start(&shared, at)).collect();
         let member = |(at, node): (usize, &Node)| Member { port: node.port, leader: at == 0, alive: true };
         *lock(&shared.members) = nodes.iter().enumerate().map(member).collect();
         Self { shared, nodes: Mutex::new(nodes) }
@@ -160,6 +161,11 @@ impl Cluster {
     /// Faults that no append has met yet.
     pub fn faults_left(&self) -> usize {
         lock(&self.shared.faults).len()
+    }
+
+    /// No append that comes from now on meets a fault that was asked for before.
+    pub fn heal(&self) {
+        lock(&self.shared.faults).clear();
     }
 
     /// Ends the subscriptions that there are.
@@ -197,8 +203,7 @@ impl Cluster {
 
     /// A node that was killed comes back on its port, as a follower.
     pub fn revive(&self, node: usize) {
-        let port = lock(&self.shared.members)[node].port;
-        let back = Node::start(&self.shared, node, port);
+        let back = lock(&self.nodes)[node].again(&self.shared, node);
         lock(&self.nodes)[node] = back;
         let mut members = lock(&self.shared.members);
         let only = members.len() == 1;

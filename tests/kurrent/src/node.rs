@@ -1,12 +1,13 @@
 //! One node: a server with a runtime of its own, so that it can end at once with everything it does.
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpSocket;
 use tokio::runtime::{Builder, Runtime};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -23,6 +24,7 @@ use crate::protocol::event_store::client::server_features::server_features_serve
 use crate::protocol::event_store::client::server_features::{SupportedMethod, SupportedMethods};
 use crate::protocol::event_store::client::streams::streams_server::StreamsServer;
 use crate::protocol::event_store::client::{Empty, Uuid as WireUuid, uuid};
+use crate::socket::Socket;
 use crate::{Member, Shared, lock};
 
 /// As the server takes them.
@@ -31,21 +33,30 @@ const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) struct Node {
     pub(crate) port: u16,
     runtime: Option<Runtime>,
+    /// Bound to the port for as long as the cluster lives: what was killed gets its port back, and nobody else does.
+    held: Arc<TcpSocket>,
 }
 
 impl Node {
-    /// Listens before it returns; port 0 stands for any.
-    pub(crate) fn start(shared: &Arc<Shared>, at: usize, port: u16) -> Self {
+    /// Listens before it returns, on any port that is free.
+    pub(crate) fn start(shared: &Arc<Shared>, at: usize) -> Self {
+        Self::listen(shared, at, Arc::new(bound().unwrap()))
+    }
+
+    /// The same node again, where it was.
+    pub(crate) fn again(&self, shared: &Arc<Shared>, at: usize) -> Self {
+        Self::listen(shared, at, Arc::clone(&self.held))
+    }
+
+    fn listen(shared: &Arc<Shared>, at: usize, held: Arc<TcpSocket>) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = listen(port);
-        let port = listener.local_addr().unwrap().port();
+        let port = held.local_addr().unwrap().port();
+        let listener = listener(port);
         listener.set_nonblocking(true).unwrap();
         let service = Service { shared: Arc::clone(shared), at };
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            // A server answers without delay, whatever its client does.
-            let incoming = TcpListenerStream::new(listener)
-                .map(|stream| stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream)));
+            let incoming = TcpListenerStream::new(listener).map(|stream| stream.and_then(Socket::new));
             let streams = StreamsServer::new(service.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
             Server::builder()
                 .add_service(streams)
@@ -54,7 +65,7 @@ impl Node {
                 .serve_with_incoming(incoming)
                 .await
         });
-        Self { port, runtime: Some(runtime) }
+        Self { port, runtime: Some(runtime), held }
     }
 
     pub(crate) fn kill(&mut self) {
@@ -68,13 +79,21 @@ impl Node {
     }
 }
 
-/// A node that was killed gives its port back a moment later.
-fn listen(port: u16) -> TcpListener {
+/// A port of its own, where nothing listens yet.
+fn bound() -> std::io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    Ok(socket)
+}
+
+/// A node that was killed stops listening a moment later.
+fn listener(port: u16) -> TcpListener {
     let started = Instant::now();
     loop {
-        match TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))) {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
             Ok(listener) => return listener,
-            Err(taken) if port > 0 && started.elapsed() < Duration::from_secs(10) => {
+            Err(taken) if started.elapsed() < Duration::from_secs(10) => {
                 assert_eq!(taken.kind(), ErrorKind::AddrInUse);
                 thread::sleep(Duration::from_millis(5));
             }
