@@ -20,6 +20,12 @@ use crate::store::memory::Memory;
 /// Names a cluster to test with instead of the fake.
 const REAL: &str = "SHIPLOG_TEST_KURRENTDB_URL";
 
+/// A machine that is busy is no cluster that is away: how long that may be is waited for where it is what a test is about.
+fn unhurried() -> KurrentOptions {
+    let long = Duration::from_secs(30);
+    KurrentOptions { patience: long, answer: long, ..KurrentOptions::default() }
+}
+
 /// A store over a cluster of its own.
 struct Opened {
     store: Arc<Kurrent>,
@@ -35,12 +41,12 @@ impl Opened {
     }
 
     async fn create() -> Self {
-        Self::new(1, KurrentOptions::default()).await
+        Self::new(1, unhurried()).await
     }
 
     /// Another process's store on the same cluster.
     async fn another(&self) -> Arc<Kurrent> {
-        open(&self.cluster.url(), KurrentOptions::default()).await
+        open(&self.cluster.url(), unhurried()).await
     }
 
     /// What is stored, as somebody sees it who comes new.
@@ -77,7 +83,7 @@ impl Fixture for Suite {
                 (cluster.url(), Some(cluster), String::new())
             }
         };
-        let options = KurrentOptions { positions, namespace, ..KurrentOptions::default() };
+        let options = KurrentOptions { positions, namespace, ..unhurried() };
         let store = open(&url, options.clone()).await;
         Self { store, url, options, _cluster: cluster, _dir: dir }
     }
@@ -226,7 +232,7 @@ async fn given_more_than_the_cluster_takes_at_once_then_it_is_refused_before_or_
     assert!(matches!(refused, Err(AppendError::Limit { limit: 1_048_576, .. })), "{refused:?}");
     assert_eq!(opened.cluster.seen().batch_appends, 0);
     // This node believes that the cluster takes more than it does.
-    let options = KurrentOptions { max_append_bytes: 8 * 1024 * 1024, ..KurrentOptions::default() };
+    let options = KurrentOptions { max_append_bytes: 8 * 1024 * 1024, ..unhurried() };
     let store = open(&opened.cluster.url(), options).await;
     let (refused, stored) = tokio::join!(
         store.append(&stream("a"), NoStream, large()),
@@ -253,7 +259,7 @@ async fn given_positions_in_a_file_then_the_next_start_reads_only_what_follows()
     let kept = positions::Positions::open(&path).unwrap();
     assert_eq!(kept.last().map(|(position, _, id)| (position, id)), Some((Position(99), log[99].id)));
     drop(kept);
-    let options = KurrentOptions { positions: Some(path), ..KurrentOptions::default() };
+    let options = KurrentOptions { positions: Some(path), ..unhurried() };
     let store = open(&opened.cluster.url(), options).await;
     // Nothing before them came here.
     assert_eq!(
@@ -270,15 +276,14 @@ async fn given_the_positions_of_another_cluster_then_everything_is_counted_anew(
     one.store.append(&stream("a"), NoStream, batch(5)).await.unwrap();
     one.store.close().await;
     other.store.append(&stream("b"), NoStream, batch(7)).await.unwrap();
-    let options =
-        KurrentOptions { positions: Some(one.dir.path().join("positions")), ..KurrentOptions::default() };
+    let options = KurrentOptions { positions: Some(one.dir.path().join("positions")), ..unhurried() };
     let store = open(&other.cluster.url(), options).await;
     assert_eq!(verify(&*store).await, other.stored().await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn given_two_nodes_write_then_both_count_the_same() {
-    let opened = Opened::new(3, KurrentOptions::default()).await;
+    let opened = Opened::new(3, unhurried()).await;
     let nodes = [Arc::clone(&opened.store), opened.another().await];
     const EACH: u64 = 40;
     let followers: Vec<_> = nodes
@@ -348,7 +353,7 @@ async fn given_a_log_of_another_engine_then_it_is_copied_here_and_back_with_ever
     let large = |_| NewEvent { data: vec![b'x'; 200 * 1024].into(), ..event() };
     source.append(&stream("large"), NoStream, (0..12).map(large).collect()).await.unwrap();
     assert_eq!(source.swap_checkpoint(None, Bytes::from_static(b"note")).await, Ok(true));
-    let opened = Opened::new(3, KurrentOptions::default()).await;
+    let opened = Opened::new(3, unhurried()).await;
     let there = copy(&source, &*opened.store, |_| ()).await.unwrap();
     let again = copy(&*opened.store, &back, |_| ()).await.unwrap();
     assert_eq!((there.size, there.root), (again.size, again.root));

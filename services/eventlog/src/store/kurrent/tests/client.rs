@@ -53,7 +53,7 @@ async fn subscriptions_that_end_at_once_are_asked_for_at_a_measured_pace() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_leader_is_never_left_by_the_client_and_is_left_here() {
-    let opened = Opened::new(3, KurrentOptions::default()).await;
+    let opened = Opened::new(3, unhurried()).await;
     let old = client(&opened.cluster.url());
     assert!(reads(&old).await);
     opened.cluster.kill(0);
@@ -74,7 +74,7 @@ async fn a_first_connection_that_failed_stays_closed_and_is_made_again_here() {
     let old = client(&opened.cluster.url());
     assert!(!reads(&old).await);
     let url = opened.cluster.url();
-    let opening = tokio::spawn(async move { open(&url, KurrentOptions::default()).await });
+    let opening = tokio::spawn(async move { open(&url, unhurried()).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
     opened.cluster.revive(0);
     for _ in 0..3 {
@@ -113,9 +113,7 @@ async fn a_session_dies_at_the_first_conflict_and_the_others_are_sent_again_here
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_the_server_ends_well_answers_nobody_and_is_given_up_here() {
-    let opened =
-        Opened::new(1, KurrentOptions { answer: Duration::from_millis(500), ..KurrentOptions::default() })
-            .await;
+    let opened = Opened::new(1, KurrentOptions { answer: Duration::from_millis(500), ..unhurried() }).await;
     let raw = client(&opened.cluster.url());
     let session = raw.batch_append(&BatchAppendOptions::default()).await.unwrap();
     opened.cluster.fail(Fault { written: false, answer: Answer::Ended });

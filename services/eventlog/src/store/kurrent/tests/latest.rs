@@ -7,19 +7,22 @@ use tokio::task::JoinSet;
 
 use super::*;
 
-const PATIENCE: Duration = Duration::from_secs(2);
-
-fn options(poll: Duration) -> KurrentOptions {
-    KurrentOptions { poll, patience: PATIENCE, answer: PATIENCE, ..KurrentOptions::default() }
-}
+/// How often it is asked what others wrote.
+const OFTEN: Duration = Duration::from_millis(50);
 
 fn often() -> KurrentOptions {
-    options(Duration::from_millis(50))
+    KurrentOptions { poll: OFTEN, ..unhurried() }
+}
+
+/// The same, and a cluster that is away is soon noticed.
+fn impatient() -> KurrentOptions {
+    let short = Duration::from_secs(2);
+    KurrentOptions { patience: short, answer: short, ..often() }
 }
 
 /// Nothing is asked beside what the test asks.
 fn seldom() -> KurrentOptions {
-    options(Duration::from_secs(3600))
+    KurrentOptions { poll: Duration::from_secs(3600), ..unhurried() }
 }
 
 async fn latest(node: &Kurrent) -> Result<Option<Position>, ReadError> {
@@ -100,7 +103,7 @@ async fn given_events_come_while_many_wait_for_them_then_all_go_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn given_the_cluster_is_away_then_what_is_known_grows_old_until_it_is_back() {
-    let opened = Opened::new(1, often()).await;
+    let opened = Opened::new(1, impatient()).await;
     let node = &opened.store;
     let written = node.append(&stream("a"), NoStream, batch(1)).await.unwrap();
     let old = Duration::from_secs(1);
@@ -122,8 +125,8 @@ async fn given_the_cluster_is_away_then_what_is_known_grows_old_until_it_is_back
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn given_a_node_hears_nothing_any_more_then_it_says_so_and_never_guesses() {
-    let opened = Opened::new(1, often()).await;
-    let other = open(&opened.cluster.url(), often()).await;
+    let opened = Opened::new(1, impatient()).await;
+    let other = open(&opened.cluster.url(), impatient()).await;
     for round in 0..5u64 {
         let expected = ExpectedRevision::of(round.checked_sub(1).map(Revision));
         opened.cluster.drop_subscriptions(Drop::Silent);
