@@ -134,11 +134,15 @@ impl Appender {
         }
         let idle = self.shared.appends(|appends| appends.is_empty());
         // While it is away somebody has to find out when it is back.
-        if self.session.is_none() && (!idle || self.away.is_some()) {
-            match self.open().await {
-                Ok(()) => self.recovered(),
-                Err(lost) => return self.stumbled(lost.reason),
-            }
+        if self.session.is_none()
+            && (!idle || self.away.is_some())
+            && let Err(lost) = self.open().await
+        {
+            return self.stumbled(lost.reason);
+        }
+        // What is on its way tells by its answer: a cluster may take every session and nothing that is sent in it.
+        if idle && self.session.is_some() {
+            self.recovered();
         }
         self.send().await;
         // What was found to be in doubt on the way, and waits for nothing.
@@ -294,7 +298,9 @@ impl Appender {
                 self.shared.appends(|appends| appends.answer(*number, Err(refusal)));
             }
             // A refusal is an answer: the cluster is there, unless it says that it is not ready to answer.
-            if !matches!(error, Error::Grpc { message, .. } if REFUSALS.contains(&message.as_str())) {
+            if matches!(error, Error::Grpc { message, .. } if REFUSALS.contains(&message.as_str())) {
+                self.recovered();
+            } else {
                 self.stumbled(error.to_string());
             }
             return;

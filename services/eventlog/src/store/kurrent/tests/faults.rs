@@ -138,6 +138,16 @@ async fn given_the_url_names_a_follower_then_the_leader_is_found_and_followed() 
     assert_eq!(opened.stored().await.len(), 3);
 }
 
+/// The client never connects with one attempt, and a follower may be behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn given_a_url_that_sets_what_is_set_here_then_the_leader_is_found_all_the_same() {
+    let cluster = Cluster::start(3);
+    let url = format!("{}&maxDiscoverAttempts=1&nodePreference=follower", cluster.url());
+    let store = open(&url, unhurried()).await;
+    let appended = store.append(&stream("a"), NoStream, batch(1)).await.unwrap();
+    assert_eq!(store.shared().unwrap().latest().await, Ok(Some(appended.last_position)));
+}
+
 /// As a caller does: the very same events again, until it is told what became of them.
 async fn until_answered(
     store: &Kurrent,
@@ -160,7 +170,7 @@ async fn given_the_cluster_goes_and_comes_back_then_everything_goes_on_by_itself
     let opened = Opened::new(1, impatient(SHORT)).await;
     let (store, cluster) = (&opened.store, &opened.cluster);
     let mut subscription = store.subscribe(None);
-    store.append(&stream("a"), NoStream, batch(2)).await.unwrap();
+    until_answered(store, "a", NoStream, &batch(2)).await;
     cluster.kill(0);
     let (later, swap) = (batch(1), store.swap_checkpoint(None, Bytes::from_static(b"one")));
     let refused = store.append(&stream("a"), Exact(Revision(1)), later.clone()).await;
@@ -185,6 +195,30 @@ async fn given_the_cluster_goes_and_comes_back_then_everything_goes_on_by_itself
         assert_eq!(subscription.next().await.unwrap().unwrap().position, Position(position));
     }
     opened.stored().await;
+}
+
+/// As when a cluster has lost its majority, or a user may not write: sessions begin, reads are answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn given_a_cluster_that_takes_no_append_then_who_waits_is_told_and_it_is_asked_at_a_measured_pace() {
+    let opened = Opened::new(1, impatient(LONG)).await;
+    let store = open(&opened.cluster.url(), impatient(Duration::from_secs(1))).await;
+    for answer in [Answer::Busy, Answer::TimedOut, Answer::Aborted] {
+        for _ in 0..1000 {
+            opened.cluster.fail(Fault { written: false, answer });
+        }
+        let before = opened.cluster.seen();
+        let (name, events) = (format!("{answer:?}").to_lowercase(), batch(1));
+        let refused = store.append(&stream(&name), NoStream, events.clone()).await;
+        assert!(matches!(refused, Err(AppendError::Unknown(_))), "{refused:?}");
+        let asked = opened.cluster.seen().batch_appends - before.batch_appends;
+        assert!((1..20).contains(&asked), "{answer:?}: {asked} attempts");
+        opened.cluster.heal();
+        until_answered(&store, &name, NoStream, &events).await;
+        while store.trouble().is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    assert_eq!(opened.stored().await.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
