@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use eventlog::PostgresUrl;
+use eventlog::{KurrentUrl, PostgresUrl};
 use serde::Deserialize;
 
 use crate::auth::AuthConfig;
@@ -25,8 +25,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the log lives, with what belongs to this node; created when missing.
     pub data: PathBuf,
-    /// The log lives in this database instead, `postgres://user:password@host/database`; `data` then has what
-    /// belongs to this node alone.
+    /// The log lives in this database or cluster instead, `postgres://user:password@host/database` or
+    /// `esdb://user:password@host:2113`; `data` then has what belongs to this node alone.
     pub store: Option<StoreUrl>,
     /// Reads the whole log before it is served, instead of after it.
     pub verify: bool,
@@ -94,16 +94,39 @@ impl FromStr for StoreUrl {
     }
 }
 
+/// A store that other machines may use too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SharedStore {
+    Postgres(PostgresUrl),
+    Kurrent(KurrentUrl),
+}
+
+impl FromStr for SharedStore {
+    type Err = String;
+    fn from_str(url: &str) -> Result<Self, String> {
+        if KurrentUrl::is_one(url) { url.parse().map(Self::Kurrent) } else { url.parse().map(Self::Postgres) }
+    }
+}
+
+impl fmt::Display for SharedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Postgres(url) => url.fmt(f),
+            Self::Kurrent(url) => url.fmt(f),
+        }
+    }
+}
+
 impl StoreUrl {
-    pub fn postgres(&self) -> Result<PostgresUrl, ConfigError> {
+    pub fn shared(&self) -> Result<SharedStore, ConfigError> {
         self.0.parse().map_err(|problem| ConfigError::Store { problem })
     }
 }
 
 impl fmt::Debug for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.parse::<PostgresUrl>() {
-            Ok(url) => fmt::Display::fmt(&url, f),
+        match self.shared() {
+            Ok(store) => fmt::Display::fmt(&store, f),
             Err(_) => f.write_str("unreadable"),
         }
     }
@@ -129,9 +152,9 @@ impl Config {
             .map_err(|source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) })
     }
 
-    /// The database that holds the log, if one does.
-    pub fn store_url(&self) -> Result<Option<PostgresUrl>, ConfigError> {
-        self.store.as_ref().map(StoreUrl::postgres).transpose()
+    /// The database or cluster that holds the log, if one does.
+    pub fn shared_store(&self) -> Result<Option<SharedStore>, ConfigError> {
+        self.store.as_ref().map(StoreUrl::shared).transpose()
     }
 
     /// Refuses what would only fail later or be a risk.
@@ -143,7 +166,7 @@ impl Config {
         if self.dev && !self.listen.ip().is_loopback() {
             return refuse("listen", "a development server listens on the loopback address only");
         }
-        self.store_url()?;
+        self.shared_store()?;
         if !(1..=65_536).contains(&self.cache_mib) {
             return refuse("cache_mib", "1 to 65536");
         }
