@@ -1,6 +1,7 @@
 //! `/v1/reports` and `/v1/releases/{release}/report`: the same bytes for one query at one position, for ever.
 
 mod period;
+mod probing;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -63,7 +63,7 @@ async fn take_facts(store: &Embedded, db: &Connection) -> Result<(u64, Hash), Bo
         let mut made = Vec::new();
         for recorded in &page {
             leaves.push(Hash::of_leaf(&leaf(&recorded.header)));
-            made.extend(facts::of_release(recorded)?);
+            made.extend(facts::of_event(recorded)?);
             if server::names::as_environment(&recorded.stream).is_some() {
                 let revision = recorded.revision.0;
                 let mut environment = environments.take(&recorded.stream, revision).ok_or("it is known")?;

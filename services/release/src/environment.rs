@@ -7,6 +7,8 @@
 mod decide;
 mod exception;
 
+pub(crate) use decide::MAY_LEASE;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

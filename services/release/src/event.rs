@@ -259,6 +259,13 @@ events! {
 }
 
 events! {
+    /// That somebody looked at an environment.
+    LooksEvent {
+        EnvironmentLookedAt = "environment.looked_at" / 1;
+    }
+}
+
+events! {
     /// What happened to the calendar of freezes.
     CalendarEvent {
         FreezeDeclared = "freeze.declared" / 1;

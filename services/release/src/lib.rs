@@ -21,6 +21,7 @@ pub mod event;
 pub mod evidence;
 mod guard;
 pub mod installation;
+pub mod looks;
 pub mod observation;
 pub mod procedure;
 pub mod procedures;

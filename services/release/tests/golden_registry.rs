@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use release::event::{
     AccessEvent, CalendarEvent, ControlMappingEvent, DirectoryEvent, EnvironmentEvent, EventData,
-    InstallationEvent, ProcedureEvent, ProductEvent, ReportEvent, RetentionEvent,
+    InstallationEvent, LooksEvent, ProcedureEvent, ProductEvent, ReportEvent, RetentionEvent,
 };
 use release::wire;
 use serde::Deserialize;
@@ -82,6 +82,11 @@ fn given_a_stored_product_event_it_reads_as_it_was_written() {
 #[test]
 fn given_a_stored_environment_event_it_reads_as_it_was_written() {
     check::<EnvironmentEvent>();
+}
+
+#[test]
+fn given_a_stored_look_it_reads_as_it_was_written() {
+    check::<LooksEvent>();
 }
 
 #[test]

@@ -42,6 +42,7 @@ mod replay;
 mod report_controls;
 mod report_metrics;
 mod report_population;
+mod report_probing;
 mod rules;
 mod statistics;
 mod telemetry;

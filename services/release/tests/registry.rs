@@ -1,11 +1,12 @@
 //! The aggregates around releases: products, environments, the calendar, procedures, the directory,
-//! retention.
+//! retention, looks.
 
 mod calendar;
 mod control_mappings;
 mod directory;
 mod environment;
 mod installation;
+mod looks;
 mod procedures;
 mod product;
 mod report;

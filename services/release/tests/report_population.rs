@@ -1,5 +1,6 @@
 //! The report of a period: what it answers of each change, how it is written, drawn from and compared.
 
+use std::collections::BTreeMap;
 use std::process::Command as Process;
 
 use jiff::{SignedDuration, Timestamp};
@@ -219,6 +220,7 @@ fn totals(rows: &[Change], records: &[ReleaseRecord]) -> PeriodTotals {
         rows_sha256: hash.finish(),
         delivery: DeliveryCount::of(period()).finish(),
         flow: FlowCount::of(period()).finish(),
+        probing: BTreeMap::new(),
     })
 }
 

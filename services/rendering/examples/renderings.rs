@@ -27,8 +27,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let canonical = std::fs::read(format!("{golden}/{name}.json"))?;
         std::fs::write(directory.join(format!("{name}.pdf")), render(Format::Pdf, &canonical, None)?)?;
     }
-    let period = include_bytes!("../tests/golden/period.json");
-    std::fs::write(directory.join("period.pdf"), render(Format::Pdf, period, None)?)?;
+    for (name, period) in [
+        ("period", &include_bytes!("../tests/golden/period.json")[..]),
+        ("probed", include_bytes!("../tests/golden/probed.json")),
+    ] {
+        std::fs::write(directory.join(format!("{name}.pdf")), render(Format::Pdf, period, None)?)?;
+    }
     let names = signed::names(signed::without_carol);
     let pages = rendering::render(Format::Pdf, signed::SIGNED, Some(&signed::envelope()), &names)?;
     std::fs::write(directory.join("signed.pdf"), pages)?;

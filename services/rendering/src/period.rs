@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::document::{
-    Cell, Column, Document, Fact, Part, Table, at, column, facts, list, part, table, told_by,
+    Cell, Column, Document, Fact, Part, Table, at, column, facts, list, nested, part, table, told_by,
 };
 
 const QUESTIONS: [(&str, &str); 5] = [
@@ -41,7 +41,7 @@ pub fn document(report: &Value, sha256: String, envelope: Option<(Value, String)
         envelope: envelope.map(|(told, sha256)| told_by(&told, sha256)).unwrap_or_default(),
         parts: vec![
             sheet(report),
-            completeness(&report["completeness"]),
+            completeness(report),
             measures(report),
             answers(report),
             changes(report),
@@ -120,7 +120,8 @@ pub fn sheet(report: &Value) -> Part {
     part
 }
 
-fn completeness(told: &Value) -> Part {
+fn completeness(report: &Value) -> Part {
+    let told = &report["completeness"];
     let mut part = part("completeness", "Completeness", "Whether the population is all there is.");
     let none = |path: &str| at(told, path).as_u64().map(|count| count == 0);
     part.facts =
@@ -150,7 +151,15 @@ fn completeness(told: &Value) -> Part {
         &told["excluded"],
         &[column("Reason", 18, "reason"), column("Changes", 6, "count")],
     )];
+    if is_probed(report) {
+        looked_at(&mut part, &report["environments"]);
+    }
     part
+}
+
+/// Whether the settings asked for looks at any environment.
+fn is_probed(report: &Value) -> bool {
+    list(&report["environments"]).iter().any(|one| !one["probing"].is_null())
 }
 
 fn measures(report: &Value) -> Part {
@@ -390,20 +399,95 @@ fn flow(report: &Value) -> Part {
             at(report, "flow.waivers.items"),
             &[column("Item", 8, "item"), column("Waived", 8, "waived"), column("Rate", 8, "rate")],
         ),
-        table(
-            "environments",
-            "How often environments are looked at",
-            &report["environments"],
-            &[
-                column("Product", 4, "product"),
-                column("Environment", 4, "environment"),
-                column("Changes", 3, "changes"),
-                column("Every, s", 3, "interval_s"),
-                column("Statement", 10, "statement"),
-            ],
-        ),
     ];
+    if !is_probed(report) {
+        part.tables.push(environments(&report["environments"]));
+    }
     part
+}
+
+/// For how long a change may have gone unseen is a question of completeness, where somebody said how often to look.
+fn looked_at(part: &mut Part, all: &Value) {
+    part.note = "Whether the population is all there is, and when nobody looked at production for longer than settings \
+        asked for. A gap may have begun before the period, and ends with it at the latest; looks are those on record up \
+        to the report's position.";
+    let count = |one: &Value| {
+        list(at(one, "probing.gaps")).len() as u64 + at(one, "probing.more_gaps").as_u64().unwrap_or_default()
+    };
+    let gaps: u64 = list(all).iter().map(count).sum();
+    let unknown = list(all).iter().filter(|one| one["probing"].is_null()).count();
+    part.facts.push(Fact::judged("Gaps in which nobody looked", &json!(gaps), Some(gaps == 0)));
+    part.facts.push(Fact::judged(
+        "Changed environments without an interval",
+        &json!(unknown),
+        Some(unknown == 0),
+    ));
+    part.tables.extend([environments(all), probing(all), looks(all), blind_gaps(all)]);
+}
+
+fn environments(all: &Value) -> Table {
+    table(
+        "environments",
+        "How often environments are looked at",
+        all,
+        &[
+            column("Product", 4, "product"),
+            column("Environment", 4, "environment"),
+            column("Changes", 3, "changes"),
+            column("Every, s", 3, "interval_s"),
+            column("Statement", 10, "statement"),
+        ],
+    )
+}
+
+fn probing(environments: &Value) -> Table {
+    nested(
+        "probing",
+        "Intervals that settings asked for in the period",
+        environments,
+        "probing.intervals",
+        &[
+            column("Product", 5, "^product"),
+            column("Environment", 5, "^environment"),
+            column("From", 5, "from"),
+            column("To", 5, "to"),
+            column("Every, s", 4, "interval_s"),
+        ],
+    )
+}
+
+/// Of all intervals of an environment together.
+fn looks(environments: &Value) -> Table {
+    let probed: Value = list(environments).iter().filter(|one| !one["probing"].is_null()).cloned().collect();
+    table(
+        "looks",
+        "Looks in these intervals",
+        &probed,
+        &[
+            column("Product", 5, "product"),
+            column("Environment", 5, "environment"),
+            column("Looks recorded", 4, "probing.looks"),
+            column("Told too late to count", 5, "probing.told_late"),
+            column("Gaps not listed below", 5, "probing.more_gaps"),
+        ],
+    )
+}
+
+fn blind_gaps(environments: &Value) -> Table {
+    nested(
+        "blind-gaps",
+        "Gaps: nobody looked for longer than asked for",
+        environments,
+        "probing.gaps",
+        &[
+            column("Product", 4, "^product"),
+            column("Environment", 4, "^environment"),
+            column("From", 5, "from"),
+            column("To", 5, "to"),
+            column("Lasted, s", 3, "seconds"),
+            column("Asked for every, s", 3, "interval_s"),
+        ],
+    )
 }
 
 fn made_from(report: &Value) -> Part {

@@ -104,9 +104,34 @@ fn given_the_report_of_a_period_when_it_is_rendered_then_the_five_questions_come
     assert_eq!(sheet.columns.last().map(|column| column.name), Some("Deployed as approved"));
 }
 
+/// A month in which settings asked for looks at three environments of four.
+const PROBED: &[u8] = include_bytes!("golden/probed.json");
+
+#[test]
+fn given_gaps_between_looks_when_the_report_of_a_period_is_rendered_then_they_stand_with_completeness() {
+    for format in [Format::Html, Format::Csv] {
+        let rendered = render(format, PROBED, None).expect("a report is rendered");
+        is_golden(&format!("probed.{}", format.as_str()), &rendered);
+    }
+    pages_are_golden(("probed", PROBED));
+    let told = document(PROBED, None).expect("a report is rendered");
+    let completeness = &told.parts[1];
+    let tables: Vec<_> = completeness.tables.iter().map(|table| (table.id, table.rows.len())).collect();
+    let expected = [("excluded", 1), ("environments", 4), ("probing", 4), ("looks", 3), ("blind-gaps", 6)];
+    assert_eq!((completeness.id, tables.as_slice()), ("completeness", &expected[..]));
+    let fact = |name: &str| completeness.facts.iter().find(|fact| fact.name == name).map(|fact| fact.good);
+    assert_eq!(fact("Gaps in which nobody looked"), Some(Some(false)));
+    // Where no settings ask for looks, there is nothing to say of gaps.
+    let without = document(PERIOD, None).expect("a report is rendered");
+    let ids: Vec<_> = without.parts.iter().flat_map(|part| &part.tables).map(|table| table.id).collect();
+    assert!(ids.contains(&"environments") && !ids.contains(&"looks") && !ids.contains(&"blind-gaps"));
+}
+
 #[test]
 fn given_a_report_when_it_is_laid_out_then_every_table_has_the_width_of_the_page_and_ids_are_unique() {
-    for (name, canonical) in GOLDEN.into_iter().chain([("period", PERIOD), ("signed", signed::SIGNED)]) {
+    for (name, canonical) in
+        GOLDEN.into_iter().chain([("period", PERIOD), ("probed", PROBED), ("signed", signed::SIGNED)])
+    {
         let told = document(canonical, None).expect("a report is rendered");
         let mut ids = std::collections::BTreeSet::new();
         for table in told.parts.iter().flat_map(|part| &part.tables) {

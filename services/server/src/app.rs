@@ -13,6 +13,7 @@ use release::control_mappings::ControlMappings;
 use release::directory::Directory;
 use release::environment::Environment;
 use release::installation::Installation;
+use release::looks::Looks;
 use release::procedures::Procedures;
 use release::product::Product;
 use release::report::generated::GeneratedReport;
@@ -58,6 +59,7 @@ pub struct App {
     pub retentions: Streams<Retention>,
     pub installation: Streams<Installation>,
     pub access: Streams<Access>,
+    pub looks: Streams<Looks>,
     /// How far all of these have followed what other nodes write.
     pub following: Following,
     pub denials: Denials,
@@ -105,6 +107,7 @@ impl App {
             retentions: Streams::new(Arc::clone(&store), SMALL_CACHE),
             installation: Streams::new(Arc::clone(&store), SMALL_CACHE),
             access: Streams::new(Arc::clone(&store), SMALL_CACHE),
+            looks: Streams::new(Arc::clone(&store), SMALL_CACHE),
             following: Following::from(store.head()),
             denials: Denials::default(),
             reads: Reads::default(),
@@ -134,7 +137,7 @@ impl App {
     }
 
     /// Everything that is kept of streams; what is not here would never hear of other nodes.
-    pub fn caches(&self) -> [&dyn Follows; 11] {
+    pub fn caches(&self) -> [&dyn Follows; 12] {
         [
             &self.releases,
             &self.products,
@@ -147,6 +150,7 @@ impl App {
             &self.retentions,
             &self.installation,
             &self.access,
+            &self.looks,
         ]
     }
 }

@@ -17,6 +17,11 @@ pub fn product(tenant: &str, product: &Name) -> Result<StreamId, InvalidStreamId
     StreamId::new(&format!("product-{tenant}.{product}"))
 }
 
+/// The tenant and the product that a stream is of; `None` for every other stream.
+pub fn as_product(stream: &StreamId) -> Option<(&str, &str)> {
+    stream.as_str().strip_prefix("product-")?.split_once('.')
+}
+
 pub fn environment(tenant: &str, product: &Name, environment: &Name) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("environment-{tenant}.{product}.{environment}"))
 }
@@ -24,6 +29,24 @@ pub fn environment(tenant: &str, product: &Name, environment: &Name) -> Result<S
 /// The tenant, the product and the name of the environment that a stream is of; `None` for every other stream.
 pub fn as_environment(stream: &StreamId) -> Option<(&str, &str, &str)> {
     let mut parts = stream.as_str().strip_prefix("environment-")?.splitn(3, '.');
+    Some((parts.next()?, parts.next()?, parts.next()?))
+}
+
+/// Looks at an environment: a stream of its own for every so many intervals, so that none grows for ever.
+pub fn looks(
+    tenant: &str,
+    product: &Name,
+    environment: &Name,
+    interval_s: u32,
+    at: jiff::Timestamp,
+) -> Result<StreamId, InvalidStreamId> {
+    let number = at.as_second() / (i64::from(interval_s.max(1)) * i64::from(release::looks::INTERVALS));
+    StreamId::new(&format!("looks-{tenant}.{product}.{environment}.{interval_s}-{number}"))
+}
+
+/// The tenant, the product and the environment that a stream's looks are at; `None` for every other stream.
+pub fn as_looks(stream: &StreamId) -> Option<(&str, &str, &str)> {
+    let mut parts = stream.as_str().strip_prefix("looks-")?.splitn(4, '.');
     Some((parts.next()?, parts.next()?, parts.next()?))
 }
 
@@ -73,7 +96,9 @@ pub fn as_access(stream: &StreamId) -> Option<&str> {
 pub fn tenant(stream: &StreamId) -> Option<&str> {
     let (kind, rest) = stream.as_str().split_once('-')?;
     match kind {
-        "release" | "product" | "environment" | "procedure" | "report" => Some(rest.split_once('.')?.0),
+        "release" | "product" | "environment" | "looks" | "procedure" | "report" => {
+            Some(rest.split_once('.')?.0)
+        }
         "calendar" | "retention" | "directory" | "controls" => Some(rest),
         _ => None,
     }

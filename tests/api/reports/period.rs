@@ -9,6 +9,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use server::report::making::PLACES;
 
+use super::probing::asks;
 use super::{hex, is_named_by_its_hash};
 use crate::harness::process::executable;
 use crate::harness::{Answer, Client, Opened, World, bodies, story};
@@ -29,6 +30,7 @@ impl Quarter {
         waived(&world).await;
         emergency(&world).await;
         ran(&world, "search", 77).await;
+        asks(&world, "search", Some(600)).await;
         world.pass(60).await;
         let excused = ran(&world, "ledger", 78).await;
         let id = excused.json()["exceptions"][0]["exception"].as_str().unwrap().to_owned();
@@ -48,12 +50,12 @@ impl Quarter {
     }
 }
 
-fn auditor(world: &World) -> Client {
+pub(super) fn auditor(world: &World) -> Client {
     world.person("audrey", &["auditor"])
 }
 
 /// Returns once facts were read out of the log again; until then who asks for a period is told to come back.
-async fn caught_up(world: &World) {
+pub(super) async fn caught_up(world: &World) {
     while world.viewer().get("/v1/metrics/flow").await.status == StatusCode::SERVICE_UNAVAILABLE {
         tokio::task::yield_now().await;
     }
@@ -101,7 +103,7 @@ async fn emergency(world: &World) {
 }
 
 /// Seen in production, and put there by no release.
-async fn ran(world: &World, product: &str, build: u32) -> Answer {
+pub(super) async fn ran(world: &World, product: &str, build: u32) -> Answer {
     world.register_product(product).await;
     let artifacts = json!([{"name": product, "digest": digest(build)}]);
     let seen = json!({"kind": "deployment", "environment": "production", "artifacts": artifacts});
@@ -249,6 +251,9 @@ async fn given_a_report_of_a_period_when_made_again_without_views_or_vault_or_fr
     caught_up(&world).await;
     let again = auditor(&world).get(&made.location()).await.ok();
     assert!(again.body == report.body, "{again}");
+    let probed = |one: &&Value| one["probing"]["gaps"][0].is_object();
+    let environments = again.json()["environments"].as_array().unwrap().clone();
+    assert_eq!(environments.iter().filter(probed).count(), 1, "nobody looked again at search");
     let twice = auditor(&world).post("/v1/reports", then).key("twice").await.created();
     assert_eq!(twice.json()["sha256"], sha256);
 
@@ -274,7 +279,7 @@ async fn given_a_report_of_a_period_when_made_again_without_views_or_vault_or_fr
     );
 }
 
-fn shiplog(files: &Path, arguments: &[&str], code: i32) -> String {
+pub(super) fn shiplog(files: &Path, arguments: &[&str], code: i32) -> String {
     let output = Command::new(executable()).current_dir(files).args(arguments).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");

@@ -25,7 +25,7 @@ pub type Decision = Result<Vec<Decided<EnvironmentEvent>>, Refusal>;
 type Context<'a> = crate::aggregate::Context<'a, EnvironmentAround>;
 
 /// Those who deploy, and the server on their behalf.
-const MAY_LEASE: [Role; 4] = [Role::ReleaseManager, Role::Operator, Role::OnCall, Role::Machine];
+pub(crate) const MAY_LEASE: [Role; 4] = [Role::ReleaseManager, Role::Operator, Role::OnCall, Role::Machine];
 /// Longer than any release is validated; whoever needs more renews.
 const LONGEST_LEASE: SignedDuration = SignedDuration::from_hours(30 * 24);
 

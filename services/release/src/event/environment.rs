@@ -61,6 +61,14 @@ data! {
         /// The observation that told it.
         observation: Uuid,
     };
+
+    /// Somebody looked, and it was what was known to run. Recorded at most twice an interval.
+    EnvironmentLookedAt {
+        /// As whoever looked states it.
+        version: Line,
+        /// How often the settings asked for a look.
+        interval_s: u32,
+    };
 }
 
 words! {

@@ -74,6 +74,11 @@ pub struct EnvironmentSettings {
     pub version_url: Option<Link>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_url: Option<Link>,
+    /// Somebody looks from outside at what runs there at least this often; the report of a period states every gap
+    /// that is longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 10, maximum = 86_400))]
+    pub probe_interval_s: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,8 +169,13 @@ pub struct DefaultProcedure {
 
 impl Default for ProductSettings {
     fn default() -> Self {
-        let environment =
-            |name, purpose| EnvironmentSettings { name, purpose, version_url: None, health_url: None };
+        let environment = |name, purpose| EnvironmentSettings {
+            name,
+            purpose,
+            version_url: None,
+            health_url: None,
+            probe_interval_s: None,
+        };
         Self {
             repository: None,
             targets: list(vec![Name::default_target()]),
@@ -251,6 +261,14 @@ impl ProductSettings {
         if !self.environments.iter().any(|known| known.purpose == EnvironmentPurpose::Production) {
             let expected = "at least one environment for production";
             wrong("settings/environments".into(), expected, "none".into(), Cause::Absent);
+        }
+        for (place, environment) in self.environments.iter().enumerate() {
+            if let Some(interval) = environment.probe_interval_s
+                && !(10..=86_400).contains(&interval)
+            {
+                let input = format!("settings/environments/{place}/probe_interval_s");
+                wrong(input, "10 to 86400", interval.to_string(), Cause::Value);
+            }
         }
         for (member, names) in self.names() {
             for (place, name) in names.iter().enumerate() {

@@ -6,6 +6,7 @@
 //! rows come before what is counted over them.
 
 mod place;
+pub mod probing;
 mod record;
 mod row;
 mod tally;

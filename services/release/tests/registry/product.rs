@@ -117,6 +117,12 @@ fn given_the_current_settings_when_published_again_nothing_would_change() {
 }
 
 #[test]
+fn given_no_interval_of_probing_the_bytes_of_settings_are_what_they_were() {
+    let text = String::from_utf8(ProductSettings::default().bytes()).unwrap();
+    assert!(!text.contains("probe_interval_s"));
+}
+
+#[test]
 fn given_older_settings_when_published_again_they_are_a_new_version() {
     let story = checkout().when(peggy(), publish(two_regions()), &()).accepted();
     let story = story.when(peggy(), publish(ProductSettings::default()), &()).accepted();
@@ -135,6 +141,7 @@ fn given_settings_that_contradict_themselves_when_published_every_entry_is_named
             purpose: EnvironmentPurpose::Staging,
             version_url: None,
             health_url: None,
+            probe_interval_s: Some(9),
         }]);
         settings.artifacts = list([
             ArtifactSettings { name: line("cart"), targets: List::default() },
@@ -151,6 +158,7 @@ fn given_settings_that_contradict_themselves_when_published_every_entry_is_named
         "settings/artifacts/1/targets",
         "settings/artifacts/2/targets",
         "settings/environments",
+        "settings/environments/0/probe_interval_s",
         "settings/artifacts/2",
         "settings/required_workflows/2",
         "settings/slos/0/objective_ppm",

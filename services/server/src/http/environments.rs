@@ -6,7 +6,7 @@ pub mod list;
 pub mod record_running;
 
 use release::environment::{Environment, EnvironmentAround};
-use release::event::Input;
+use release::event::{EnvironmentPurpose, Input};
 use release::release::Life;
 use release::value::{Name, ReleaseId};
 use release::{Refusal, RefusalCode};
@@ -46,6 +46,21 @@ pub async fn around(
             .push(Input { stream: stream.to_string(), revision: state.revision.map(|revision| revision.0) });
     }
     Ok(EnvironmentAround { purpose, class, inputs, ..EnvironmentAround::default() })
+}
+
+/// How often the product's settings say that somebody looks there, where it is production.
+async fn probe_interval(
+    app: &App,
+    caller: &Caller,
+    product: &Name,
+    environment: &Name,
+) -> Result<Option<u32>, Problem> {
+    let stream = names::product(caller.tenant(), product).map_err(|error| Problem::internal(&error))?;
+    let known = app.products.load(&stream).await?.committed();
+    let current = known.state.current();
+    let asked = current.and_then(|current| current.settings.environment(environment));
+    let production = asked.filter(|asked| asked.purpose == EnvironmentPurpose::Production);
+    Ok(production.and_then(|production| production.probe_interval_s))
 }
 
 fn view(product: &Name, environment: &Name, state: &Environment) -> Result<View, Problem> {

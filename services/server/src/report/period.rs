@@ -1,7 +1,7 @@
 //! The report of a period, written row by row: facts say which changes there were, and one release at a time is read
 //! for what its record says of them. Here from the log, in the command line from a bundle, with the same bytes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use release::event::ReleaseEvent;
 use release::procedure::ProcedureRef;
 use release::report::fact::{Noted, ReportFact};
 use release::report::metrics::{DeliveryCount, FlowCount, ReleaseFacts};
+use release::report::population::probing::probing as probed;
 use release::report::population::{
     About, Around, At, Change, Framing, Orphaned, PeriodQuery, Place, Placed, ReleaseRecord, RowsHash, Tally,
     exclusion, place, record,
@@ -21,7 +22,7 @@ use rusqlite::Connection;
 
 use crate::names;
 use crate::streams::{self, LoadError};
-use crate::views::facts::{self, FactQuery, UpTo};
+use crate::views::facts::{self, FactQuery, LooksAt, UpTo};
 
 /// Releases that are kept while rows are written, because a rollback soon follows its deployment.
 const KEPT: usize = 64;
@@ -104,6 +105,17 @@ pub fn write(
         delivery.add(product, &release);
         flow.add(&release);
     })?;
+    let mut probing = BTreeMap::new();
+    for (product, environments) in facts::asked(db, &query)? {
+        for (environment, since) in environments {
+            let facts = UpTo { db, position: asked.position };
+            let looks =
+                LooksAt { facts, tenant: &asked.tenant, product: &product, environment: &environment };
+            if let Some(found) = probed(&since, query.period, &looks)? {
+                probing.insert((Name::new(&product)?, environment), found);
+            }
+        }
+    }
     let rows = writer.rows;
     let totals = std::mem::take(&mut writer.tally).finish(About {
         tenant: asked.tenant.clone(),
@@ -114,6 +126,7 @@ pub fn write(
         rows_sha256: std::mem::take(&mut writer.hash).finish(),
         delivery: delivery.finish(),
         flow: flow.finish(),
+        probing,
     });
     let totals = writer.framing.totals(&totals)?;
     writer.out.write_all(&totals)?;

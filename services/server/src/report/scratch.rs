@@ -67,7 +67,7 @@ impl Scratch {
                     recorded.data.as_ref(),
                 ],
             )?;
-            facts::of_release(recorded)
+            facts::of_event(recorded)
         } else if names::as_environment(stream).is_some_and(|(tenant, ..)| tenant == self.tenant) {
             let revision = recorded.revision.0;
             let known = self.environments.take(stream, revision);
@@ -77,6 +77,10 @@ impl Scratch {
             let made = facts::of_environment(&mut environment, recorded);
             self.environments.put(stream, revision + 1, environment);
             made
+        } else if names::as_product(stream).is_some_and(|(tenant, _)| tenant == self.tenant)
+            || names::as_looks(stream).is_some_and(|(tenant, ..)| tenant == self.tenant)
+        {
+            facts::of_event(recorded)
         } else {
             return Ok(());
         };

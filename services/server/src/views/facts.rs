@@ -1,16 +1,19 @@
-//! What metrics and period reports count: one row an event that tells something of it. Rows are only added, and a
-//! row depends on nothing behind its event, so what is read up to a position is the same for ever.
+//! What metrics and period reports count: one row an event that tells something of it, one a look at an environment,
+//! and one for what settings ask for of looks. Rows are only added, and a row depends on nothing behind its event, so
+//! what is read up to a position is the same for ever.
 
 use std::collections::BTreeMap;
 
 use eventlog::{Recorded, StreamId};
 use jiff::Timestamp;
 use release::environment::Environment;
-use release::event::{EnvironmentEvent, Interval, ReleaseEvent, Sighting};
+use release::event::{EnvironmentEvent, Interval, LooksEvent, ProductEvent, ReleaseEvent, Sighting};
 use release::report::fact::{self, Noted, ReportFact};
 use release::report::population::Around;
+use release::report::population::probing::{self, Asked, Look, Looks, Since};
+use release::value::Name;
 use release::{Aggregate, Fact};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -31,71 +34,150 @@ pub(super) const SCHEMA: &str = "
     CREATE INDEX facts_causes ON facts(event) WHERE kind IN ('rollback_completed', 'seen_ungoverned');
     CREATE INDEX facts_disposed ON facts(stream) WHERE kind = 'orphan_disposed';
     CREATE TABLE emergencies(position INTEGER PRIMARY KEY, tenant TEXT NOT NULL, product TEXT NOT NULL,
-        stream TEXT NOT NULL) STRICT;";
+        stream TEXT NOT NULL) STRICT;
+    CREATE TABLE looks(tenant TEXT NOT NULL, product TEXT NOT NULL, environment TEXT NOT NULL, at INTEGER NOT NULL,
+        position INTEGER NOT NULL, recorded_at INTEGER NOT NULL,
+        PRIMARY KEY(tenant, product, environment, at, position)) STRICT, WITHOUT ROWID;
+    CREATE TABLE asked_looks(position INTEGER PRIMARY KEY, tenant TEXT NOT NULL, product TEXT NOT NULL,
+        at INTEGER NOT NULL, body TEXT NOT NULL) STRICT;";
 
 const COLUMNS: &str = "position, event, stream, revision, at, recorded_at, cause, body";
 
-/// A fact as it is written.
-#[derive(Debug)]
+/// What an event tells, as it is written.
+#[derive(Debug, Clone)]
 pub struct Made {
     tenant: String,
     product: String,
-    noted: Noted,
+    position: u64,
+    told: Told,
+}
+
+#[derive(Debug, Clone)]
+enum Told {
+    Fact(Box<Noted>),
+    Look {
+        environment: Name,
+        look: Look,
+    },
+    /// What new settings ask for.
+    Asked {
+        at: Timestamp,
+        asked: Vec<Asked>,
+    },
 }
 
 impl Made {
     pub fn position(&self) -> u64 {
-        self.noted.position
+        self.position
     }
 }
 
-/// What one event of a release tells.
-pub fn of_release(recorded: &Recorded) -> Result<Option<Made>, String> {
-    let Some((tenant, release)) = names::as_release(&recorded.stream) else { return Ok(None) };
-    if !eventlog::header::event_type(&recorded.header).is_some_and(fact::tells) {
-        return Ok(None);
+/// What one event of a release, a product or of looks tells; that of an environment rests on those before it.
+pub fn of_event(recorded: &Recorded) -> Result<Vec<Made>, String> {
+    let event_type = eventlog::header::event_type(&recorded.header);
+    if let Some((tenant, release)) = names::as_release(&recorded.stream) {
+        let tells = event_type.is_some_and(|it| fact::tells(it) || (it == EVIDENCE && may_be_look(recorded)));
+        return if tells { of_release(tenant, release.product(), recorded) } else { Ok(Vec::new()) };
     }
+    if let Some((tenant, product)) = names::as_product(&recorded.stream) {
+        return if event_type.is_some_and(|it| PUBLISHED.contains(&it)) {
+            of_product(tenant, product, recorded)
+        } else {
+            Ok(Vec::new())
+        };
+    }
+    if let Some((tenant, product, environment)) = names::as_looks(&recorded.stream) {
+        return of_looks(tenant, product, environment, recorded);
+    }
+    Ok(Vec::new())
+}
+
+const EVIDENCE: &str = "evidence.recorded";
+const PUBLISHED: [&str; 2] = ["product.registered", "product.settings_published"];
+
+/// Most evidence is of something else, and reading all of it would slow down who reads the whole log.
+fn may_be_look(recorded: &Recorded) -> bool {
+    const KIND: &[u8] = b"\"version_probe\"";
+    recorded.data.windows(KIND.len()).any(|bytes| bytes == KIND)
+}
+
+fn of_release(tenant: &str, product: &str, recorded: &Recorded) -> Result<Vec<Made>, String> {
     let (read, header) = streams::fact::<ReleaseEvent>(recorded).map_err(|error| error.to_string())?;
-    Ok(fact::of_release(&read)
-        .map(|told| made(tenant, release.product(), recorded, &read, header.causation, told)))
+    let fact = fact::of_release(&read)
+        .map(|told| Told::Fact(Box::new(noted_of(recorded, &read, header.causation, told))));
+    let look = probing::look_of_release(&read)
+        .map(|(environment, look)| Told::Look { environment: environment.clone(), look });
+    Ok(made(tenant, product, recorded, [fact, look]))
+}
+
+fn of_product(tenant: &str, product: &str, recorded: &Recorded) -> Result<Vec<Made>, String> {
+    let (read, _) = streams::fact::<ProductEvent>(recorded).map_err(|error| error.to_string())?;
+    let asked = probing::asked(&read.event).map(|asked| Told::Asked { at: read.recorded_at, asked });
+    Ok(made(tenant, product, recorded, [asked]))
+}
+
+fn of_looks(
+    tenant: &str,
+    product: &str,
+    environment: &str,
+    recorded: &Recorded,
+) -> Result<Vec<Made>, String> {
+    let (read, _) = streams::fact::<LooksEvent>(recorded).map_err(|error| error.to_string())?;
+    let LooksEvent::EnvironmentLookedAt(_) = &read.event;
+    let environment = Name::new(environment).map_err(|error| error.to_string())?;
+    let look = Look { at: read.recorded_at, recorded_at: read.recorded_at };
+    Ok(made(tenant, product, recorded, [Some(Told::Look { environment, look })]))
 }
 
 /// What one event of an environment tells; `environment` is what it was before, and afterwards what it is then.
-pub fn of_environment(environment: &mut Environment, recorded: &Recorded) -> Result<Option<Made>, String> {
-    let Some((tenant, product, _)) = names::as_environment(&recorded.stream) else { return Ok(None) };
+pub fn of_environment(environment: &mut Environment, recorded: &Recorded) -> Result<Vec<Made>, String> {
+    let Some((tenant, product, name)) = names::as_environment(&recorded.stream) else {
+        return Ok(Vec::new());
+    };
     let (read, header) = streams::fact::<EnvironmentEvent>(recorded).map_err(|error| error.to_string())?;
-    let told = fact::of_environment(environment, &read);
-    environment.evolve(&read);
-    Ok(told.map(|told| {
-        let mut made = made(tenant, product, recorded, &read, header.causation, told);
+    let fact = fact::of_environment(environment, &read).map(|told| {
+        let mut noted = noted_of(recorded, &read, header.causation, told);
         if let EnvironmentEvent::EnvironmentRunningRecorded(running) = &read.event {
-            made.noted.at = running.since;
+            noted.at = running.since;
         }
-        made
-    }))
+        Told::Fact(Box::new(noted))
+    });
+    environment.evolve(&read);
+    let look = match probing::look_of_environment(&read) {
+        Some(look) => {
+            let environment = Name::new(name).map_err(|error| error.to_string())?;
+            Some(Told::Look { environment, look })
+        }
+        None => None,
+    };
+    Ok(made(tenant, product, recorded, [fact, look]))
 }
 
-fn made<E>(
+fn made<const N: usize>(
     tenant: &str,
     product: &str,
     recorded: &Recorded,
-    read: &Fact<E>,
-    cause: Option<Uuid>,
-    fact: ReportFact,
-) -> Made {
-    Made {
+    told: [Option<Told>; N],
+) -> Vec<Made> {
+    let made = told.into_iter().flatten().map(|told| Made {
         tenant: tenant.to_owned(),
         product: product.to_owned(),
-        noted: Noted {
-            position: recorded.position.0,
-            event: recorded.id,
-            stream: recorded.stream.to_string(),
-            revision: recorded.revision.0,
-            at: fact::at(read),
-            recorded_at: read.recorded_at,
-            cause,
-            fact,
-        },
+        position: recorded.position.0,
+        told,
+    });
+    made.collect()
+}
+
+fn noted_of<E>(recorded: &Recorded, read: &Fact<E>, cause: Option<Uuid>, fact: ReportFact) -> Noted {
+    Noted {
+        position: recorded.position.0,
+        event: recorded.id,
+        stream: recorded.stream.to_string(),
+        revision: recorded.revision.0,
+        at: fact::at(read),
+        recorded_at: read.recorded_at,
+        cause,
+        fact,
     }
 }
 
@@ -144,9 +226,25 @@ pub fn write(tx: &Connection, made: &[Made]) -> rusqlite::Result<()> {
         "INSERT OR IGNORE INTO facts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?;
     let mut emergency = tx.prepare_cached("INSERT OR IGNORE INTO emergencies VALUES (?1, ?2, ?3, ?4)")?;
-    for Made { tenant, product, noted } in made {
-        let body = serde_json::to_string(&noted.fact)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let mut looked = tx.prepare_cached("INSERT OR IGNORE INTO looks VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    let mut published = tx.prepare_cached("INSERT OR IGNORE INTO asked_looks VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let unwritable = |error: serde_json::Error| rusqlite::Error::ToSqlConversionFailure(error.into());
+    for Made { tenant, product, position, told } in made {
+        let noted = match told {
+            Told::Fact(noted) => noted,
+            Told::Look { environment, look } => {
+                let (at, recorded_at) = (micros(look.at), micros(look.recorded_at));
+                let name = environment.as_str();
+                looked.execute(params![tenant, product, name, at, signed(*position), recorded_at])?;
+                continue;
+            }
+            Told::Asked { at, asked } => {
+                let body = serde_json::to_string(asked).map_err(unwritable)?;
+                published.execute(params![signed(*position), tenant, product, micros(*at), body])?;
+                continue;
+            }
+        };
+        let body = serde_json::to_string(&noted.fact).map_err(unwritable)?;
         insert.execute(params![
             signed(noted.position),
             noted.event.as_bytes(),
@@ -286,6 +384,96 @@ fn one_by_one<E: From<rusqlite::Error>>(
     Ok(())
 }
 
+/// By product and environment.
+pub type AskedOf = BTreeMap<String, BTreeMap<Name, Vec<Since>>>;
+
+/// What the settings asked for of each environment, as it changed up to the period's end.
+pub fn asked(db: &Connection, query: &FactQuery) -> rusqlite::Result<AskedOf> {
+    let (of_products, products) = query.of_products();
+    let sql = format!(
+        "SELECT product, at, body FROM asked_looks WHERE tenant = ?1 AND at < ?3 AND position <= ?4
+             AND {of_products} ORDER BY product, position"
+    );
+    let mut select = db.prepare_cached(&sql)?;
+    let mut rows = select.query(params![
+        query.tenant,
+        micros(query.period.from),
+        micros(query.period.to),
+        signed(query.position),
+        products,
+    ])?;
+    let mut all = AskedOf::new();
+    while let Some(row) = rows.next()? {
+        let (product, at, body): (String, Timestamp, String) = (row.get(0)?, instant(row, 1)?, row.get(2)?);
+        let asked: Vec<Asked> = serde_json::from_str(&body).map_err(|error| unreadable(2, error))?;
+        if asked.is_empty() && !all.contains_key(&product) {
+            continue;
+        }
+        let of_product = all.entry(product).or_default();
+        // What the newest settings do not name is asked for no longer.
+        for (environment, since) in of_product.iter_mut() {
+            if !asked.iter().any(|one| one.environment == *environment) {
+                since.push(Since { at, interval_s: None });
+            }
+        }
+        for Asked { environment, interval_s } in asked {
+            of_product.entry(environment).or_default().push(Since { at, interval_s: Some(interval_s) });
+        }
+    }
+    Ok(all)
+}
+
+/// The looks at one environment up to a position.
+pub struct LooksAt<'a> {
+    pub facts: UpTo<'a>,
+    pub tenant: &'a str,
+    pub product: &'a str,
+    pub environment: &'a Name,
+}
+
+impl Looks for LooksAt<'_> {
+    type Error = rusqlite::Error;
+
+    fn last(&self, within: Interval, interval_s: u32) -> rusqlite::Result<Option<Timestamp>> {
+        let mut select = self.facts.db.prepare_cached(
+            "SELECT at FROM looks WHERE tenant = ?1 AND product = ?2 AND environment = ?3 AND at >= ?4 AND at < ?5
+                 AND position <= ?6 AND recorded_at - at <= ?7 ORDER BY at DESC LIMIT 1",
+        )?;
+        let found = select.query_row(
+            params![
+                self.tenant,
+                self.product,
+                self.environment.as_str(),
+                micros(within.from),
+                micros(within.to),
+                signed(self.facts.position),
+                i64::from(interval_s) * 1_000_000,
+            ],
+            |row| instant(row, 0),
+        );
+        found.optional()
+    }
+
+    fn each(&self, within: Interval, take: &mut dyn FnMut(Look)) -> rusqlite::Result<()> {
+        let mut select = self.facts.db.prepare_cached(
+            "SELECT at, recorded_at FROM looks WHERE tenant = ?1 AND product = ?2 AND environment = ?3
+                 AND at >= ?4 AND at < ?5 AND position <= ?6 ORDER BY at, position",
+        )?;
+        let mut rows = select.query(params![
+            self.tenant,
+            self.product,
+            self.environment.as_str(),
+            micros(within.from),
+            micros(within.to),
+            signed(self.facts.position),
+        ])?;
+        while let Some(row) = rows.next()? {
+            take(Look { at: instant(row, 0)?, recorded_at: instant(row, 1)? });
+        }
+        Ok(())
+    }
+}
+
 /// Facts up to a position, as what a record of an environment shows is found by them.
 pub struct UpTo<'a> {
     pub db: &'a Connection,
@@ -364,10 +552,12 @@ fn noted(row: &Row<'_>, first: usize) -> rusqlite::Result<Noted> {
         at: instant(row, first + 4)?,
         recorded_at: instant(row, first + 5)?,
         cause: cause.map(Uuid::from_bytes),
-        fact: serde_json::from_str(&body).map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(first + 7, rusqlite::types::Type::Text, error.into())
-        })?,
+        fact: serde_json::from_str(&body).map_err(|error| unreadable(first + 7, error))?,
     })
+}
+
+fn unreadable(column: usize, error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
 }
 
 fn instant(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Changed with every change to a table, or to what is written into one.
-pub(super) const VERSION: i64 = 11;
+pub(super) const VERSION: i64 = 12;
 
 const META: &str = "
     CREATE TABLE meta(one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL,

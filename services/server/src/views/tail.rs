@@ -324,7 +324,7 @@ impl Tail {
         if names::as_environment(&recorded.stream).is_some() {
             batch.of_environments.push(recorded.clone());
         }
-        match facts::of_release(recorded) {
+        match facts::of_event(recorded) {
             Ok(made) => batch.facts.extend(made),
             Err(error) => {
                 batch.unreadable.get_or_insert((position, error));

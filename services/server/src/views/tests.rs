@@ -166,6 +166,8 @@ impl World {
             "accesses",
             "facts",
             "emergencies",
+            "looks",
+            "asked_looks",
             "attachments",
             "days",
             "cursors",
@@ -263,6 +265,39 @@ async fn given_views_built_event_by_event_when_built_again_then_every_row_is_the
     world.sql("UPDATE meta SET version = version + 1");
     world.restart().await;
     assert_eq!(world.dump(), before);
+}
+
+/// One that is an observation, and one that tells nothing new.
+async fn two_looks(world: &World, interval_s: Option<u32>) {
+    world.register("default", "payments").await;
+    let mut production = json!({"name": "production", "purpose": "production"});
+    if let Some(interval_s) = interval_s {
+        production["probe_interval_s"] = json!(interval_s);
+    }
+    let settings = json!({"settings": {"environments": [production]}});
+    world.post("default", "/v1/products/payments/versions", settings, "admin").await;
+    let seen = json!({"kind": "deployment", "environment": "production", "version": "7.0.0"});
+    let seen = json!({"product": "payments", "seen": seen});
+    world.post("default", "/v1/observations", seen, "operator").await;
+    let runs = json!({"version": "7.0.0"});
+    world.post("default", "/v1/environments/payments/production/running", runs, "operator").await;
+}
+
+#[actix_web::test]
+async fn given_looks_at_an_environment_when_views_are_built_again_then_every_row_is_the_same() {
+    for (interval_s, looks) in [(Some(600), 2), (None, 1)] {
+        let mut world = World::running().await;
+        two_looks(&world, interval_s).await;
+        world.settled().await;
+        world.end().await;
+        let before = world.dump();
+        let of = |table: &str| before.iter().filter(|row| row.starts_with(table)).count();
+        // What settings ask for is noted with each version, for a later one may ask for nothing.
+        assert_eq!((of("looks "), of("asked_looks ")), (looks, 2), "{before:#?}");
+        world.sql("UPDATE meta SET version = version + 1");
+        world.restart().await;
+        assert_eq!(world.dump(), before);
+    }
 }
 
 #[actix_web::test]

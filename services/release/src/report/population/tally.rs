@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::place::Place;
+use super::probing::Probing;
 use super::record::{ItemOperation, ReleaseRecord};
 use super::{Answered, Change, ChangeKind, PeriodQuery, Standing, kind};
 use crate::report::metrics::{Delivery, Durations, Flow};
@@ -22,7 +23,7 @@ shapes! {
         control_operation: Vec<ControlOperation>,
         counts: Counts,
         delivery: Delivery,
-        /// Environments with a change in the period, by product and name.
+        /// Environments with a change in the period or an interval of probing, by product and name.
         #[cfg_attr(feature = "openapi", schema(max_items = 100_000))]
         environments: Vec<ProbedEnvironment>,
         flow: Flow,
@@ -131,8 +132,12 @@ shapes! {
         changes: u64,
         #[cfg_attr(feature = "openapi", schema(max_length = 1000))]
         statement: &'static str,
+        /// Absent where the settings asked for no interval in the period.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        probing: Option<Probing>,
     } nullable {
-        /// Null where no interval is known; then blind gaps are not known either.
+        /// The last that was in force in the period. Null where no interval is known; then blind gaps are not known
+        /// either.
         interval_s: u64,
     };
 
@@ -195,6 +200,9 @@ const NOT_TESTED: &str = "completeness not independently tested: no list of depl
     compared with this population; a reconciliation of this report does that";
 const NOT_PROBED: &str = "no interval of probing is recorded for this environment, so it is not known for how long a \
     change could have gone unseen";
+const PROBED: &str = "a change that was undone before the next look was seen by nobody; that could last no longer than \
+    the interval that the settings asked for, except in the gaps that are listed; looks are those recorded up to the \
+    position";
 
 /// Takes in row after row; what it keeps is counts.
 #[derive(Debug, Default)]
@@ -241,6 +249,8 @@ pub struct About {
     pub rows_sha256: Sha256Hex,
     pub delivery: Delivery,
     pub flow: Flow,
+    /// By product and environment, those with an interval in the period.
+    pub probing: BTreeMap<(Name, Name), Probing>,
 }
 
 impl Tally {
@@ -342,7 +352,10 @@ impl Tally {
         *items += waived;
     }
 
-    pub fn finish(self, about: About) -> PeriodTotals {
+    pub fn finish(mut self, mut about: About) -> PeriodTotals {
+        for probed in about.probing.keys() {
+            self.environments.entry(probed.clone()).or_default();
+        }
         let [governed, orphan, excluded] = self.standings;
         let Records {
             read,
@@ -400,12 +413,13 @@ impl Tally {
             environments: self
                 .environments
                 .into_iter()
-                .map(|((product, environment), changes)| ProbedEnvironment {
-                    product,
-                    environment,
-                    changes,
-                    statement: NOT_PROBED,
-                    interval_s: None,
+                .map(|(place, changes)| {
+                    let probing = about.probing.remove(&place);
+                    let last = probing.as_ref().and_then(|probing| probing.intervals.last());
+                    let interval_s = last.map(|last| last.interval_s.into());
+                    let statement = if probing.is_some() { PROBED } else { NOT_PROBED };
+                    let (product, environment) = place;
+                    ProbedEnvironment { product, environment, changes, statement, probing, interval_s }
                 })
                 .collect(),
             flow: about.flow,

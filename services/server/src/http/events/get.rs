@@ -85,7 +85,7 @@ fn may_read(caller: &Caller, stream: &StreamId) -> bool {
         return of_product(tenant, release.product());
     }
     let name = stream.as_str();
-    let rest = name.strip_prefix("product-").or_else(|| name.strip_prefix("environment-"));
+    let rest = ["product-", "environment-", "looks-"].iter().find_map(|prefix| name.strip_prefix(prefix));
     let mut parts = rest.unwrap_or_default().split('.');
     matches!((parts.next(), parts.next()), (Some(tenant), Some(product)) if of_product(tenant, product))
 }
