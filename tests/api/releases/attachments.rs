@@ -211,8 +211,10 @@ async fn given_content_that_was_changed_or_deleted_when_the_vault_is_looked_thro
     let position = world.viewer().get(&opened.path).await.ok().position();
     let world =
         world.restarted_after(async |data| std::fs::write(file(data, changed), changed).unwrap()).await;
-    awaited(&world, "attachment.restored", position).await;
-    assert!(listed(&world, &opened).await.iter().all(|one| one.get("lost").is_none()));
+    let restored = awaited(&world, "attachment.restored", position).await;
+    let attachments = opened.under(&format!("attachments?min_position={restored}"));
+    let list = world.viewer().get(&attachments).await.ok().json();
+    assert!(list["attachments"].as_array().unwrap().iter().all(|one| one.get("lost").is_none()), "{list}");
     assert_eq!(world.viewer().get(&content_of(&opened, changed)).await.ok().body, changed);
 }
 

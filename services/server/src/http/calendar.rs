@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::answer::Answer;
-use super::call::{Call, FromQuery, NoBody, exact_integer};
+use super::call::{Call, FromQuery, NoBody};
 use super::problem::{Code, Problem};
 use super::{freezes, lists};
 use crate::app::App;
@@ -32,10 +32,6 @@ pub struct Range {
     /// Every product the caller reads when absent.
     #[param(inline)]
     pub product: Option<Name>,
-    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
-    #[param(minimum = 0, maximum = 9007199254740991_u64)]
-    #[serde(default, deserialize_with = "exact_integer")]
-    pub min_position: Option<u64>,
 }
 
 impl FromQuery for Range {}
@@ -78,7 +74,7 @@ async fn calendar(app: &App, call: &Call<(), NoBody, Range>) -> Answer {
     let (asked, caller) = (&call.query, &call.caller);
     let scope = lists::scope(caller, asked.product.as_ref())?;
     let (from, to) = range(asked, app.clock.now())?;
-    let position = lists::ready(app, View::Releases, asked.min_position).await?;
+    let position = lists::ready(app, View::Releases, caller.min_position).await?;
     let product = asked.product.clone();
     let mut windows = lists::query(app, move |db| {
         views::windows(db, &scope, product.as_ref(), (from, to), MAX_WINDOWS + 1)

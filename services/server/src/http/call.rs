@@ -57,6 +57,8 @@ pub struct Caller {
     pub if_match: Option<Revision>,
     pub if_none_match: Option<String>,
     pub dry_run: bool,
+    /// What a read has to include.
+    pub min_position: Option<u64>,
     pub path: String,
     pub request_id: Option<String>,
     pub trace: TraceId,
@@ -69,7 +71,7 @@ pub struct Known {
 }
 
 /// For endpoints that take no query parameters: any is refused.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoQuery {}
 
@@ -462,7 +464,7 @@ impl<P: FromPath, B: FromBody, Q: FromQuery> FromRequest for Call<P, B, Q> {
                 acceptable(&request, Q::ANSWERS)?;
                 let path = P::from_path(&request)?;
                 let (query, min_position) = of_query::<Q>(&request)?;
-                caller.dry_run = query.dry_run();
+                (caller.dry_run, caller.min_position) = (query.dry_run(), min_position);
                 let content_type =
                     request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
                 let bytes = body(&request, payload, B::LIMIT).await?;
@@ -513,6 +515,7 @@ pub(super) async fn authenticate(request: &HttpRequest) -> Result<Caller, Proble
         if_match: if_match(request)?,
         if_none_match: text_header(request, &header::IF_NONE_MATCH, 200)?.map(str::to_owned),
         dry_run: false,
+        min_position: None,
         path: request.path().to_owned(),
         request_id: text_header(request, &REQUEST_ID, 128)?.map(str::to_owned),
         trace: telemetry::request_trace(request),
@@ -617,7 +620,7 @@ fn read_query<Q: DeserializeOwned>(query: &str) -> Result<Q, Problem> {
     read.map_err(|(name, detail)| wrong(&name, detail))
 }
 
-/// Every read takes `min_position`: those of which it says more than to wait know it themselves.
+/// Every read takes `min_position`, beside what its own query is.
 fn of_query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<(Q, Option<u64>), Problem> {
     #[derive(Deserialize)]
     struct Waits {
@@ -625,18 +628,13 @@ fn of_query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<(Q, Option<u64
         min_position: Option<u64>,
     }
     let query = request.query_string();
-    let read = read_query(query);
-    let is_min_position = |part: &&str| part.split('=').next() == Some("min_position");
-    if !request.method().is_safe() || read.is_ok() || !query.split('&').any(|part| is_min_position(&part)) {
-        return Ok((read?, None));
+    if !request.method().is_safe() {
+        return Ok((read_query(query)?, None));
     }
-    let rest: Vec<_> = query.split('&').filter(|part| !is_min_position(part)).collect();
-    // What is wrong with the rest is told as it is without.
-    let Ok(rest) = read_query(&rest.join("&")) else { return Ok((read?, None)) };
-    let waits: Vec<_> = query.split('&').filter(is_min_position).collect();
+    let (waits, own): (Vec<_>, Vec<_>) =
+        query.split('&').partition(|part| part.split('=').next() == Some("min_position"));
     let Waits { min_position } = read_query(&waits.join("&"))?;
-    // One that the query knows itself, and that is wrong, stays wrong.
-    Ok((rest, min_position))
+    Ok((read_query(&own.join("&"))?, min_position))
 }
 
 /// A query, or the name of the parameter that is wrong and why.

@@ -57,9 +57,8 @@ pub async fn handler(app: Data<App>, call: Call<(), NoBody, InProgress>) -> Answ
 
 async fn inbox(app: &App, call: &Call<(), NoBody, InProgress>) -> Answer {
     let asked = &call.query;
-    let bounds = (asked.limit, asked.min_position);
     let Asked { scope, limit, position } =
-        lists::asked(app, &call.caller, View::Releases, asked.product.as_ref(), bounds).await?;
+        lists::asked(app, &call.caller, View::Releases, asked.product.as_ref(), asked.limit).await?;
     let before = lists::place(asked.cursor.as_deref(), |key| key.parse().ok())?;
     let (product, of) = (asked.product.clone(), scope.clone());
     let mut found =

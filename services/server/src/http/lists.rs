@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::answer::{Answer, committed, json};
-use super::call::{Caller, FromQuery, exact_integer};
+use super::call::{Caller, FromQuery};
 use super::problem::{Code, Problem};
 use crate::app::App;
 use crate::streams::Committed;
@@ -22,7 +22,7 @@ use crate::views::{NotReady, Scope, View};
 pub const DEFAULT_LIMIT: u32 = 50;
 pub const MAX_LIMIT: u32 = 200;
 
-/// Which page of a list that is all in memory.
+/// Which page of a list.
 #[derive(Debug, Deserialize, Serialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -47,25 +47,6 @@ impl Page {
     }
 }
 
-/// Which page of a list of names, and how fresh it must be.
-#[derive(Debug, Deserialize, Serialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct FreshPage {
-    /// How many rows at most; 50 when absent.
-    #[param(minimum = 1, maximum = 200)]
-    pub limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    #[param(min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_-]+$")]
-    pub cursor: Option<String>,
-    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
-    #[param(minimum = 0, maximum = 9007199254740991_u64)]
-    #[serde(default, deserialize_with = "exact_integer")]
-    pub min_position: Option<u64>,
-}
-
-impl FromQuery for FreshPage {}
-
 /// The board and the inbox are asked for in the same way.
 #[derive(Debug, Deserialize, Serialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -80,10 +61,6 @@ pub struct InProgress {
     /// `next_cursor` of the page before.
     #[param(min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_-]+$")]
     pub cursor: Option<String>,
-    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
-    #[param(minimum = 0, maximum = 9007199254740991_u64)]
-    #[serde(default, deserialize_with = "exact_integer")]
-    pub min_position: Option<u64>,
 }
 
 impl FromQuery for InProgress {}
@@ -134,8 +111,8 @@ pub fn scope(caller: &Caller, product: Option<&Name>) -> Result<Scope, Problem> 
 }
 
 /// Waits until the view holds what the caller has to see; the position that the answer includes.
-pub async fn ready(app: &App, view: View, min_position: Option<u64>) -> Result<Option<Position>, Problem> {
-    app.views.ready(view, min_position).await.map_err(|not_ready| {
+pub async fn ready(app: &App, view: View, wanted: Option<u64>) -> Result<Option<Position>, Problem> {
+    app.views.ready(view, wanted).await.map_err(|not_ready| {
         let code = match not_ready {
             NotReady::CatchingUp(_) | NotReady::Stopped { .. } => Code::ViewsCatchingUp,
             NotReady::NotReached(_) => Code::PositionNotReached,
@@ -158,17 +135,17 @@ pub struct Asked {
     pub position: Option<Position>,
 }
 
-/// What every list begins with; the bounds are `limit` and `min_position`.
+/// What every list begins with.
 pub async fn asked(
     app: &App,
     caller: &Caller,
     view: View,
     product: Option<&Name>,
-    (count, min_position): (Option<u32>, Option<u64>),
+    count: Option<u32>,
 ) -> Result<Asked, Problem> {
     let scope = scope(caller, product)?;
     let limit = limit(count)?;
-    let position = ready(app, view, min_position).await?;
+    let position = ready(app, view, caller.min_position).await?;
     Ok(Asked { scope, limit, position })
 }
 
@@ -256,8 +233,7 @@ fn next_link(path: &str, asked: &impl Serialize, name: &str, value: &str) -> Opt
         for (known, asked) in serde_json::to_value(asked).ok()?.as_object()? {
             match asked {
                 serde_json::Value::Null => {}
-                // A later page is as fresh as the first, so it need not wait.
-                _ if known == name || known == "min_position" => {}
+                _ if known == name => {}
                 serde_json::Value::String(text) => drop(pairs.append_pair(known, text)),
                 other => drop(pairs.append_pair(known, &other.to_string())),
             }
@@ -283,8 +259,7 @@ mod tests {
 
     #[test]
     fn given_a_query_when_there_is_a_next_page_then_its_link_keeps_every_other_parameter() {
-        let asked =
-            serde_json::json!({"q": "a&b c", "limit": 2, "cursor": "old", "state": null, "min_position": 7});
+        let asked = serde_json::json!({"q": "a&b c", "limit": 2, "cursor": "old", "state": null});
         assert_eq!(
             next_link("/v1/releases", &asked, "cursor", "new").unwrap(),
             "</v1/releases?limit=2&q=a%26b+c&cursor=new>; rel=\"next\""

@@ -40,10 +40,6 @@ pub struct MetricsQuery {
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
     #[serde(default, deserialize_with = "exact_integer")]
     pub at_position: Option<u64>,
-    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
-    #[param(minimum = 0, maximum = 9007199254740991_u64)]
-    #[serde(default, deserialize_with = "exact_integer")]
-    pub min_position: Option<u64>,
     /// `prometheus` answers the same as OpenMetrics text.
     #[param(inline)]
     pub format: Option<Format>,
@@ -88,7 +84,7 @@ async fn asked(app: &App, caller: &Caller, query: &MetricsQuery) -> Result<Asked
     if from >= to {
         return Err(Problem::field(Code::InvalidParameter, "from", "a time before `to`"));
     }
-    let wanted = query.at_position.max(query.min_position);
+    let wanted = query.at_position.max(caller.min_position);
     let reached = lists::ready(app, View::Facts, wanted).await?;
     let newest = reached.map_or(0, |position| position.0);
     let position = query.at_position.unwrap_or(newest);

@@ -481,6 +481,9 @@ const WITHOUT_REVISION: &[&str] = &[
     "/v1/whoami",
 ];
 
+/// What does not come from the log.
+const OF_NO_POSITION: &[&str] = &["/v1/procedures/schema", "/v1/whoami"];
+
 /// What every operation has: path variables, headers, problems.
 fn share(path: &str, method: &str, operation: &mut Value) {
     let mut parameters = Vec::new();
@@ -500,9 +503,9 @@ fn share(path: &str, method: &str, operation: &mut Value) {
         parameters.push(reference("parameters", "Prefer"));
     } else if is_state {
         parameters.push(reference("parameters", "IfNoneMatch"));
-        if !takes(operation, &["min_position"]) {
-            parameters.push(reference("parameters", "MinPosition"));
-        }
+    }
+    if method == "get" && path.starts_with("/v1/") && !OF_NO_POSITION.contains(&path) {
+        parameters.push(reference("parameters", "MinPosition"));
     }
     if let Some(own) = operation["parameters"].as_array() {
         // The variables of the path are described above, in the same way wherever they stand.

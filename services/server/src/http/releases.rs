@@ -173,10 +173,6 @@ pub struct AsOf {
     /// anew: verdicts stay as they were recorded.
     #[param(example = "2026-11-22T12:00:00Z")]
     pub as_at: Option<Timestamp>,
-    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
-    #[param(minimum = 0, maximum = 9007199254740991_u64)]
-    #[serde(default, deserialize_with = "exact_integer")]
-    pub min_position: Option<u64>,
 }
 
 impl FromQuery for AsOf {}
@@ -201,10 +197,6 @@ pub struct PageAsOf {
     /// anew: verdicts stay as they were recorded.
     #[param(example = "2026-11-22T12:00:00Z")]
     pub as_at: Option<Timestamp>,
-    /// A `Shiplog-Position` that the answer must include.
-    #[param(minimum = 0, maximum = 9007199254740991_u64)]
-    #[serde(default, deserialize_with = "exact_integer")]
-    pub min_position: Option<u64>,
     /// How many rows at most; 50 when absent.
     #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
@@ -222,7 +214,6 @@ impl PageAsOf {
             at_position: self.at_position,
             at_revision: self.at_revision,
             as_at: self.as_at,
-            min_position: self.min_position,
         }
     }
 
@@ -268,16 +259,13 @@ pub async fn read(app: &App, caller: &Caller, id: &ReleaseId, when: &AsOf) -> Re
     let read = async {
         caller.may_read(Some(id.product()))?;
         let stream = stream(caller, id)?;
-        if let Some(position) = when.min_position {
-            app.reaches(position).await?;
-        }
         let (until, freshness) = moment(app, when)?;
         let release = match until {
             // What is kept in memory holds every fact.
             Until::End if when.as_at.is_some() => {
                 Arc::new(app.releases.fold_as_at(&stream, until, when.as_at).await?.into_committed())
             }
-            Until::End if when.min_position.is_some() => newest(app, &stream).await?,
+            Until::End if caller.min_position.is_some() => newest(app, &stream).await?,
             Until::End => app.releases.load(&stream).await?.committed(),
             until => {
                 // A release nobody opened is unknown; one opened later is not found at that time.

@@ -48,18 +48,14 @@ pub struct SeriesQuery {
     /// Without samples of after this time (RFC 3339).
     #[param(example = "2026-11-22T12:00:00Z")]
     pub as_at: Option<Timestamp>,
-    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
-    #[param(minimum = 0, maximum = 9007199254740991_u64)]
-    #[serde(default, deserialize_with = "exact_integer")]
-    pub min_position: Option<u64>,
 }
 
 impl FromQuery for SeriesQuery {}
 
 impl SeriesQuery {
     fn when(&self) -> AsOf {
-        let Self { as_of, at_position, at_revision, as_at, min_position, .. } = *self;
-        AsOf { as_of, at_position, at_revision, as_at, min_position }
+        let Self { as_of, at_position, at_revision, as_at, .. } = *self;
+        AsOf { as_of, at_position, at_revision, as_at }
     }
 }
 

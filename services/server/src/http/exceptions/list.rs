@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::http::answer::Answer;
-use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
+use crate::http::call::{Call, FromQuery, NoBody};
 use crate::http::lists::{self, Asked};
 use crate::views::{self, ExceptionFilter, ExceptionRow, ExceptionState, View};
 
@@ -39,10 +39,6 @@ pub struct ListExceptions {
     /// `next_cursor` of the page before.
     #[param(min_length = 1, max_length = 600, pattern = "^[A-Za-z0-9_-]+$")]
     pub cursor: Option<String>,
-    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
-    #[param(minimum = 0, maximum = 9007199254740991_u64)]
-    #[serde(default, deserialize_with = "exact_integer")]
-    pub min_position: Option<u64>,
 }
 
 impl FromQuery for ListExceptions {}
@@ -85,11 +81,10 @@ pub async fn handler(app: Data<App>, call: Call<(), NoBody, ListExceptions>) -> 
 async fn list(app: &App, call: &Call<(), NoBody, ListExceptions>) -> Answer {
     let asked = &call.query;
     let product = asked.product.as_ref();
-    let bounds = (asked.limit, asked.min_position);
     let Asked { scope, limit, position } =
-        lists::asked(app, &call.caller, View::Releases, product, bounds).await?;
+        lists::asked(app, &call.caller, View::Releases, product, asked.limit).await?;
     // Those of environments are written with what there is.
-    lists::ready(app, View::Catalog, asked.min_position).await?;
+    lists::ready(app, View::Catalog, call.caller.min_position).await?;
     let after = lists::place(asked.cursor.as_deref(), |key| {
         let (at, id) = key.split_once(' ')?;
         Some((at.parse::<Timestamp>().ok()?, id.to_owned()))

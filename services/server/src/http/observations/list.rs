@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{Observation, observation};
 use crate::app::App;
 use crate::http::answer::Answer;
-use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
+use crate::http::call::{Call, FromQuery, NoBody};
 use crate::http::lists::{self, Asked};
 use crate::views::{self, ObservationFilter, View};
 
@@ -33,10 +33,6 @@ pub struct ListObservations {
     /// `next_cursor` of the page before.
     #[param(min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_-]+$")]
     pub cursor: Option<String>,
-    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
-    #[param(minimum = 0, maximum = 9007199254740991_u64)]
-    #[serde(default, deserialize_with = "exact_integer")]
-    pub min_position: Option<u64>,
 }
 
 impl FromQuery for ListObservations {}
@@ -99,9 +95,8 @@ pub async fn handler(app: Data<App>, call: Call<(), NoBody, ListObservations>) -
 async fn list(app: &App, call: &Call<(), NoBody, ListObservations>) -> Answer {
     let asked = &call.query;
     let product = asked.product.as_ref();
-    let bounds = (asked.limit, asked.min_position);
     let Asked { scope, limit, position } =
-        lists::asked(app, &call.caller, View::EventIds, product, bounds).await?;
+        lists::asked(app, &call.caller, View::EventIds, product, asked.limit).await?;
     let filter = ObservationFilter {
         product: asked.product.clone(),
         release: asked.release.clone(),

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::http::answer::Answer;
 use crate::http::call::{Call, NoBody};
-use crate::http::lists::{self, FreshPage};
+use crate::http::lists::{self, Page};
 use crate::http::problem::Problem;
 use crate::names;
 use crate::views::{self, View};
@@ -46,20 +46,20 @@ pub struct ProcedureRow {
     path = "/v1/procedures",
     operation_id = "listProcedures",
     tag = "Procedures",
-    params(FreshPage),
+    params(Page),
     responses((status = 200, description = "A page of procedures", body = ProcedureList, example = json!({
         "procedures": [{"name": "product-release", "built_in": true, "version": 2, "retired": false}]
     }))),
 )]
-pub async fn handler(app: Data<App>, call: Call<(), NoBody, FreshPage>) -> Answer {
+pub async fn handler(app: Data<App>, call: Call<(), NoBody, Page>) -> Answer {
     list(&app, &call).await.map_err(|problem| problem.on(&call.caller))
 }
 
-async fn list(app: &App, call: &Call<(), NoBody, FreshPage>) -> Answer {
+async fn list(app: &App, call: &Call<(), NoBody, Page>) -> Answer {
     let asked = &call.query;
     call.caller.has_any_role()?;
     let limit = lists::limit(asked.limit)?;
-    let position = lists::ready(app, View::Catalog, asked.min_position).await?;
+    let position = lists::ready(app, View::Catalog, call.caller.min_position).await?;
     let after = lists::place(asked.cursor.as_deref(), |key| Name::new(key).ok())?;
     let after = after.map_or_else(String::new, |after| after.to_string());
     let built_in = app.catalogue.names().map(ToString::to_string).filter(|name| *name > after);

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::http::answer::Answer;
 use crate::http::call::{Call, NoBody};
-use crate::http::lists::{self, Asked, FreshPage};
+use crate::http::lists::{self, Asked, Page};
 use crate::http::problem::Problem;
 use crate::names;
 use crate::views::{self, View};
@@ -49,7 +49,7 @@ pub struct ProductRow {
     path = "/v1/products",
     operation_id = "listProducts",
     tag = "Products",
-    params(FreshPage),
+    params(Page),
     responses((status = 200, description = "A page of products", body = ProductList, example = json!({
         "products": [{
             "product": "checkout", "settings_version": 3, "settings_published_at": "2026-11-22T09:00:00Z",
@@ -57,15 +57,14 @@ pub struct ProductRow {
         }]
     }))),
 )]
-pub async fn handler(app: Data<App>, call: Call<(), NoBody, FreshPage>) -> Answer {
+pub async fn handler(app: Data<App>, call: Call<(), NoBody, Page>) -> Answer {
     list(&app, &call).await.map_err(|problem| problem.on(&call.caller))
 }
 
-async fn list(app: &App, call: &Call<(), NoBody, FreshPage>) -> Answer {
+async fn list(app: &App, call: &Call<(), NoBody, Page>) -> Answer {
     let asked = &call.query;
-    let bounds = (asked.limit, asked.min_position);
     let Asked { scope, limit, position } =
-        lists::asked(app, &call.caller, View::Catalog, None, bounds).await?;
+        lists::asked(app, &call.caller, View::Catalog, None, asked.limit).await?;
     let after = lists::place(asked.cursor.as_deref(), |key| Name::new(key).ok())?;
     let after = after.map_or_else(String::new, |after| after.to_string());
     let mut names = lists::query(app, move |db| views::products(db, &scope, &after, limit + 1)).await?;

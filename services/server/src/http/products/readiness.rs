@@ -5,29 +5,15 @@ use std::collections::BTreeSet;
 use actix_web::web::Data;
 use release::product::readiness::{Readiness, Roles, readiness};
 use release::value::{ActorId, Name};
-use serde::{Deserialize, Serialize};
-use utoipa::IntoParams;
 
 use super::{stream, unknown};
 use crate::app::App;
 use crate::http::answer::Answer;
-use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
+use crate::http::call::Call;
 use crate::http::lists;
 use crate::http::problem::Problem;
 use crate::views::{self, View};
 use crate::{procedures, surroundings};
-
-#[derive(Debug, Deserialize, Serialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub struct Fresh {
-    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
-    #[param(minimum = 0, maximum = 9007199254740991_u64)]
-    #[serde(default, deserialize_with = "exact_integer")]
-    pub min_position: Option<u64>,
-}
-
-impl FromQuery for Fresh {}
 
 /// Read whether a product is ready
 ///
@@ -40,7 +26,6 @@ impl FromQuery for Fresh {}
     path = "/v1/products/{product}/readiness",
     operation_id = "getProductReadiness",
     tag = "Products",
-    params(Fresh),
     responses((status = 200, description = "The readiness", body = Readiness, example = json!({
         "known_people": 2,
         "decisions": [{
@@ -50,18 +35,18 @@ impl FromQuery for Fresh {}
         "not_configured": ["repository", "environments/production/version_url"]
     }))),
 )]
-pub async fn handler(app: Data<App>, call: Call<Name, NoBody, Fresh>) -> Answer {
+pub async fn handler(app: Data<App>, call: Call<Name>) -> Answer {
     answer(&app, &call).await.map_err(|problem| problem.on(&call.caller))
 }
 
-async fn answer(app: &App, call: &Call<Name, NoBody, Fresh>) -> Answer {
+async fn answer(app: &App, call: &Call<Name>) -> Answer {
     let (caller, name) = (&call.caller, &call.path);
     caller.may_read(Some(name.as_str()))?;
     let product = app.products.load(&stream(caller, name)?).await?.committed();
     let settings = &product.state.current().ok_or_else(|| unknown(name))?.settings;
     let (procedure, version) = (&settings.procedure.name, settings.procedure.version);
     let pinned = procedures::pin(app, caller.tenant(), procedure, version).await??;
-    let position = lists::ready(app, View::Catalog, call.query.min_position).await?;
+    let position = lists::ready(app, View::Catalog, caller.min_position).await?;
     let people = people(app, caller.tenant().to_owned(), name.to_string()).await?;
     let page = readiness(&pinned.procedure, settings, &people);
     lists::answer(caller, &call.query, &page, position, None)

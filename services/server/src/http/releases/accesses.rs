@@ -10,7 +10,7 @@ use super::{stream, unknown};
 use crate::app::App;
 use crate::http::answer::Answer;
 use crate::http::call::{Call, NoBody};
-use crate::http::lists::{self, FreshPage};
+use crate::http::lists::{self, Page};
 use crate::views::{self, Access, View};
 
 /// Who looked at what is for those who audit, and for those who are answerable.
@@ -38,7 +38,7 @@ pub struct AccessList {
     path = "/v1/releases/{release}/accesses",
     operation_id = "listReleaseAccesses",
     tag = "Releases",
-    params(FreshPage),
+    params(Page),
     responses((status = 200, description = "A page of accesses", body = AccessList, example = json!({
         "accesses": [{
             "principal": "https://login.example#audrey", "day": "2026-11-22", "at": "2026-11-22T12:00:00Z",
@@ -46,11 +46,11 @@ pub struct AccessList {
         }]
     }))),
 )]
-pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, FreshPage>) -> Answer {
+pub async fn handler(app: Data<App>, call: Call<ReleaseId, NoBody, Page>) -> Answer {
     list(&app, &call).await.map_err(|problem| problem.on(&call.caller))
 }
 
-async fn list(app: &App, call: &Call<ReleaseId, NoBody, FreshPage>) -> Answer {
+async fn list(app: &App, call: &Call<ReleaseId, NoBody, Page>) -> Answer {
     let (caller, id, asked) = (&call.caller, &call.path, &call.query);
     let held = caller.principal.roles_for(Some(id.product()));
     if !held.iter().any(|role| READERS.contains(role)) {
@@ -60,7 +60,7 @@ async fn list(app: &App, call: &Call<ReleaseId, NoBody, FreshPage>) -> Answer {
     release.state.opened.as_ref().ok_or_else(|| unknown(id))?;
     let limit = lists::limit(asked.limit)?;
     let before = lists::place(asked.cursor.as_deref(), |key| key.parse::<u64>().ok())?;
-    let position = lists::ready(app, View::EventIds, asked.min_position).await?;
+    let position = lists::ready(app, View::EventIds, caller.min_position).await?;
     let (tenant, id) = (caller.tenant().to_owned(), id.clone());
     let query = move |db: &_| views::accesses(db, &tenant, &id, before, limit + 1);
     let mut accesses = lists::query(app, query).await?;

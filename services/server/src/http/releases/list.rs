@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::http::answer::Answer;
-use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
+use crate::http::call::{Call, FromQuery, NoBody};
 use crate::http::lists::{self, Asked};
 use crate::http::problem::{Code, Problem};
 use crate::views::{self, Filter, Row, View};
@@ -52,10 +52,6 @@ pub struct ListReleases {
     /// `next_cursor` of the page before.
     #[param(min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_-]+$")]
     pub cursor: Option<String>,
-    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
-    #[param(minimum = 0, maximum = 9007199254740991_u64)]
-    #[serde(default, deserialize_with = "exact_integer")]
-    pub min_position: Option<u64>,
 }
 
 impl FromQuery for ListReleases {}
@@ -120,9 +116,8 @@ pub async fn handler(app: Data<App>, call: Call<(), NoBody, ListReleases>) -> An
 
 async fn list(app: &App, call: &Call<(), NoBody, ListReleases>) -> Answer {
     let asked = &call.query;
-    let bounds = (asked.limit, asked.min_position);
     let Asked { scope, limit, position } =
-        lists::asked(app, &call.caller, View::Releases, asked.product.as_ref(), bounds).await?;
+        lists::asked(app, &call.caller, View::Releases, asked.product.as_ref(), asked.limit).await?;
     let filter = Filter {
         product: asked.product.clone(),
         state: asked.state.map(State::as_str),

@@ -33,10 +33,6 @@ pub struct ReportAsOf {
     #[param(minimum = 0, maximum = 9007199254740991_u64)]
     #[serde(default, deserialize_with = "exact_integer")]
     pub at_revision: Option<u64>,
-    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
-    #[param(minimum = 0, maximum = 9007199254740991_u64)]
-    #[serde(default, deserialize_with = "exact_integer")]
-    pub min_position: Option<u64>,
     /// The control mapping to look at; the built-in one when absent.
     #[param(value_type = Option<Name>)]
     pub control_mapping: Option<Name>,
@@ -87,15 +83,9 @@ pub async fn handler(
 }
 
 async fn report(app: &App, call: &Call<ReleaseId, NoBody, ReportAsOf>, request: &HttpRequest) -> Answer {
-    let ReportAsOf { as_of, at_position, at_revision, min_position, format, .. } = &call.query;
+    let ReportAsOf { as_of, at_position, at_revision, format, .. } = &call.query;
     let format = rendered::asked(*format, request);
-    let when = AsOf {
-        as_of: *as_of,
-        at_position: *at_position,
-        at_revision: *at_revision,
-        as_at: None,
-        min_position: *min_position,
-    };
+    let when = AsOf { as_of: *as_of, at_position: *at_position, at_revision: *at_revision, as_at: None };
     let wait = wait_s(request.headers())?;
     let (name, version) = (call.query.control_mapping.as_ref(), call.query.control_mapping_version);
     let controls = controls(app, &call.caller, name, version).await?;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::ReportEnvelope;
 use crate::app::App;
 use crate::http::answer::Answer;
-use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
+use crate::http::call::{Call, FromQuery, NoBody};
 use crate::http::lists::{self, Asked};
 use crate::http::problem::Problem;
 use crate::names;
@@ -28,10 +28,6 @@ pub struct ListReports {
     /// `next_cursor` of the page before.
     #[param(min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_-]+$")]
     pub cursor: Option<String>,
-    /// A `Shiplog-Position` that the answer must include; waits up to 2 seconds for it.
-    #[param(minimum = 0, maximum = 9007199254740991_u64)]
-    #[serde(default, deserialize_with = "exact_integer")]
-    pub min_position: Option<u64>,
 }
 
 impl FromQuery for ListReports {}
@@ -65,9 +61,8 @@ pub async fn handler(app: Data<App>, call: Call<(), NoBody, ListReports>) -> Ans
 async fn list(app: &App, call: &Call<(), NoBody, ListReports>) -> Answer {
     let asked = &call.query;
     let product = asked.product.clone();
-    let bounds = (asked.limit, asked.min_position);
     let Asked { scope, limit, position } =
-        lists::asked(app, &call.caller, View::Catalog, product.as_ref(), bounds).await?;
+        lists::asked(app, &call.caller, View::Catalog, product.as_ref(), asked.limit).await?;
     let after = lists::place(asked.cursor.as_deref(), |key| {
         let (at, id) = key.split_once(' ')?;
         Some((at.parse::<Timestamp>().ok()?, id.parse::<Uuid>().ok()?))
