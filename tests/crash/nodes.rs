@@ -27,16 +27,16 @@ const NODES: usize = 3;
 const TAMPERED: i32 = 3;
 
 /// What nodes have in common, and a directory of each.
-struct Place {
-    files: TempDir,
+pub struct Place {
+    pub files: TempDir,
     signer: Program,
     simulated: bool,
-    addrs: Vec<SocketAddr>,
-    tokens: HashMap<&'static str, String>,
+    pub addrs: Vec<SocketAddr>,
+    pub tokens: HashMap<&'static str, String>,
 }
 
 impl Place {
-    async fn new(database: &Database, simulated: bool) -> Self {
+    pub async fn new(database: &Database, simulated: bool) -> Self {
         let mut migrate = Command::new(executable());
         let made = migrate.arg("migrate").env("SHIPLOG_STORE", database.address()).output().await.unwrap();
         assert!(made.status.success(), "{made:?}");
@@ -67,11 +67,16 @@ impl Place {
         place
     }
 
-    fn data(&self, n: usize) -> PathBuf {
+    pub fn data(&self, n: usize) -> PathBuf {
         self.files.path().join(format!("node-{n}"))
     }
 
     async fn try_start(&self, n: usize, store: &str) -> Result<Program, Ended> {
+        self.try_start_of(executable(), n, store).await
+    }
+
+    /// A node with another program.
+    pub async fn try_start_of(&self, program: &Path, n: usize, store: &str) -> Result<Program, Ended> {
         let file = |name: &str| self.files.path().join(name).into_os_string().into_string().unwrap();
         let (config, secret, vault) = (file("shiplog.toml"), file("secret"), file("vault"));
         let signer = format!("http://{}", self.signer.addr);
@@ -83,7 +88,7 @@ impl Place {
             ("SHIPLOG_SIGNER_SECRET_FILE", &secret),
             ("SHIPLOG_SIMULATED_CLOCK", if self.simulated { "true" } else { "false" }),
         ];
-        Program::try_start_at(&self.data(n), self.addrs[n], &environment).await
+        Program::try_start_of(program, &self.data(n), self.addrs[n], &environment).await
     }
 
     async fn start(&self, n: usize, store: &str) -> Program {
@@ -94,7 +99,7 @@ impl Place {
         join_all((0..NODES).map(|n| self.start(n, store))).await
     }
 
-    fn client(&self, n: usize, role: &str) -> Client {
+    pub fn client(&self, n: usize, role: &str) -> Client {
         Client::new(world::http(), self.addrs[n], Some(format!("Bearer {}", self.tokens[role])))
     }
 
@@ -129,7 +134,7 @@ fn private(path: &Path, text: &str) {
     std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
 }
 
-async fn stop(nodes: Vec<Program>) {
+pub async fn stop(nodes: Vec<Program>) {
     for node in &nodes {
         node.terminate().await;
     }
@@ -140,7 +145,7 @@ async fn stop(nodes: Vec<Program>) {
 }
 
 /// The roots of the whole log and how long it is, read from the database without the program.
-async fn read_log(database: &Database) -> (u64, Hash) {
+pub async fn read_log(database: &Database) -> (u64, Hash) {
     let store = Postgres::open(&database.url(), PostgresOptions::default()).await.unwrap();
     let (mut after, mut leaves, mut revisions) = (None, Vec::new(), BTreeMap::new());
     let (mut commands, mut times) = (BTreeSet::new(), HashMap::new());

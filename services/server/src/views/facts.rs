@@ -9,6 +9,7 @@ use release::environment::Environment;
 use release::event::{EnvironmentEvent, Interval, ReleaseEvent, Sighting};
 use release::report::fact::{self, Noted, ReportFact};
 use release::report::population::Around;
+use release::wire::Formats;
 use release::{Aggregate, Fact};
 use rusqlite::{Connection, Row, params};
 use serde_json::json;
@@ -50,20 +51,26 @@ impl Made {
 }
 
 /// What one event of a release tells.
-pub fn of_release(recorded: &Recorded) -> Result<Option<Made>, String> {
+pub fn of_release(formats: &Formats, recorded: &Recorded) -> Result<Option<Made>, String> {
     let Some((tenant, release)) = names::as_release(&recorded.stream) else { return Ok(None) };
     if !eventlog::header::event_type(&recorded.header).is_some_and(fact::tells) {
         return Ok(None);
     }
-    let (read, header) = streams::fact::<ReleaseEvent>(recorded).map_err(|error| error.to_string())?;
+    let (read, header) =
+        streams::fact::<ReleaseEvent>(formats, recorded).map_err(|error| error.to_string())?;
     Ok(fact::of_release(&read)
         .map(|told| made(tenant, release.product(), recorded, &read, header.causation, told)))
 }
 
 /// What one event of an environment tells; `environment` is what it was before, and afterwards what it is then.
-pub fn of_environment(environment: &mut Environment, recorded: &Recorded) -> Result<Option<Made>, String> {
+pub fn of_environment(
+    formats: &Formats,
+    environment: &mut Environment,
+    recorded: &Recorded,
+) -> Result<Option<Made>, String> {
     let Some((tenant, product, _)) = names::as_environment(&recorded.stream) else { return Ok(None) };
-    let (read, header) = streams::fact::<EnvironmentEvent>(recorded).map_err(|error| error.to_string())?;
+    let (read, header) =
+        streams::fact::<EnvironmentEvent>(formats, recorded).map_err(|error| error.to_string())?;
     let told = fact::of_environment(environment, &read);
     environment.evolve(&read);
     Ok(told.map(|told| {

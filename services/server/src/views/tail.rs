@@ -10,7 +10,6 @@ use eventlog::{Position, ReadError, Recorded, Revision, StreamId};
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use release::environment::Environment;
-use release::wire::WireError;
 use release::{ActorKind, Aggregate, Role};
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -22,7 +21,7 @@ use super::catalog::Entry;
 use super::exceptions::ExceptionRow;
 use super::file::{self, Cursor};
 use super::releases::{self, NewRow};
-use super::{Progress, Stopped, View, accesses, catalog, event_ids, facts, observations};
+use super::{Progress, Stopped, View, accesses, catalog, event_ids, facts, observations, unreadable};
 use crate::app::App;
 use crate::streams::{Committed, LoadError, Streams, Until};
 use crate::surroundings::SurroundingsError;
@@ -258,14 +257,15 @@ impl Tail {
         }
         let mut found =
             Found { ids: batch.ids, observations: Vec::new(), accesses: Vec::new(), facts: batch.facts };
+        let formats = self.app.format.formats();
         for recorded in &batch.observations {
-            match observations::made(recorded) {
+            match observations::made(formats, recorded) {
                 Ok(made) => found.observations.extend(made),
                 Err(error) => self.stop(View::EventIds, Some(recorded.position), &error),
             }
         }
         for recorded in &batch.accesses {
-            match accesses::made(recorded) {
+            match accesses::made(formats, recorded) {
                 Ok(made) => found.accesses.extend(made),
                 Err(error) => self.stop(View::EventIds, Some(recorded.position), &error),
             }
@@ -283,7 +283,7 @@ impl Tail {
             let page = self.app.store.read_all(position, PAGE).await?;
             self.read += page.len() as u64;
             for recorded in &page {
-                self.note(&mut batch, recorded);
+                self.note(&mut batch, recorded)?;
             }
             if let Some(last) = page.last() {
                 position = Some(last.position);
@@ -297,8 +297,10 @@ impl Tail {
         }
     }
 
-    fn note(&self, batch: &mut Batch, recorded: &Recorded) {
+    fn note(&self, batch: &mut Batch, recorded: &Recorded) -> Result<(), Failure> {
         let position = recorded.position;
+        let noticed = self.app.format.notice(recorded);
+        noticed.map_err(|outdated| Failure::Poison { position, error: outdated.to_string() })?;
         batch.ids.push((recorded.id, position));
         match header::event_type(&recorded.header) {
             Some(observations::EVENT_TYPE) => batch.observations.push(recorded.clone()),
@@ -308,7 +310,7 @@ impl Tail {
         if names::as_environment(&recorded.stream).is_some() {
             batch.of_environments.push(recorded.clone());
         }
-        match facts::of_release(recorded) {
+        match facts::of_release(self.app.format.formats(), recorded) {
             Ok(made) => batch.facts.extend(made),
             Err(error) => {
                 batch.unreadable.get_or_insert((position, error));
@@ -332,6 +334,7 @@ impl Tail {
         if recorded.revision == Revision(0) {
             touched.opened = Some(position);
         }
+        Ok(())
     }
 
     async fn release_rows(&self, batch: &Batch) -> Result<Vec<(NewRow, Option<Position>)>, Failure> {
@@ -423,6 +426,7 @@ impl Tail {
     /// Adds what environments tell to what releases did.
     async fn facts(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         let known = self.cursor(View::Facts);
+        let formats = self.app.format.formats();
         for recorded in batch.of_environments.iter().filter(|recorded| known < Some(recorded.position)) {
             let (stream, revision) = (&recorded.stream, recorded.revision.0);
             let made = match self.environments.take(stream, revision) {
@@ -430,7 +434,7 @@ impl Tail {
                 None => self.environment_before(stream, recorded.revision).await?,
             };
             let made = made.and_then(|mut environment| {
-                let made = facts::of_environment(&mut environment, recorded)?;
+                let made = facts::of_environment(formats, &mut environment, recorded)?;
                 self.environments.put(stream, revision + 1, environment);
                 Ok(made)
             });
@@ -459,6 +463,7 @@ impl Tail {
         stream: &StreamId,
         revision: Revision,
     ) -> Result<Result<Environment, String>, Failure> {
+        let formats = self.app.format.formats();
         let mut environment = Environment::default();
         let mut next = Revision(0);
         while next < revision {
@@ -467,7 +472,8 @@ impl Tail {
                 break;
             }
             for recorded in page.iter().filter(|recorded| recorded.revision < revision) {
-                if let Err(error) = facts::of_environment(&mut environment, recorded) {
+                let made = facts::of_environment(formats, &mut environment, recorded);
+                if let Err(error) = made {
                     return Ok(Err(error));
                 }
             }
@@ -503,10 +509,7 @@ impl Tail {
     async fn failure(&self, error: LoadError, touched: &Touched) -> Failure {
         // Whoever may ask for the process's health sees no more than the kind of damage.
         let (text, full) = match &error {
-            LoadError::Event { error: known @ WireError::Unknown { .. }, .. } => {
-                (known.to_string(), error.to_string())
-            }
-            LoadError::Event { .. } => ("the event's data cannot be read".to_owned(), error.to_string()),
+            LoadError::Event { error: wire, .. } => (unreadable(wire), error.to_string()),
             LoadError::Header { .. } | LoadError::Read(_) => {
                 ("the event's header cannot be read".to_owned(), error.to_string())
             }
