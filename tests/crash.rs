@@ -2,6 +2,7 @@
 
 mod between_writes;
 mod killed;
+mod kurrent;
 mod lock;
 mod nodes;
 mod postgres;

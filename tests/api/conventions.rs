@@ -10,6 +10,7 @@ mod idempotency;
 mod limits;
 mod lists;
 mod preconditions;
+mod quotas;
 mod receipts;
 mod tenants;
 mod time_travel;

@@ -237,6 +237,7 @@ async fn given_the_table_for_operators_when_compared_then_it_names_every_metric_
     let limits = LimitsConfig { unauthenticated: once, ..LimitsConfig::default() };
     let world = World::configured(|config| {
         config.limits = limits;
+        config.quotas = toml::from_str("products = 1").unwrap();
         config.tlog.witnesses = vec![witness::nobody()];
     });
     let world = world.await;
@@ -249,6 +250,10 @@ async fn given_the_table_for_operators_when_compared_then_it_names_every_metric_
         .key("k")
         .await
         .refused(403, "role_missing");
+    let second = world.person("root", &["admin"]).post("/v1/products", json!({"name": "search"})).key("k");
+    second.await.refused(409, "quota_exceeded");
+    let used_up = [("quota", "products")];
+    assert_eq!(samples(&world, "shiplog_quota_refusals_total", &used_up).await, [1.0]);
     world.nobody().get("/v1/whoami").await.refused(401, "unauthenticated");
     world.nobody().get("/v1/whoami").await.refused(429, "rate_limited");
     let text = metrics(&world.nobody()).await;

@@ -8,9 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub struct Load {
-    addr: SocketAddr,
-    /// What each connection sends, over and over.
-    requests: Vec<Vec<Vec<u8>>>,
+    /// Where each connection goes, and what it sends, over and over.
+    connections: Vec<(SocketAddr, Vec<Vec<u8>>)>,
 }
 
 /// How many different requests a connection goes through.
@@ -24,6 +23,16 @@ pub struct Measured {
 }
 
 impl Measured {
+    pub fn new(mut latencies: Vec<Duration>, elapsed: Duration) -> Self {
+        latencies.sort_unstable();
+        let at = |share: f64| {
+            let index = (latencies.len() as f64 * share) as usize;
+            latencies.get(index.min(latencies.len().saturating_sub(1))).copied().unwrap_or_default()
+        };
+        let per_second = latencies.len() as f64 / elapsed.as_secs_f64();
+        Self { per_second, p50: at(0.5), p99: at(0.99) }
+    }
+
     pub fn better_of(self, other: Option<Self>) -> Self {
         other.filter(|other| other.per_second > self.per_second).unwrap_or(self)
     }
@@ -54,30 +63,26 @@ fn authorization(token: Option<&str>) -> String {
 }
 
 impl Load {
-    pub fn new(addr: SocketAddr, connections: usize, request: impl Fn(usize) -> Vec<u8>) -> Self {
+    /// Connection after connection to the next of `addrs`.
+    pub fn new(addrs: &[SocketAddr], connections: usize, request: impl Fn(usize) -> Vec<u8>) -> Self {
         let of = |connection: usize| (0..VARIETY).map(|k| request(connection + k * connections)).collect();
-        Self { addr, requests: (0..connections).map(of).collect() }
+        let addrs = addrs.iter().copied().cycle();
+        Self { connections: addrs.take(connections).zip((0..connections).map(of)).collect() }
     }
 
     pub async fn run(self, length: Duration) -> Result<Measured, Box<dyn std::error::Error>> {
         let started = Instant::now();
         let until = started + length;
         let connections: Vec<_> = self
-            .requests
+            .connections
             .into_iter()
-            .map(|requests| tokio::spawn(connection(self.addr, requests, until)))
+            .map(|(addr, requests)| tokio::spawn(connection(addr, requests, until)))
             .collect();
         let mut latencies = Vec::new();
         for connection in connections {
             latencies.extend(connection.await?.map_err(|error| format!("a connection failed: {error}"))?);
         }
-        let elapsed = started.elapsed().as_secs_f64();
-        latencies.sort_unstable();
-        let at = |share: f64| {
-            let index = (latencies.len() as f64 * share) as usize;
-            latencies.get(index.min(latencies.len().saturating_sub(1))).copied().unwrap_or_default()
-        };
-        Ok(Measured { per_second: latencies.len() as f64 / elapsed, p50: at(0.5), p99: at(0.99) })
+        Ok(Measured::new(latencies, started.elapsed()))
     }
 }
 

@@ -1,13 +1,18 @@
 //! The project's own benchmark: commands and queries over HTTP against bare actix-web, in turn, in one
 //! run on this machine. Trust the ratios, not the figures.
 //!
-//! `cargo bench -p tests -- [seconds per round] [only=POST] [releases=200]`
+//! `cargo bench -p tests -- [seconds per round] [only=POST] [releases=198]`
+//!
+//! `cargo bench -p tests -- nodes [seconds per round] [releases=198] [message-db=DIRECTORY]` is in `nodes.rs`.
 
 mod bare;
 mod cpu;
 mod load;
+mod message_db;
+mod nodes;
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::Path;
 use std::time::Duration;
 
 use load::{Load, Measured};
@@ -23,25 +28,31 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ISSUER: &str = "https://bench.shiplog.example";
 const AUDIENCE: &str = "shiplog";
-const RELEASES: usize = 200;
+/// The same share for one, two and three nodes.
+const RELEASES: usize = 198;
 const ROUNDS: usize = 3;
 /// The thread that makes the tree of the log.
 const TREE: &str = "sequencer";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let seconds = std::env::args().skip(1).find_map(|text| text.parse().ok()).unwrap_or(3);
-    let only = std::env::args().skip(1).find_map(|text| text.strip_prefix("only=").map(str::to_owned));
-    let wanted = |what: &str| only.as_deref().is_none_or(|only| what.contains(only));
-    let releases = std::env::args().skip(1).find_map(|text| text.strip_prefix("releases=")?.parse().ok());
-    let releases = releases.unwrap_or(RELEASES);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let given = |name: &str| arguments.iter().find_map(|text| text.strip_prefix(name)?.strip_prefix('='));
+    let seconds = arguments.iter().find_map(|text| text.parse().ok()).unwrap_or(3);
+    let only = given("only");
+    let wanted = |what: &str| only.is_none_or(|only| what.contains(only));
+    let releases = given("releases").map_or(Ok(RELEASES), str::parse)?;
     let round = Duration::from_secs(seconds);
     let dir = tempfile::tempdir()?;
     let issuer = LocalIssuer::load_or_generate(&dir.path().join("issuer"), ISSUER)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let token = token(&issuer, &["release_manager", "engineer", "admin"])?;
+    if arguments.iter().any(|text| text == "nodes") {
+        let scripts = given("message-db").map(Path::new);
+        return runtime.block_on(nodes::compare(dir.path(), &token, round, releases, scripts));
+    }
     runtime.block_on(async {
         let service = server::start(config(dir.path())?).await?;
         let bare = bare::start()?;
-        let token = token(&issuer, &["release_manager", "engineer", "admin"])?;
         open_releases(service.addr, &token, releases).await?;
 
         println!("{ROUNDS} rounds of {seconds} s each, in turn; the best of each; requests per second (p50 / p99 ms)\n");
@@ -81,11 +92,11 @@ async fn compare(
     let mut best: (Option<Measured>, Option<Measured>) = (None, None);
     let mut commands = Commands::default();
     for _ in 0..ROUNDS {
-        let measured = Load::new(our_addr, connections, &ours).run(round).await?;
+        let measured = Load::new(&[our_addr], connections, &ours).run(round).await?;
         commands.count += measured.per_second * round.as_secs_f64();
         commands.time += round;
         best.0 = Some(measured.better_of(best.0));
-        let measured = Load::new(their_addr, connections, &theirs).run(round).await?;
+        let measured = Load::new(&[their_addr], connections, &theirs).run(round).await?;
         best.1 = Some(measured.better_of(best.1));
     }
     if let (Some(ours), Some(theirs)) = best {

@@ -23,16 +23,16 @@ use tokio::sync::watch;
 use crate::harness::process::{Ended, Program, executable, token};
 use crate::harness::{Answer, Client, Opened, bodies, events, world};
 
-const NODES: usize = 3;
+pub(super) const NODES: usize = 3;
 const TAMPERED: i32 = 3;
 
 /// What nodes have in common, and a directory of each.
-pub struct Place {
-    pub files: TempDir,
+pub(super) struct Place {
+    pub(super) files: TempDir,
     signer: Program,
     simulated: bool,
-    pub addrs: Vec<SocketAddr>,
-    pub tokens: HashMap<&'static str, String>,
+    pub(super) addrs: Vec<SocketAddr>,
+    pub(super) tokens: HashMap<&'static str, String>,
 }
 
 impl Place {
@@ -40,6 +40,11 @@ impl Place {
         let mut migrate = Command::new(executable());
         let made = migrate.arg("migrate").env("SHIPLOG_STORE", database.address()).output().await.unwrap();
         assert!(made.status.success(), "{made:?}");
+        Self::over(simulated).await
+    }
+
+    /// Over a log that needs no preparation.
+    pub(super) async fn over(simulated: bool) -> Self {
         let files = TempDir::new().unwrap();
         let (key, secret) = (files.path().join("signer"), files.path().join("secret"));
         generate(&key, "log.example/team").unwrap();
@@ -95,16 +100,16 @@ impl Place {
         self.try_start(n, store).await.unwrap_or_else(|ended| panic!("node {n} did not serve: {ended:?}"))
     }
 
-    async fn start_all(&self, store: &str) -> Vec<Program> {
+    pub(super) async fn start_all(&self, store: &str) -> Vec<Program> {
         join_all((0..NODES).map(|n| self.start(n, store))).await
     }
 
-    pub fn client(&self, n: usize, role: &str) -> Client {
+    pub(super) fn client(&self, n: usize, role: &str) -> Client {
         Client::new(world::http(), self.addrs[n], Some(format!("Bearer {}", self.tokens[role])))
     }
 
     /// Origin, size and root of the checkpoint, once every node gives away the same and it covers `size` events.
-    async fn checkpoint(&self, size: u64) -> String {
+    pub(super) async fn checkpoint(&self, size: u64) -> String {
         let same = async {
             loop {
                 let asked = (0..NODES).map(|n| self.client(n, "auditor").get("/tlog/checkpoint").send());
@@ -134,7 +139,7 @@ fn private(path: &Path, text: &str) {
     std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
 }
 
-pub async fn stop(nodes: Vec<Program>) {
+pub(super) async fn stop(nodes: Vec<Program>) {
     for node in &nodes {
         node.terminate().await;
     }
@@ -145,8 +150,15 @@ pub async fn stop(nodes: Vec<Program>) {
 }
 
 /// The roots of the whole log and how long it is, read from the database without the program.
-pub async fn read_log(database: &Database) -> (u64, Hash) {
+pub(super) async fn read_log(database: &Database) -> (u64, Hash) {
     let store = Postgres::open(&database.url(), PostgresOptions::default()).await.unwrap();
+    let log = check_log(&store).await;
+    store.close().await;
+    log
+}
+
+/// The same of a log in any engine: dense, in the order of time, and every command recorded once.
+pub(super) async fn check_log(store: &dyn EventStore) -> (u64, Hash) {
     let (mut after, mut leaves, mut revisions) = (None, Vec::new(), BTreeMap::new());
     let (mut commands, mut times) = (BTreeSet::new(), HashMap::new());
     loop {
@@ -170,7 +182,6 @@ pub async fn read_log(database: &Database) -> (u64, Hash) {
         }
         after = Some(last.position);
     }
-    store.close().await;
     (leaves.len() as u64, root_of(leaves.iter().copied()))
 }
 
@@ -179,6 +190,13 @@ async fn given_three_nodes_when_one_answers_then_the_others_know_it_and_decide_o
     let database = Server::shared().empty_database().await;
     let place = Place::new(&database, false).await;
     let nodes = place.start_all(&database.address()).await;
+    decide_as_one(&place).await;
+    stop(nodes).await;
+    read_log(&database).await;
+}
+
+/// What one node has answered, the others know and decide on, whatever engine the log is in.
+pub(super) async fn decide_as_one(place: &Place) {
     // Each command goes to another node than the one before, which it rests on.
     world::register_product(&place.client(0, "admin"), "checkout").await;
     let opened = Opened::named("checkout", "2.4.0");
@@ -265,8 +283,6 @@ async fn given_three_nodes_when_one_answers_then_the_others_know_it_and_decide_o
         };
         tokio::time::timeout(Duration::from_secs(30), told).await.expect("in time");
     }
-    stop(nodes).await;
-    read_log(&database).await;
 }
 
 #[tokio::test]

@@ -123,6 +123,15 @@ impl Program {
         }
     }
 
+    /// How long it has computed since it began, in hundredths of a second; systems without `/proc` do not tell.
+    pub fn computed(&self) -> Option<u64> {
+        let told = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()?)).ok()?;
+        // The name before it may have spaces.
+        let (_, fields) = told.rsplit_once(')')?;
+        let mut fields = fields.split_whitespace().skip(11);
+        Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+    }
+
     /// Asks it to stop.
     pub async fn terminate(&self) {
         let pid = self.child.id().expect("it runs").to_string();

@@ -68,6 +68,12 @@ impl World {
         Self::on(self.data, self.simulated).await
     }
 
+    /// The same log and files, served after an operator has changed something else.
+    pub async fn reconfigured(self, change: impl FnOnce(&mut Config)) -> Self {
+        self.service.stop().await;
+        Self::with(self.data, self.simulated, change).await
+    }
+
     /// The service's data directory.
     pub fn data(&self) -> &std::path::Path {
         self.data.path()
@@ -124,6 +130,11 @@ impl World {
     /// Waits until what auditors read is on record.
     pub async fn reads_recorded(&self) {
         self.service.app.reads.settled().await;
+    }
+
+    /// How much is in the vault.
+    pub fn vault_bytes(&self) -> u64 {
+        self.service.app.vault.used()
     }
 
     /// The reports of periods that are being made.

@@ -24,8 +24,9 @@ pub struct Serve {
     /// Where the log lives, with what belongs to this node; created when missing.
     #[arg(long, env = "SHIPLOG_DATA")]
     data: Option<PathBuf>,
-    /// The log lives in this database instead: postgres://user:password@host/database. Others on the machine can read
-    /// a command line; where there is a password, use SHIPLOG_STORE or the configuration file.
+    /// The log lives in this database or cluster instead: postgres://user:password@host/database, or
+    /// esdb://user:password@host:2113. Others on the machine can read a command line; where there is a password, use
+    /// SHIPLOG_STORE or the configuration file.
     #[arg(long, env = "SHIPLOG_STORE", hide_env_values = true, value_name = "URL")]
     store: Option<StoreUrl>,
     /// Attachments and the bytes of reports of the whole log, a directory that all its nodes share, instead of DATA/vault.

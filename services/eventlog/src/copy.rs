@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use futures_util::future::BoxFuture;
 
+use crate::checkpoint::Checkpoint;
 use crate::header::leaf;
 use crate::store::{AppendError, Appended, EventStore, MAX_BATCH_EVENTS, ReadError};
 use crate::tree::{Hash, Peaks};
@@ -11,6 +12,8 @@ use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision};
 
 /// Events read at once.
 const AT_ONCE: usize = 1024;
+/// Bytes in one append, unless a single event has more: no engine takes less.
+const APPEND_BYTES: usize = 512 * 1024;
 /// Appends on their way at once, which bounds the memory; the engine makes groups of them.
 const ON_THEIR_WAY: usize = 256;
 
@@ -25,7 +28,7 @@ pub enum CopyError {
     /// The target holds another log, or a longer one.
     #[error("the target holds another event at position {0} than the source")]
     Differs(Position),
-    #[error("the target has a checkpoint of its own")]
+    #[error("the target has a checkpoint that is not an earlier one of this log")]
     Checkpoint,
     #[error(
         "after the copy the source has {source_size} events with the root {source_root}, and the target {target_size} with {target_root}"
@@ -62,15 +65,31 @@ pub async fn copy(
         same_at(from, to, last).await?;
     }
     let appended = append_missing(from, to, &mut progress).await?;
-    if let Some(checkpoint) = from.checkpoint().await.map_err(CopyError::Source)? {
-        let there = to.checkpoint().await.map_err(CopyError::Target)?;
-        let same = there.as_ref() == Some(&checkpoint);
-        let put = !same && to.swap_checkpoint(None, checkpoint).await.map_err(CopyError::Append)?;
-        if !same && !put {
-            return Err(CopyError::Checkpoint);
+    let there = to.checkpoint().await.map_err(CopyError::Target)?;
+    let here = from.checkpoint().await.map_err(CopyError::Source)?;
+    let earlier = match (&there, &here) {
+        (Some(there), Some(here)) if there != here => {
+            Some(earlier(there, here).ok_or(CopyError::Checkpoint)?)
         }
+        _ => None,
+    };
+    let size = earlier.as_ref().map(|earlier| earlier.size);
+    let (copied, root) = compare(from, to, appended, size, &mut progress).await?;
+    if root != earlier.map(|earlier| earlier.root) {
+        return Err(CopyError::Checkpoint);
     }
-    compare(from, to, appended, &mut progress).await
+    if let Some(here) = here.filter(|here| there.as_ref() != Some(here))
+        && !to.swap_checkpoint(there, here).await.map_err(CopyError::Append)?
+    {
+        return Err(CopyError::Checkpoint);
+    }
+    Ok(copied)
+}
+
+/// What the target was told when it was copied to before, or when it was the log itself, if the source's goes beyond that.
+fn earlier(there: &[u8], here: &[u8]) -> Option<Checkpoint> {
+    let (Ok((there, _)), Ok((here, _))) = (Checkpoint::of(there), Checkpoint::of(here)) else { return None };
+    (there.origin == here.origin && there.size <= here.size).then_some(there)
 }
 
 /// An event that is not the source's is found before anything is appended behind it.
@@ -94,7 +113,7 @@ async fn append_missing(
         let page = from.read_all(after, AT_ONCE).await.map_err(CopyError::Source)?;
         // One append for what follows one another in a stream, as commands were recorded.
         for run in page.chunk_by(|one, next| one.stream == next.stream) {
-            for batch in run.chunks(MAX_BATCH_EVENTS) {
+            for batch in appends(run) {
                 let Some(first) = batch.first() else { continue };
                 let expected = ExpectedRevision::of(first.revision.0.checked_sub(1).map(Revision));
                 let events = batch.iter().map(new_event).collect();
@@ -115,6 +134,21 @@ async fn append_missing(
     Ok(appended)
 }
 
+/// What follows one another in a stream, in pieces that every engine takes.
+fn appends(mut run: &[Recorded]) -> impl Iterator<Item = &[Recorded]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = run.iter().take(MAX_BATCH_EVENTS).take_while(|event| {
+            let first = bytes == 0;
+            bytes += event.header.len() + event.data.len();
+            first || bytes <= APPEND_BYTES
+        });
+        let (batch, rest) = run.split_at(fits.count());
+        run = rest;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
 async fn settle(
     waiting: &mut VecDeque<(Position, BoxFuture<'static, Result<Appended, AppendError>>)>,
 ) -> Result<(), CopyError> {
@@ -127,23 +161,27 @@ fn new_event(event: &Recorded) -> NewEvent {
     NewEvent { id: event.id, header: event.header.clone(), data: event.data.clone() }
 }
 
-/// Reads both to their ends: every event is the same in every byte, and so is the tree over them.
+/// Reads both to their ends: every event is the same in every byte, and so is the tree over them. Also tells which root
+/// the target had at `size`.
 async fn compare(
     from: &dyn EventStore,
     to: &dyn EventStore,
     appended: u64,
+    size: Option<u64>,
     progress: &mut impl FnMut(Progress),
-) -> Result<Copied, CopyError> {
+) -> Result<(Copied, Option<Hash>), CopyError> {
     let (mut source, mut target) = (Peaks::default(), Peaks::default());
-    let push = |tree: &mut Peaks, page: &[Recorded]| {
-        page.iter().for_each(|event| tree.push(Hash::of_leaf(&leaf(&event.header))));
-    };
+    let mut root = size.filter(|size| *size == 0).map(|_| target.root());
+    let push = |tree: &mut Peaks, event: &Recorded| tree.push(Hash::of_leaf(&leaf(&event.header)));
     loop {
         let at = source.size().checked_sub(1).map(Position);
         let ours = from.read_all(at, AT_ONCE).await.map_err(CopyError::Source)?;
         let theirs = to.read_all(at, AT_ONCE).await.map_err(CopyError::Target)?;
-        push(&mut source, &ours);
-        push(&mut target, &theirs);
+        ours.iter().for_each(|event| push(&mut source, event));
+        for event in &theirs {
+            push(&mut target, event);
+            root = root.or_else(|| (Some(target.size()) == size).then(|| target.root()));
+        }
         if ours.is_empty() && theirs.is_empty() {
             break;
         }
@@ -162,7 +200,7 @@ async fn compare(
         let (source_size, target_size) = (source.size(), target.size());
         return Err(CopyError::Unequal { source_size, source_root, target_size, target_root });
     }
-    Ok(Copied { size: source.size(), root: source_root, appended })
+    Ok((Copied { size: source.size(), root: source_root, appended }, root))
 }
 
 #[cfg(test)]
@@ -172,8 +210,10 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::note::{Algorithm, Signer};
     use crate::store::conformance::{all, batch, stream};
     use crate::store::memory::Memory;
+    use crate::tree::root_of;
 
     /// Appends of several sizes to several streams, one of them long, and a checkpoint.
     async fn given_a_log() -> Arc<Memory> {
@@ -246,5 +286,57 @@ mod tests {
         copied(&from, &to).await.unwrap();
         to.append(&stream("d"), ExpectedRevision::NoStream, batch(1)).await.unwrap();
         assert!(matches!(copied(&from, &to).await, Err(CopyError::Differs(_))));
+    }
+
+    /// As a signer puts it there.
+    fn checkpoint(origin: &str, size: u64, root: Hash) -> Bytes {
+        let key = Signer::generate(origin, Algorithm::Ed25519).unwrap();
+        let mut note = Checkpoint::new(origin, size, root).unwrap().to_note().unwrap();
+        note.add(key.sign(note.text(), 0)).unwrap();
+        note.to_string().into()
+    }
+
+    async fn root(store: &Memory) -> Hash {
+        root_of(all(store).await.iter().map(|event| Hash::of_leaf(&leaf(&event.header))))
+    }
+
+    #[tokio::test]
+    async fn given_a_log_that_went_on_after_its_copy_then_the_copy_is_brought_forward_and_its_checkpoint_too()
+    {
+        let (from, to) = (Memory::new(), Memory::new());
+        from.append(&stream("a"), ExpectedRevision::NoStream, batch(5)).await.unwrap();
+        let old = checkpoint("log.example", 5, root(&from).await);
+        assert_eq!(from.swap_checkpoint(None, old.clone()).await, Ok(true));
+        copied(&from, &to).await.unwrap();
+        from.append(&stream("b"), ExpectedRevision::NoStream, batch(3)).await.unwrap();
+        let new = checkpoint("log.example", 8, root(&from).await);
+        assert_eq!(from.swap_checkpoint(Some(old), new.clone()).await, Ok(true));
+        let forward = copied(&from, &to).await.unwrap();
+        assert_eq!((forward.size, forward.appended, to.checkpoint().await), (8, 3, Ok(Some(new))));
+    }
+
+    #[tokio::test]
+    async fn given_a_target_whose_checkpoint_is_not_of_this_log_then_it_is_left_there() {
+        let from = Memory::new();
+        from.append(&stream("a"), ExpectedRevision::NoStream, batch(5)).await.unwrap();
+        let own = checkpoint("log.example", 5, root(&from).await);
+        assert_eq!(from.swap_checkpoint(None, own).await, Ok(true));
+        for other in [
+            checkpoint("log.example", 3, Hash::of_leaf(b"other")),
+            checkpoint("log.example", 6, Hash::of_leaf(b"other")),
+            checkpoint("log.example", 0, Hash::of_nothing()).slice(1..),
+            checkpoint("another.example", 5, root(&from).await),
+            Bytes::from_static(b"note"),
+        ] {
+            let to = Memory::new();
+            assert_eq!(to.swap_checkpoint(None, other.clone()).await, Ok(true));
+            assert!(matches!(copied(&from, &to).await, Err(CopyError::Checkpoint)), "{other:?}");
+            assert_eq!(to.checkpoint().await, Ok(Some(other)));
+        }
+        let to = Memory::new();
+        let nothing = checkpoint("log.example", 0, Hash::of_nothing());
+        assert_eq!(to.swap_checkpoint(None, nothing).await, Ok(true));
+        copied(&from, &to).await.unwrap();
+        assert_eq!(to.checkpoint().await, from.checkpoint().await);
     }
 }

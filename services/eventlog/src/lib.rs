@@ -30,6 +30,8 @@ use uuid::Uuid;
 
 pub use header::Header;
 pub use store::embedded::{Embedded, EmbeddedOptions, OpenError};
+#[cfg(feature = "kurrent")]
+pub use store::kurrent::{Kurrent, KurrentError, KurrentOptions, KurrentUrl};
 #[cfg(feature = "postgres")]
 pub use store::postgres::{Postgres, PostgresError, PostgresOptions, PostgresUrl};
 pub use store::{AppendError, Appended, EventStore, ReadError, SharedLog};

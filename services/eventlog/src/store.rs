@@ -6,10 +6,14 @@ mod bounded;
 pub mod conformance;
 pub mod embedded;
 mod follow;
+#[cfg(feature = "kurrent")]
+pub mod kurrent;
 #[cfg(feature = "testing")]
 pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(any(feature = "kurrent", feature = "postgres"))]
+mod queue;
 mod recent;
 
 use std::fmt;

@@ -31,6 +31,7 @@ use crate::format::Format;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::procedures::Catalogue;
+use crate::quotas::Turns;
 use crate::reactor::Progress;
 use crate::report::making::Making;
 use crate::streams::{Follows, Streams};
@@ -69,6 +70,7 @@ pub struct App {
     pub making: Making,
     pub metrics: Arc<Metrics>,
     pub limits: Limits,
+    pub turns: Turns,
     pub causes: Causes,
     /// Cancelled when the service stops, so that nobody waits for an event any more.
     pub stopping: CancellationToken,
@@ -116,6 +118,7 @@ impl App {
             making: Making::default(),
             metrics,
             limits: Limits::new(&config.limits, MonotonicClock),
+            turns: Turns::default(),
             causes: Causes::new(&config.telemetry),
             stopping: CancellationToken::new(),
             tree: OnceLock::new(),

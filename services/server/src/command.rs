@@ -25,6 +25,7 @@ use tracing::Instrument;
 use crate::app::App;
 use crate::format::{Format, Outdated};
 use crate::ids::CommandIds;
+use crate::quotas::OverQuota;
 use crate::seal::{self, Leaves};
 use crate::streams::{CommandRecord, Head, LoadError, Slot, Streams, Until};
 use crate::telemetry;
@@ -52,6 +53,8 @@ pub struct Envelope {
     /// The revision of `If-Match: "rN"`.
     pub if_match: Option<Revision>,
     pub dry_run: bool,
+    /// A quota that has no room for anything new.
+    pub over_quota: Option<OverQuota>,
     /// The event that made the command necessary.
     pub causation: Option<uuid::Uuid>,
     pub correlation: Option<String>,
@@ -77,10 +80,18 @@ impl Envelope {
             idempotency_key: Some(key),
             if_match: None,
             dry_run: false,
+            over_quota: None,
             causation: None,
             correlation: None,
             trace: None,
         })
+    }
+
+    /// Told before anything is made or kept for a command that is not recorded.
+    pub fn has_room(&self, app: &App) -> Result<(), CommandError> {
+        let Some(over) = &self.over_quota else { return Ok(()) };
+        app.metrics.over_quota(over.quota);
+        Err(CommandError::OverQuota(over.clone()))
     }
 }
 
@@ -128,6 +139,9 @@ pub enum CommandError {
     },
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// Nothing recorded: the tenant has all that it may have.
+    #[error("{0}")]
+    OverQuota(OverQuota),
     #[error("the same request is still being recorded")]
     DuplicateInFlight,
     #[error("the stream changed under every attempt")]
@@ -160,6 +174,7 @@ impl CommandError {
             Self::Refused(_)
             | Self::PreconditionFailed { .. }
             | Self::KeyReused
+            | Self::OverQuota(_)
             | Self::DuplicateInFlight
             | Self::TooLarge(_) => true,
             Self::Contended
@@ -187,6 +202,7 @@ impl CommandError {
             Self::Refused(_)
             | Self::PreconditionFailed { .. }
             | Self::KeyReused
+            | Self::OverQuota(_)
             | Self::TooLarge(_)
             | Self::Unwritable(_) => false,
         }
@@ -218,6 +234,9 @@ pub async fn handle<A: Aggregate, T>(
     let mut handled = carry_out(app, streams, stream, envelope, command, around, answer).await;
     if let Err(CommandError::PreconditionFailed { given, since, .. }) = &mut handled {
         *since = recorded_since(app.store.as_ref(), stream, *given).await?;
+    }
+    if let Err(CommandError::OverQuota(over)) = &handled {
+        app.metrics.over_quota(over.quota);
     }
     app.metrics.command(envelope.operation, &handled);
     handled
@@ -443,6 +462,10 @@ fn attempt<A: Aggregate, T>(
     let ctx = Context { now, actor: &envelope.actor, event_id: &|index| ids.event(index), around };
     let decide = || inner.head.state.decide(command, &ctx);
     let decided = telemetry::decide_span(envelope.operation).in_scope(decide)?;
+    // What the domain refuses is told first: nobody learns how much there is who may not do it.
+    if let Some(over) = envelope.over_quota.as_ref().filter(|_| !decided.is_empty()) {
+        return Err(CommandError::OverQuota(over.clone()));
+    }
     if envelope.dry_run {
         return Ok(Step::Preview(preview(app, decided)?));
     }

@@ -7,12 +7,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use eventlog::PostgresUrl;
+use eventlog::{KurrentUrl, PostgresUrl};
 use serde::Deserialize;
 
 use crate::auth::AuthConfig;
 use crate::limits::LimitsConfig;
 use crate::metrics::Access;
+use crate::quotas::QuotasConfig;
 use crate::telemetry::TelemetryConfig;
 use crate::tlog::TlogConfig;
 use crate::vault::VaultConfig;
@@ -24,8 +25,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the log lives, with what belongs to this node; created when missing.
     pub data: PathBuf,
-    /// The log lives in this database instead, `postgres://user:password@host/database`; `data` then has what
-    /// belongs to this node alone.
+    /// The log lives in this database or cluster instead, `postgres://user:password@host/database` or
+    /// `esdb://user:password@host:2113`; `data` then has what belongs to this node alone.
     pub store: Option<StoreUrl>,
     /// Reads the whole log before it is served, instead of after it.
     pub verify: bool,
@@ -51,6 +52,8 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// How much each caller may ask.
     pub limits: LimitsConfig,
+    /// How much each tenant may have.
+    pub quotas: QuotasConfig,
     /// Whose tokens are taken.
     pub auth: AuthConfig,
 }
@@ -73,6 +76,7 @@ impl Default for Config {
             vault: VaultConfig::default(),
             telemetry: TelemetryConfig::default(),
             limits: LimitsConfig::default(),
+            quotas: QuotasConfig::default(),
             auth: AuthConfig { issuers: Vec::new(), cached_tokens: 10_000 },
         }
     }
@@ -90,16 +94,39 @@ impl FromStr for StoreUrl {
     }
 }
 
+/// A store that other machines may use too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SharedStore {
+    Postgres(PostgresUrl),
+    Kurrent(KurrentUrl),
+}
+
+impl FromStr for SharedStore {
+    type Err = String;
+    fn from_str(url: &str) -> Result<Self, String> {
+        if KurrentUrl::is_one(url) { url.parse().map(Self::Kurrent) } else { url.parse().map(Self::Postgres) }
+    }
+}
+
+impl fmt::Display for SharedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Postgres(url) => url.fmt(f),
+            Self::Kurrent(url) => url.fmt(f),
+        }
+    }
+}
+
 impl StoreUrl {
-    pub fn postgres(&self) -> Result<PostgresUrl, ConfigError> {
+    pub fn shared(&self) -> Result<SharedStore, ConfigError> {
         self.0.parse().map_err(|problem| ConfigError::Store { problem })
     }
 }
 
 impl fmt::Debug for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.parse::<PostgresUrl>() {
-            Ok(url) => fmt::Display::fmt(&url, f),
+        match self.shared() {
+            Ok(store) => fmt::Display::fmt(&store, f),
             Err(_) => f.write_str("unreadable"),
         }
     }
@@ -125,9 +152,9 @@ impl Config {
             .map_err(|source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) })
     }
 
-    /// The database that holds the log, if one does.
-    pub fn store_url(&self) -> Result<Option<PostgresUrl>, ConfigError> {
-        self.store.as_ref().map(StoreUrl::postgres).transpose()
+    /// The database or cluster that holds the log, if one does.
+    pub fn shared_store(&self) -> Result<Option<SharedStore>, ConfigError> {
+        self.store.as_ref().map(StoreUrl::shared).transpose()
     }
 
     /// Refuses what would only fail later or be a risk.
@@ -139,21 +166,29 @@ impl Config {
         if self.dev && !self.listen.ip().is_loopback() {
             return refuse("listen", "a development server listens on the loopback address only");
         }
-        self.store_url()?;
+        self.shared_store()?;
         if !(1..=65_536).contains(&self.cache_mib) {
             return refuse("cache_mib", "1 to 65536");
         }
         if !(1..=300).contains(&self.shutdown_s) {
             return refuse("shutdown_s", "1 to 300");
         }
-        let LimitsConfig { read, write, unauthenticated, remembered } = self.limits;
-        for (field, limit) in
-            [("limits.read", read), ("limits.write", write), ("limits.unauthenticated", unauthenticated)]
-        {
+        let LimitsConfig { read, write, tenant_read, tenant_write, unauthenticated, remembered } =
+            self.limits;
+        for (field, limit) in [
+            ("limits.read", read),
+            ("limits.write", write),
+            ("limits.tenant_read", tenant_read),
+            ("limits.tenant_write", tenant_write),
+            ("limits.unauthenticated", unauthenticated),
+        ] {
             limit.problem().map_or(Ok(()), |problem| refuse(field, problem))?;
         }
         if !(1..=10_000_000).contains(&remembered) {
             return refuse("limits.remembered", "1 to 10000000");
+        }
+        if let Some(problem) = self.quotas.problem() {
+            return refuse("quotas", problem);
         }
         if let Some((field, problem)) = self.tlog.problem() {
             return refuse(field, problem);
@@ -196,8 +231,9 @@ mod tests {
         let config = Config::read(path).unwrap();
         config.check().unwrap();
         let defaults = Config::default();
-        let limits =
-            |config: &Config| (config.limits.read, config.limits.write, config.limits.unauthenticated);
+        let limits = |Config { limits, .. }: &Config| {
+            (limits.read, limits.write, limits.tenant_read, limits.tenant_write, limits.unauthenticated)
+        };
         assert_eq!(limits(&config), limits(&defaults));
         assert_eq!(config.vault, defaults.vault);
         assert_eq!((config.metrics, config.telemetry.log), (defaults.metrics, defaults.telemetry.log));
@@ -214,6 +250,9 @@ mod tests {
         for (text, field) in [
             ("[limits]\nread = { per_second = -1, burst = 1 }", "limits.read"),
             ("[limits]\nwrite = { per_second = 1e-9, burst = 1 }", "limits.write"),
+            ("[limits]\ntenant_read = { per_second = -1, burst = 1 }", "limits.tenant_read"),
+            ("[limits]\ntenant_write = { per_second = -1, burst = 1 }", "limits.tenant_write"),
+            ("[quotas.acme]\nproducts = 1073741825", "quotas"),
             ("[limits]\nremembered = 0", "limits.remembered"),
             ("[vault]\nattachment_mib = 0", "vault.attachment_mib"),
             ("[vault]\ncheck_hours = 0", "vault.check_hours"),

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod names;
 pub mod printed_names;
 pub mod procedures;
+pub mod quotas;
 pub mod reactor;
 pub mod report;
 pub mod reserve;

@@ -1,5 +1,5 @@
-//! How much each caller may ask: a token bucket for the reads and one for the writes of a principal, and
-//! one for the requests of a network that come without a good token. Stopping a release, evidence and
+//! How much each caller may ask: a token bucket for the reads and one for the writes of a principal, two more
+//! that all principals of a tenant share, and one for the requests of a network that come without a good token. Stopping a release, evidence and
 //! rollback are never limited; which routes those are is said in the list of routes.
 
 use std::convert::Infallible;
@@ -35,9 +35,13 @@ pub struct LimitsConfig {
     pub read: Limit,
     /// Commands of one principal.
     pub write: Limit,
+    /// Reads of all principals of one tenant.
+    pub tenant_read: Limit,
+    /// Commands of all principals of one tenant.
+    pub tenant_write: Limit,
     /// Requests without a good token from one address (IPv6: one /64 network).
     pub unauthenticated: Limit,
-    /// How many principals, and as many addresses, are remembered; who was forgotten starts afresh.
+    /// How many principals, and as many tenants and addresses, are remembered; who was forgotten starts afresh.
     pub remembered: usize,
 }
 
@@ -48,6 +52,9 @@ impl Default for LimitsConfig {
         Self {
             read: limit(1_000.0, 10_000),
             write: limit(500.0, 5_000),
+            // What all of a tenant may ask together depends on how many tenants there are.
+            tenant_read: limit(0.0, 1),
+            tenant_write: limit(0.0, 1),
             unauthenticated: limit(50.0, 1_000),
             remembered: 100_000,
         }
@@ -80,6 +87,8 @@ impl Limit {
 pub enum Kind {
     Read,
     Write,
+    TenantRead,
+    TenantWrite,
     Unauthenticated,
 }
 
@@ -88,6 +97,8 @@ impl Kind {
         match self {
             Self::Read => "read",
             Self::Write => "write",
+            Self::TenantRead => "tenant_read",
+            Self::TenantWrite => "tenant_write",
             Self::Unauthenticated => "unauthenticated",
         }
     }
@@ -113,9 +124,11 @@ pub struct Exhausted {
 pub struct Limits<C: Clock = MonotonicClock> {
     read: Option<Buckets<String, C>>,
     write: Option<Buckets<String, C>>,
+    tenant_read: Option<Buckets<String, C>>,
+    tenant_write: Option<Buckets<String, C>>,
     unauthenticated: Option<Buckets<IpAddr, C>>,
     clock: C,
-    policies: [Bytes; 3],
+    policies: [Bytes; 5],
 }
 
 type Buckets<K, C> = RateLimiter<K, Bounded<K>, C, StateInformationMiddleware>;
@@ -147,19 +160,31 @@ impl<C: Clock + Clone> Limits<C> {
         Self {
             read: buckets(config.read, config.remembered, &clock),
             write: buckets(config.write, config.remembered, &clock),
+            tenant_read: buckets(config.tenant_read, config.remembered, &clock),
+            tenant_write: buckets(config.tenant_write, config.remembered, &clock),
             unauthenticated: buckets(config.unauthenticated, config.remembered, &clock),
             policies: [
                 policy(Kind::Read, config.read),
                 policy(Kind::Write, config.write),
+                policy(Kind::TenantRead, config.tenant_read),
+                policy(Kind::TenantWrite, config.tenant_write),
                 policy(Kind::Unauthenticated, config.unauthenticated),
             ],
             clock,
         }
     }
 
-    /// Takes one request of a principal; `None` when there is no limit.
-    pub fn principal(&self, id: &String, kind: Kind) -> Result<Option<Allowance>, Exhausted> {
-        self.take(if kind == Kind::Read { &self.read } else { &self.write }, id, kind)
+    /// Takes one read of a principal and of its tenant; the tighter of what is left, `None` when there is no limit.
+    pub fn read(&self, principal: &String, tenant: &String) -> Result<Option<Allowance>, Exhausted> {
+        // First the principal's own, so that who asks too much takes nothing from the others.
+        let own = self.take(&self.read, principal, Kind::Read)?;
+        Ok(tighter(own, self.take(&self.tenant_read, tenant, Kind::TenantRead)?))
+    }
+
+    /// Takes one command in the same way.
+    pub fn write(&self, principal: &String, tenant: &String) -> Result<Option<Allowance>, Exhausted> {
+        let own = self.take(&self.write, principal, Kind::Write)?;
+        Ok(tighter(own, self.take(&self.tenant_write, tenant, Kind::TenantWrite)?))
     }
 
     /// Takes one request without a good token.
@@ -169,10 +194,12 @@ impl<C: Clock + Clone> Limits<C> {
 
     /// The value of `RateLimit-Policy`.
     pub fn policy(&self, kind: Kind) -> &Bytes {
-        let [read, write, unauthenticated] = &self.policies;
+        let [read, write, tenant_read, tenant_write, unauthenticated] = &self.policies;
         match kind {
             Kind::Read => read,
             Kind::Write => write,
+            Kind::TenantRead => tenant_read,
+            Kind::TenantWrite => tenant_write,
             Kind::Unauthenticated => unauthenticated,
         }
     }
@@ -192,6 +219,10 @@ impl<C: Clock + Clone> Limits<C> {
             }
         }
     }
+}
+
+fn tighter(own: Option<Allowance>, shared: Option<Allowance>) -> Option<Allowance> {
+    [own, shared].into_iter().flatten().min_by_key(|allowance| allowance.remaining)
 }
 
 fn buckets<K: Hash + Eq + Clone, C: Clock + Clone>(
@@ -227,11 +258,17 @@ mod tests {
         let config = LimitsConfig {
             read: limit(0.5, 3),
             write: limit(2.0, 1),
+            tenant_read: limit(1.0, 4),
+            tenant_write: limit(0.0, 1),
             unauthenticated: limit(1.0, 1),
             remembered,
         };
         let clock = FakeRelativeClock::default();
         (Limits::new(&config, clock.clone()), clock)
+    }
+
+    fn acme() -> String {
+        "acme".to_owned()
     }
 
     fn remaining(taken: Result<Option<Allowance>, Exhausted>) -> Option<u32> {
@@ -242,7 +279,7 @@ mod tests {
     fn given_a_full_bucket_then_a_burst_is_let_through_and_the_next_says_when_to_come_back() {
         let (limits, clock) = limits(10);
         let alice = "https://issuer.example#alice".to_owned();
-        let read = || limits.principal(&alice, Kind::Read);
+        let read = || limits.read(&alice, &acme());
         assert_eq!([remaining(read()), remaining(read()), remaining(read())], [Some(2), Some(1), Some(0)]);
         assert_eq!(read(), Err(Exhausted { kind: Kind::Read, retry_after_s: 2 }));
         clock.advance(Duration::from_millis(1_500));
@@ -258,10 +295,28 @@ mod tests {
     fn given_two_principals_then_each_has_buckets_of_its_own_for_reads_and_writes() {
         let (limits, _) = limits(10);
         let (alice, bob) = ("a".to_owned(), "b".to_owned());
-        assert_eq!(remaining(limits.principal(&alice, Kind::Write)), Some(0));
-        assert!(limits.principal(&alice, Kind::Write).is_err());
-        assert_eq!(remaining(limits.principal(&alice, Kind::Read)), Some(2));
-        assert_eq!(remaining(limits.principal(&bob, Kind::Write)), Some(0));
+        assert_eq!(remaining(limits.write(&alice, &acme())), Some(0));
+        assert!(limits.write(&alice, &acme()).is_err());
+        assert_eq!(remaining(limits.read(&alice, &acme())), Some(2));
+        assert_eq!(remaining(limits.write(&bob, &acme())), Some(0));
+    }
+
+    #[test]
+    fn given_principals_of_one_tenant_then_they_share_a_bucket_and_the_tighter_one_is_told() {
+        let (limits, clock) = limits(10);
+        let (alice, bob, carol) = ("a".to_owned(), "b".to_owned(), "c".to_owned());
+        let read = |principal: &String| limits.read(principal, &acme());
+        let left = |kind, remaining| Ok(Some(Allowance { kind, remaining }));
+        assert_eq!(read(&alice), left(Kind::Read, 2));
+        assert_eq!(read(&alice), left(Kind::Read, 1));
+        assert_eq!(read(&bob), left(Kind::TenantRead, 1));
+        assert_eq!(read(&alice), left(Kind::Read, 0), "as little of both: the own one is told");
+        assert_eq!(read(&carol), Err(Exhausted { kind: Kind::TenantRead, retry_after_s: 1 }));
+        assert_eq!(limits.read(&carol, &"umbrella".to_owned()), left(Kind::Read, 1), "another tenant");
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(read(&alice), Err(Exhausted { kind: Kind::Read, retry_after_s: 1 }));
+        assert_eq!(read(&bob), left(Kind::TenantRead, 0), "what was refused to her took nothing");
+        assert_eq!(limits.policy(Kind::TenantRead), &b"\"tenant_read\";q=4;w=4"[..]);
     }
 
     #[test]
@@ -292,7 +347,7 @@ mod tests {
         let config = LimitsConfig { read: none, ..LimitsConfig::default() };
         let limits = Limits::new(&config, FakeRelativeClock::default());
         for _ in 0..1_000 {
-            assert_eq!(limits.principal(&"a".to_owned(), Kind::Read), Ok(None));
+            assert_eq!(limits.read(&"a".to_owned(), &acme()), Ok(None));
         }
     }
 

@@ -23,6 +23,7 @@ use crate::auth::AuthError;
 use crate::command::{CommandError, Handled};
 use crate::http::problem;
 use crate::limits::Kind;
+use crate::quotas::Quota;
 use crate::streams::Streams;
 
 pub use histogram::Histogram;
@@ -91,6 +92,7 @@ one_label! {
     CodeLabel { code }
     OutcomeLabel { outcome }
     ReasonLabel { reason }
+    QuotaLabel { quota }
     LimitLabel { limit }
     CacheLabel { cache }
     VersionLabel { version }
@@ -114,6 +116,7 @@ pub struct Metrics {
     tokens: Family<OutcomeLabel, Counter>,
     refused_tokens: Family<ReasonLabel, Counter>,
     denials: Family<ReasonLabel, Counter>,
+    over_quota: Family<QuotaLabel, Counter>,
     /// Reads by auditors that did not get into the log.
     pub accesses_dropped: Counter,
     limited: Family<LimitLabel, Counter>,
@@ -204,6 +207,12 @@ impl Metrics {
         let refused_tokens = Family::default();
         let help = "Tokens refused, by the rule they break";
         shiplog.register("authentication_refusals", help, Family::clone(&refused_tokens));
+        let over_quota = Family::default();
+        shiplog.register(
+            "quota_refusals",
+            "Commands over a quota of their tenant",
+            Family::clone(&over_quota),
+        );
         let denials = Family::default();
         shiplog.register("access_denials", "Verified callers refused, by reason", Family::clone(&denials));
         let accesses_dropped = Counter::default();
@@ -239,6 +248,7 @@ impl Metrics {
             tokens,
             refused_tokens,
             denials,
+            over_quota,
             accesses_dropped,
             limited,
             witness_answers,
@@ -282,6 +292,10 @@ impl Metrics {
 
     pub fn denied(&self, reason: &'static str) {
         self.denials.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    pub fn over_quota(&self, quota: Quota) {
+        self.over_quota.get_or_create(&QuotaLabel { quota: quota.as_str() }).inc();
     }
 
     pub fn rate_limited(&self, kind: Kind) {

@@ -69,6 +69,16 @@ pub fn as_access(stream: &StreamId) -> Option<&str> {
     Some(rest.rsplit_once('-')?.0)
 }
 
+/// Whose stream it is; `None` for what is of no tenant, and for what is told of a tenant's callers.
+pub fn tenant(stream: &StreamId) -> Option<&str> {
+    let (kind, rest) = stream.as_str().split_once('-')?;
+    match kind {
+        "release" | "product" | "environment" | "procedure" | "report" => Some(rest.split_once('.')?.0),
+        "calendar" | "retention" | "directory" | "controls" => Some(rest),
+        _ => None,
+    }
+}
+
 pub fn procedure(tenant: &str, name: &Name) -> Result<StreamId, InvalidStreamId> {
     StreamId::new(&format!("procedure-{tenant}.{name}"))
 }

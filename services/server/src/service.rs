@@ -8,7 +8,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use actix_web::{App as ActixApp, HttpServer};
 use eventlog::store::Observer;
-use eventlog::{Embedded, EmbeddedOptions, EventStore, Postgres, PostgresOptions};
+use eventlog::{Embedded, EmbeddedOptions, EventStore, Kurrent, KurrentOptions, Postgres, PostgresOptions};
 use release::installation::InstallationCommand;
 use release::wire::{FORMATS, Formats};
 use tokio::sync::watch;
@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::auth::{AuthConfigError, Verifier};
 use crate::clock::Clock;
 use crate::command::{self, Envelope};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, SharedStore};
 use crate::following;
 use crate::format::Outdated;
 use crate::http;
@@ -29,6 +29,8 @@ use crate::tlog::{self, TlogError};
 use crate::vault::{self, Directory};
 use crate::{reactor, views};
 
+/// Where a node keeps the positions of a cluster's events, so that a start does not count them all.
+const POSITIONS: &str = "positions";
 /// How often signing keys are looked at; each source decides itself whether it is due.
 const KEYS_CHECKED_EVERY: Duration = Duration::from_secs(5);
 
@@ -45,6 +47,8 @@ pub enum StartError {
     Store(#[from] eventlog::OpenError),
     #[error("the log could not be opened: {0}")]
     Database(#[from] eventlog::PostgresError),
+    #[error("the log could not be opened: {0}")]
+    Cluster(#[from] eventlog::KurrentError),
     #[error("the log could not be opened: {0}")]
     Opening(#[from] tokio::task::JoinError),
     #[error("the built-in procedure is damaged: {0}")]
@@ -76,6 +80,7 @@ impl StartError {
             Self::Tlog(error) => error.is_tampered(),
             Self::Store(error) => matches!(error, eventlog::OpenError::Damaged { .. }),
             Self::Database(error) => matches!(error, eventlog::PostgresError::Damaged { .. }),
+            Self::Cluster(error) => matches!(error, eventlog::KurrentError::Damaged(_)),
             Self::Restored { .. } => true,
             _ => false,
         }
@@ -144,14 +149,23 @@ pub async fn start_knowing(config: Config, formats: &'static Formats) -> Result<
 
 /// The log where it was configured to be.
 async fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Arc<dyn EventStore>, StartError> {
-    if let Some(url) = config.store_url()? {
-        let options = PostgresOptions { observer: Some(observer), ..PostgresOptions::default() };
-        return Ok(Arc::new(Postgres::open(&url, options).await?));
-    }
-    let data = config.data.clone();
-    let options =
-        EmbeddedOptions { observer: Some(observer), verify: config.verify, ..EmbeddedOptions::default() };
-    Ok(Arc::new(tokio::task::spawn_blocking(move || Embedded::open(&data, options)).await??))
+    let (data, observer) = (config.data.clone(), Some(observer));
+    Ok(match config.shared_store()? {
+        Some(SharedStore::Postgres(url)) => {
+            let options = PostgresOptions { observer, ..PostgresOptions::default() };
+            Arc::new(Postgres::open(&url, options).await?)
+        }
+        Some(SharedStore::Kurrent(url)) => {
+            std::fs::create_dir_all(&data).map_err(eventlog::KurrentError::Positions)?;
+            let positions = Some(data.join(POSITIONS));
+            let options = KurrentOptions { observer, positions, ..KurrentOptions::default() };
+            Arc::new(Kurrent::open(&url, options).await?)
+        }
+        None => {
+            let options = EmbeddedOptions { observer, verify: config.verify, ..EmbeddedOptions::default() };
+            Arc::new(tokio::task::spawn_blocking(move || Embedded::open(&data, options)).await??)
+        }
+    })
 }
 
 /// A log in which a newer format was enabled is not served by a program that does not know it.

@@ -34,19 +34,25 @@ pub fn app(store: Arc<dyn EventStore>, cache_mib: u64) -> Arc<App> {
 
 /// The same, with a data directory.
 pub fn app_in(data: &Path, store: Arc<dyn EventStore>, cache_mib: u64) -> Arc<App> {
-    app_knowing(data, store, cache_mib, &FORMATS)
+    app_with(data, store, |config| config.cache_mib = cache_mib)
+}
+
+/// The same, after an operator has changed something.
+pub fn app_with(data: &Path, store: Arc<dyn EventStore>, change: impl FnOnce(&mut Config)) -> Arc<App> {
+    app_knowing(data, store, &FORMATS, change)
 }
 
 /// The same of a program that knows other formats.
 pub fn app_knowing(
     data: &Path,
     store: Arc<dyn EventStore>,
-    cache_mib: u64,
     formats: &'static Formats,
+    change: impl FnOnce(&mut Config),
 ) -> Arc<App> {
     let issuer = "https://issuer.test";
     LocalIssuer::load_or_generate(data, issuer).unwrap();
-    let mut config = Config { cache_mib, data: data.to_owned(), ..Config::default() };
+    let mut config = Config { data: data.to_owned(), ..Config::default() };
+    change(&mut config);
     let trusted = json!({"issuer": issuer, "audience": "shiplog", "jwks": data.join(JWKS_FILE),
                          "algorithms": ["EdDSA"], "kind": "claim"});
     config.auth.issuers.push(serde_json::from_value(trusted).unwrap());
@@ -80,6 +86,7 @@ pub fn by(subject: &str, roles: &[Role], key: Option<&str>) -> Envelope {
         idempotency_key: key.map(str::to_owned),
         if_match: None,
         dry_run: false,
+        over_quota: None,
         causation: None,
         correlation: None,
         trace: None,

@@ -94,6 +94,9 @@ pub struct Held {
 pub trait Unfinished: Send {
     fn write(&mut self, piece: Bytes) -> BoxFuture<'_, io::Result<()>>;
 
+    /// What it would be kept as, so far.
+    fn weigh(&mut self) -> BoxFuture<'_, io::Result<Stored>>;
+
     /// What it would be kept as. Nothing is left of it.
     fn measure(self: Box<Self>) -> BoxFuture<'static, io::Result<Stored>>;
 

@@ -8,6 +8,7 @@
 mod accesses;
 mod attachments;
 mod catalog;
+mod days;
 mod event_ids;
 mod exceptions;
 pub mod facts;
@@ -29,8 +30,9 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, watch};
 
 pub use accesses::{Access, accesses};
-pub use attachments::{KeptAttachment, is_kept, kept_attachments};
-pub use catalog::{environments, people, procedures, products, reports, role_first_used};
+pub use attachments::{KeptAttachment, attached_bytes_of, is_kept, is_kept_of, kept_attachments};
+pub use catalog::{environments, people, procedures, products, products_of, reports, role_first_used};
+pub use days::events_of;
 pub use event_ids::position_of;
 pub use exceptions::{ExceptionFilter, ExceptionRow, ExceptionState, exceptions};
 pub use observations::{
@@ -39,7 +41,7 @@ pub use observations::{
 };
 pub use releases::{
     Filter, Listed, PlannedWindow, Row, Scope, StepCount, built_of, cards, inbox, list, listed, live_steps,
-    windows,
+    open_releases_of, windows,
 };
 pub use tail::run;
 pub use waiting::{Blocking, Waiting};

@@ -86,6 +86,29 @@ async fn given_commands_that_are_used_up_when_any_is_sent_then_only_those_that_s
 }
 
 #[tokio::test]
+async fn given_a_tenant_whose_reads_are_used_up_when_another_of_it_asks_then_429_and_other_tenants_are_answered()
+ {
+    let world = world(LimitsConfig { tenant_read: only(2), ..LimitsConfig::default() }).await;
+    let answer = world.alice().get("/v1/whoami").await.ok();
+    assert_eq!(left(&answer), Some("\"tenant_read\";r=1"), "the tighter of her own and the tenant's");
+    assert_eq!(answer.header("ratelimit-policy"), Some("\"tenant_read\";q=2;w=2000"));
+    world.bob().get("/v1/whoami").await.ok();
+    let answer = world.viewer().get("/v1/whoami").await.refused(429, "rate_limited");
+    assert!(left(&answer).unwrap().starts_with("\"tenant_read\";r=0;t="), "{answer}");
+    world.person_of("acme", "alice", &["viewer"]).get("/v1/whoami").await.ok();
+}
+
+#[tokio::test]
+async fn given_a_tenant_whose_commands_are_used_up_when_more_are_sent_then_only_those_that_stop_are_taken() {
+    let world = world(LimitsConfig { tenant_write: only(1), ..LimitsConfig::default() }).await;
+    let comments = "/v1/releases/checkout-2.4.0/comments";
+    world.alice().post(comments, bodies::comment("hello")).await.refused(404, "release_unknown");
+    world.bob().post(comments, bodies::comment("hello")).await.refused(429, "rate_limited");
+    let abort = world.alice().post("/v1/releases/checkout-2.4.0/abort", json!({"reason": "no"})).await;
+    assert_eq!(left(&abort.refused(404, "release_unknown")), None);
+}
+
+#[tokio::test]
 async fn given_many_bad_tokens_from_one_address_when_one_more_comes_then_429_and_a_good_one_is_taken() {
     let world = world(LimitsConfig { unauthenticated: only(2), ..LimitsConfig::default() }).await;
     world.nobody().get("/v1/whoami").await.refused(401, "unauthenticated");

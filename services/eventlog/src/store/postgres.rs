@@ -16,7 +16,6 @@
 
 mod appender;
 mod link;
-mod queue;
 mod reader;
 mod schema;
 mod tail;
@@ -42,8 +41,8 @@ use uuid::Uuid;
 use self::appender::{Append, Swap, Work};
 pub use self::link::PostgresUrl;
 use self::link::{Connection, Link};
-use self::queue::{Queue, Refused};
 use super::follow::{self, Followed, Tail, Wanted};
+use super::queue::{Queue, Refused};
 use super::recent::Recent;
 use super::{
     AppendError, Appended, EventStore, MAX_READ_EVENTS, Observer, ReadError, SharedLog, check_checkpoint,

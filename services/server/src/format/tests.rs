@@ -53,7 +53,7 @@ struct Node {
 impl Node {
     fn of(log: &Memory, formats: &'static Formats) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let app = app_knowing(data.path(), Arc::new(log.node()), 64, formats);
+        let app = app_knowing(data.path(), Arc::new(log.node()), formats, |_| ());
         let stop = CancellationToken::new();
         tokio::spawn(following::run(Arc::clone(&app), stop.clone()));
         tokio::spawn(views::run(Arc::clone(&app), stop.clone()));
@@ -183,7 +183,7 @@ async fn given_an_event_of_a_newer_program_when_nobody_enabled_its_format_then_a
     let event_type = "freeze.declared".to_owned();
     assert_eq!(outdated, Outdated::Event { position: 1, event_type, schema: 2 });
     // Whoever starts behind it meets it when the stream is read.
-    let later = app_knowing(older._data.path(), Arc::new(log.node()), 64, &FORMATS);
+    let later = app_knowing(older._data.path(), Arc::new(log.node()), &FORMATS, |_| ());
     let Err(LoadError::Event { error, .. }) = later.calendars.load(&stream()).await else {
         panic!("it was read")
     };

@@ -26,7 +26,8 @@ use super::route::Route;
 use crate::app::App;
 use crate::auth::{AuthError, Principal, PrincipalKind};
 use crate::command::Envelope;
-use crate::limits::{Allowance, Exhausted, Kind};
+use crate::limits::{Allowance, Exhausted};
+use crate::quotas::{self, OverQuota, Quota, Turn};
 use crate::telemetry::{self, TraceId};
 
 /// Largest body of an ordinary request.
@@ -59,6 +60,8 @@ pub struct Caller {
     pub dry_run: bool,
     /// What a read has to include.
     pub min_position: Option<u64>,
+    /// A quota of the tenant that has no room for what is asked.
+    pub over_quota: Option<OverQuota>,
     pub path: String,
     pub request_id: Option<String>,
     pub trace: TraceId,
@@ -503,11 +506,20 @@ pub(super) async fn authenticate(request: &HttpRequest) -> Result<Caller, Proble
         app.metrics.rate_limited(exhausted.kind);
         Problem::rate_limited(&app.limits, exhausted)
     };
-    let allowance = match limit_of(request) {
-        Some(kind) => app.limits.principal(&principal.id, kind).map_err(limited)?,
-        None => None,
+    let route = Route::of(request);
+    let allowance = if request.method().is_safe() {
+        app.limits.read(&principal.id, &principal.tenant).map_err(limited)?
+    } else if route.is_some_and(|route| route.unlimited) {
+        None
+    } else {
+        app.limits.write(&principal.id, &principal.tenant).map_err(limited)?
     };
     request.extensions_mut().insert(Known { principal: Arc::clone(&principal), allowance });
+    let over_quota = if request.method().is_safe() || route.is_some_and(|route| route.within_any_quota) {
+        None
+    } else {
+        quotas::events(app, &principal.tenant).await
+    };
     let now = app.clock.real();
     let ago = |at: Timestamp| u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0);
     Ok(Caller {
@@ -518,6 +530,7 @@ pub(super) async fn authenticate(request: &HttpRequest) -> Result<Caller, Proble
         if_none_match: text_header(request, &header::IF_NONE_MATCH, 200)?.map(str::to_owned),
         dry_run: false,
         min_position: None,
+        over_quota,
         path: request.path().to_owned(),
         request_id: text_header(request, &REQUEST_ID, 128)?.map(str::to_owned),
         trace: telemetry::request_trace(request),
@@ -554,15 +567,6 @@ fn refused_token(app: &App, request: &HttpRequest, error: &AuthError) -> Problem
         error => error.to_string(),
     };
     Problem::new(Code::Unauthenticated, detail)
-}
-
-/// Which of the caller's buckets a request is taken from, if any.
-fn limit_of(request: &HttpRequest) -> Option<Kind> {
-    if request.method().is_safe() {
-        return Some(Kind::Read);
-    }
-    let unlimited = Route::of(request).is_some_and(|route| route.unlimited);
-    (!unlimited).then_some(Kind::Write)
 }
 
 fn bearer(request: &HttpRequest) -> Option<&str> {
@@ -746,10 +750,18 @@ impl Caller {
             idempotency_key: self.idempotency_key.clone(),
             if_match: self.if_match,
             dry_run: self.dry_run,
+            over_quota: self.over_quota.clone(),
             causation: None,
             correlation: self.request_id.clone(),
             trace: Some(self.trace.to_string()),
         })
+    }
+
+    /// Counts whether one more has room; nobody else of the tenant counts until the turn is over.
+    pub async fn one_more<'a>(&mut self, app: &'a App, quota: Quota) -> Result<Turn<'a>, Problem> {
+        let (turn, over) = quotas::one_more(app, self.tenant(), quota).await?;
+        self.over_quota = self.over_quota.take().or(over);
+        Ok(turn)
     }
 
     pub fn require_idempotency_key(&self) -> Result<(), Problem> {

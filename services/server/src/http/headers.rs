@@ -171,7 +171,7 @@ fn account<B>(app: &App, response: &ServiceResponse<B>, span: &Span, took: Durat
     );
 }
 
-/// What is left of the caller's share, in the fields of the IETF's draft.
+/// What is left of the caller's share or of its tenant's, in the fields of the IETF's draft.
 fn share(app: &App, request: &HttpRequest) -> Option<[(HeaderName, HeaderValue); 2]> {
     let allowance = request.extensions().get::<Known>().and_then(|known| known.allowance)?;
     let left = format!("\"{}\";r={}", allowance.kind.as_str(), allowance.remaining);

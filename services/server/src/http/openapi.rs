@@ -239,8 +239,11 @@ fn document() -> Value {
             `Shiplog-Position`. Send an `Idempotency-Key` and it is safe to repeat for ever. Errors are \
             RFC 9457 problem details. A `Request-Id` comes back with the answer and is kept in the header of what \
             was recorded, beside the trace of the request: that of its W3C `traceparent`, or a new one. \
-            Reads and commands of one caller are limited; each answer says in `RateLimit` what is left. Abort, \
-            hold, the roll-call, evidence, observations and rollback are never limited.",
+            Reads and commands of one caller, and of all callers of a tenant together, are limited; each answer says in \
+            `RateLimit` what is left of the share that is the tighter one. Abort, \
+            hold, the roll-call, evidence, observations and rollback are never limited. A command for which its tenant \
+            has no room is refused (409 `quota_exceeded`, and `quota` says of what), but not these, nor what tells of \
+            something that runs, nor what is done for a release of class `emergency`.",
         "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         "contact": {"name": "Shiplog maintainers", "url": "https://shiplog.example"},
     });
@@ -338,8 +341,8 @@ fn shared_responses() -> Value {
     });
     let not_acceptable = problem("`Accept` leaves no media type that this resource answers.");
     let mut rate_limited = problem(
-        "The caller's share is used up, or that of callers without a token at this address; nothing was \
-         recorded. Repeat the request after `Retry-After` seconds.",
+        "The caller's share is used up, or that of its tenant, or that of callers without a token at this address; \
+         nothing was recorded. Repeat the request after `Retry-After` seconds.",
     );
     rate_limited["headers"] = json!({
         "Retry-After": reference("RetryAfter"),
@@ -421,14 +424,15 @@ fn shared_headers() -> Value {
                           "schema": {"type": "string", "pattern": "^sha-256=:[A-Za-z0-9+/]{43}=:$", "maxLength": 60}},
         "Location": {"description": "Where the new state is read.",
                      "schema": {"type": "string", "format": "uri-reference", "maxLength": 500}},
-        "RateLimit": {"description": "What is left of the caller's share: how many requests now, and with 429 in \
-                          how many seconds there is one again. `\"read\";r=99`, as the IETF drafts it.",
+        "RateLimit": {"description": "What is left of the caller's share, or of its tenant's where that is less: how many \
+                          requests now, and with 429 in how many seconds there is one again. `\"read\";r=99`, as the \
+                          IETF drafts it.",
                       "schema": {"type": "string", "maxLength": 60,
-                                 "pattern": "^\"[a-z]+\";r=[0-9]{1,10}(;t=[0-9]{1,10})?$"}},
-        "RateLimitPolicy": {"description": "The caller's share: how many requests at once, and in how many \
-                                seconds it is full again. `\"read\";q=100;w=10`, as the IETF drafts it.",
+                                 "pattern": "^\"[a-z_]+\";r=[0-9]{1,10}(;t=[0-9]{1,10})?$"}},
+        "RateLimitPolicy": {"description": "That share: how many requests at once, and in how many seconds it is full \
+                                again. `\"read\";q=100;w=10`, as the IETF drafts it.",
                             "schema": {"type": "string", "maxLength": 60,
-                                       "pattern": "^\"[a-z]+\";q=[0-9]{1,10};w=[0-9]{1,16}$"}},
+                                       "pattern": "^\"[a-z_]+\";q=[0-9]{1,10};w=[0-9]{1,16}$"}},
         "Link": {"description": "Where the next page is, `rel=\"next\"`; absent at the end.",
                  "schema": {"type": "string", "maxLength": 4000, "pattern": "^</v1/.*>; rel=\"next\"$"}},
         "PreferenceApplied": {"description": "With `Prefer: wait=N`: the last event of the answer is under a checkpoint.",

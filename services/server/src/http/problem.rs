@@ -25,6 +25,7 @@ use crate::format::Outdated;
 use crate::join::JoinError;
 use crate::limits::{Exhausted, Limits};
 use crate::printed_names::NamesError;
+use crate::quotas::OverQuota;
 use crate::reserve::ReserveError;
 use crate::streams::LoadError;
 use crate::surroundings::SurroundingsError;
@@ -78,6 +79,9 @@ pub struct Details {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 5000)]
     pub rows: Vec<Row>,
+    /// For a quota: which, what is used, and what is allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<OverQuota>,
     /// In a signer's answers alone: how many events it signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(ignore)]
@@ -137,6 +141,7 @@ pub enum Code {
     BodyCutShort,
     UnsupportedMediaType,
     RateLimited,
+    QuotaExceeded,
     Contended,
     Busy,
     LogUnavailable,
@@ -184,6 +189,7 @@ impl Code {
         Self::BodyCutShort,
         Self::UnsupportedMediaType,
         Self::RateLimited,
+        Self::QuotaExceeded,
         Self::Contended,
         Self::Busy,
         Self::LogUnavailable,
@@ -322,7 +328,13 @@ impl Code {
                 "rate_limited",
                 429,
                 "Too many requests",
-                "The caller's share is used up. Retry-After says when the next request is taken.",
+                "The caller's share is used up, or that of its tenant. Retry-After says when the next request is taken.",
+            ),
+            Self::QuotaExceeded => (
+                "quota_exceeded",
+                409,
+                "A quota of the tenant is used up",
+                "The tenant has all that it may have of what `quota` names, and nothing was recorded. The detail says what makes room; an operator raises it in `[quotas]`. What stops a release, reports a fact or is done for an emergency is taken all the same.",
             ),
             Self::Contended => (
                 "contended",
@@ -486,6 +498,7 @@ impl Problem {
             cause: None,
             errors: Vec::new(),
             rows: Vec::new(),
+            quota: None,
             signed: None,
             headers: if status == 503 { vec![(header::RETRY_AFTER, "1".to_owned())] } else { Vec::new() },
         }))
@@ -580,6 +593,7 @@ impl From<Refusal> for Problem {
             cause: None,
             errors: entry.into_iter().collect(),
             rows: refusal.rows,
+            quota: None,
             signed: None,
             headers: Vec::new(),
         }))
@@ -680,6 +694,15 @@ impl From<PutError<Problem>> for Problem {
     }
 }
 
+impl From<OverQuota> for Problem {
+    fn from(over: OverQuota) -> Self {
+        let mut problem = Self::new(Code::QuotaExceeded, over.to_string());
+        problem.headers.extend(over.retry_after_s.map(|s| (header::RETRY_AFTER, s.to_string())));
+        problem.quota = Some(over);
+        problem
+    }
+}
+
 impl From<JoinError> for Problem {
     fn from(error: JoinError) -> Self {
         Self::internal(&error)
@@ -717,6 +740,7 @@ impl From<CommandError> for Problem {
             CommandError::KeyReused => {
                 Self::new(Code::IdempotencyKeyReused, "the key was recorded with another request")
             }
+            CommandError::OverQuota(over) => over.into(),
             CommandError::DuplicateInFlight => {
                 Self::new(Code::IdempotencyInProgress, "the first request is still being recorded")
                     .with_header(header::RETRY_AFTER, "1")
@@ -742,6 +766,7 @@ pub fn code_of(error: &CommandError) -> &'static str {
         CommandError::Refused(refusal) => return refusal.code.as_str(),
         CommandError::PreconditionFailed { .. } => Code::PreconditionFailed,
         CommandError::KeyReused => Code::IdempotencyKeyReused,
+        CommandError::OverQuota(_) => Code::QuotaExceeded,
         CommandError::DuplicateInFlight => Code::IdempotencyInProgress,
         CommandError::Contended => Code::Contended,
         CommandError::Busy => Code::Busy,

@@ -29,6 +29,8 @@ use eventlog::store::MAX_BATCH_EVENTS;
 use eventlog::{Position, Revision, StreamId};
 use jiff::{SignedDuration, Timestamp};
 use release::checklist::summary;
+use release::command::AmendRelease;
+use release::event::ChangeClass;
 use release::value::{ActorId, ReleaseId};
 use release::{Command, Procedure, Refusal, RefusalCode, Release, Role};
 use serde::{Deserialize, Serialize};
@@ -43,7 +45,7 @@ use crate::app::App;
 use crate::command::{Handled, handle};
 use crate::streams::{Committed, Until};
 use crate::views::{View as Views, role_first_used};
-use crate::{names, procedures, reserve, surroundings};
+use crate::{names, procedures, quotas, reserve, surroundings};
 
 /// Records a command on an opened release and answers with `view` of the state it led to.
 pub async fn record(
@@ -73,6 +75,9 @@ async fn handled<T>(
     let release = app.releases.load(&stream).await?.committed();
     let opened = release.state.opened.as_ref().ok_or_else(|| unknown(id))?;
     let mut envelope = caller.envelope(operation, Some(id.product()))?;
+    if needs_no_room(&release.state, &command) {
+        envelope.over_quota = quotas::in_emergency(envelope.over_quota);
+    }
     if approves(&command) {
         envelope.actor.author_keys = author_keys(app, caller, &envelope.actor.id).await?;
     }
@@ -92,6 +97,20 @@ async fn handled<T>(
     let procedure = Arc::clone(&around.procedure);
     let seen = |state: &Release, created: &[Uuid]| seen(state, &procedure, created);
     Ok(handle(app, &app.releases, &stream, &envelope, &command, &around, seen).await?)
+}
+
+/// What is done for it is refused by no quota but that of files.
+pub fn is_emergency(release: &Release) -> bool {
+    release.class() == ChangeClass::Emergency
+}
+
+fn needs_no_room(release: &Release, command: &Command) -> bool {
+    match command {
+        // Whether its content is kept was settled before.
+        Command::Attach(_) => false,
+        Command::Amend(AmendRelease { class: Some(ChangeClass::Emergency), .. }) => true,
+        _ => is_emergency(release),
+    }
 }
 
 /// Who approves is compared with who wrote the commits.

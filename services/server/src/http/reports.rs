@@ -176,6 +176,9 @@ async fn ready(
     let stream = names::report(caller.tenant(), report).map_err(|error| Problem::internal(&error))?;
     let slot = app.reports.load(&stream).await?;
     let is_new = !is_recorded(&slot, &envelope);
+    if is_new {
+        envelope.has_room(app)?;
+    }
     Ok((Ready { stream, envelope, is_new }, generated))
 }
 

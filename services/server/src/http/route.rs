@@ -26,6 +26,8 @@ pub struct Route {
     pub pattern: String,
     /// Its commands are never limited.
     pub unlimited: bool,
+    /// No quota refuses its commands.
+    pub within_any_quota: bool,
     counts: [Counts; 3],
     metrics: Arc<Metrics>,
 }
@@ -49,6 +51,37 @@ pub fn is_unlimited(pattern: &str) -> bool {
     // A no-go and a go are the same request until its body is read.
     matches!(rest, "abort" | "hold" | "roll-call" | "evidence" | "items/{item}/evidence")
         || rest.starts_with("rollback")
+}
+
+/// Whether no quota of the tenant refuses the commands of a route. More than those that are never limited stop something,
+/// or report of what runs already: a limit is over in a second and a quota perhaps at midnight.
+pub fn is_within_any_quota(pattern: &str) -> bool {
+    if is_unlimited(pattern) {
+        return true;
+    }
+    let Some(rest) = pattern.strip_prefix("/v1/releases/{release}/") else {
+        return matches!(
+            pattern,
+            "/v1/environments/{product}/{environment}/running"
+                | "/v1/freezes"
+                | "/v1/legal-holds"
+                | "/v1/people/erase"
+                | "/v1/signing-keys/{key}/compromise"
+        );
+    };
+    let no = matches!(
+        rest,
+        "approvals/requests/{request}/reject"
+            | "approvals/requests/{request}/withdraw"
+            | "authorizations/{authorization}/revoke"
+            | "candidates/{number}/reject"
+            | "evidence/{evidence}/retract"
+            | "items/{item}/retract"
+            | "items/{item}/waivers/{waiver}/deny"
+            | "roll-call/{entry}/amend"
+    );
+    // What was started somewhere can end there, and give the place back.
+    no || rest.starts_with("deployments/{deployment}/") || rest.starts_with("leases/{lease}/")
 }
 
 impl At {
@@ -108,6 +141,7 @@ impl Route {
         Self {
             pattern: pattern.to_owned(),
             unlimited: is_unlimited(pattern),
+            within_any_quota: is_within_any_quota(pattern),
             counts: ["GET", "POST", "other"].map(Counts::new),
             metrics: Arc::clone(metrics),
         }
@@ -141,5 +175,53 @@ impl Route {
 impl Counts {
     fn new(method: &'static str) -> Self {
         Self { method, durations: OnceCell::new(), requests: Default::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stops_or_reports_is_within_any_quota_and_what_goes_on_is_not() {
+        for rest in [
+            "abort",
+            "hold",
+            "evidence",
+            "items/{item}/evidence",
+            "roll-call",
+            "roll-call/{entry}/amend",
+            "rollback",
+            "rollbacks/{rollback}/complete",
+            "candidates/{number}/reject",
+            "approvals/requests/{request}/reject",
+            "authorizations/{authorization}/revoke",
+            "deployments/{deployment}/samples",
+            "deployments/{deployment}/finish",
+            "leases/{lease}/release",
+        ] {
+            assert!(is_within_any_quota(&format!("/v1/releases/{{release}}/{rest}")), "{rest}");
+        }
+        for rest in [
+            "amend",
+            "batch",
+            "reopen",
+            "comments",
+            "attachments",
+            "candidates",
+            "deployments",
+            "authorize",
+            "items/{item}/attest",
+            "approvals/requests",
+            "approvals/requests/{request}/approve",
+        ] {
+            assert!(!is_within_any_quota(&format!("/v1/releases/{{release}}/{rest}")), "{rest}");
+        }
+        for pattern in ["/v1/observations", "/v1/freezes", "/v1/people/erase", "/v1/legal-holds"] {
+            assert!(is_within_any_quota(pattern), "{pattern}");
+        }
+        for pattern in ["/v1/releases", "/v1/products", "/v1/reports", "/v1/people/name", "other"] {
+            assert!(!is_within_any_quota(pattern), "{pattern}");
+        }
     }
 }

@@ -233,6 +233,22 @@ impl Unfinished for Gathering {
         .boxed()
     }
 
+    fn weigh(&mut self) -> BoxFuture<'_, io::Result<Stored>> {
+        async move {
+            self.gathered = 0;
+            let (mut writing, pieces) = (self.taken()?, std::mem::take(&mut self.pieces));
+            let weighed = blocking(move || {
+                writing.write(&pieces)?;
+                let weighed = stored(writing.hash.clone(), writing.size)?;
+                Ok((writing, weighed))
+            });
+            let (writing, weighed) = weighed.await?;
+            self.writing = Some(writing);
+            Ok(weighed)
+        }
+        .boxed()
+    }
+
     fn measure(mut self: Box<Self>) -> BoxFuture<'static, io::Result<Stored>> {
         async move {
             let (mut writing, pieces) = (self.taken()?, std::mem::take(&mut self.pieces));

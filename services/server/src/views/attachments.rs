@@ -4,9 +4,12 @@ use release::Release;
 use release::value::Sha256Hex;
 use rusqlite::{Connection, Transaction, params};
 
+use super::file::{signed, unsigned};
+
 pub(super) const SCHEMA: &str = "
     CREATE TABLE attachments(sha256 TEXT NOT NULL, stream TEXT NOT NULL, kept INTEGER NOT NULL,
-        lost INTEGER NOT NULL, PRIMARY KEY (sha256, stream)) STRICT, WITHOUT ROWID;";
+        lost INTEGER NOT NULL, tenant TEXT NOT NULL, size INTEGER NOT NULL, PRIMARY KEY (sha256, stream)) STRICT, WITHOUT ROWID;
+    CREATE INDEX attachments_tenant ON attachments(tenant, sha256, size) WHERE kept;";
 
 /// An attachment whose content is not given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,7 @@ pub struct KeptAttachment {
 pub(super) struct Made {
     attached: KeptAttachment,
     kept: bool,
+    size: u64,
 }
 
 pub(super) fn made(stream: &str, release: &Release) -> Vec<Made> {
@@ -32,18 +36,20 @@ pub(super) fn made(stream: &str, release: &Release) -> Vec<Made> {
             lost: attachment.lost.is_some(),
         },
         kept: attachment.removed_at.is_none(),
+        size: attachment.size,
     });
     attachments.collect()
 }
 
-pub(super) fn write(tx: &Transaction<'_>, made: &[Made]) -> rusqlite::Result<()> {
+pub(super) fn write(tx: &Transaction<'_>, tenant: &str, made: &[Made]) -> rusqlite::Result<()> {
     let mut insert = tx.prepare_cached(
-        "INSERT INTO attachments VALUES (?1, ?2, ?3, ?4)
+        "INSERT INTO attachments VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (sha256, stream) DO UPDATE SET kept = excluded.kept, lost = excluded.lost
              WHERE kept != excluded.kept OR lost != excluded.lost",
     )?;
-    for Made { attached, kept } in made {
-        insert.execute(params![attached.sha256.as_str(), attached.stream, kept, attached.lost])?;
+    for Made { attached, kept, size } in made {
+        let (sha256, size) = (attached.sha256.as_str(), signed(*size));
+        insert.execute(params![sha256, attached.stream, kept, attached.lost, tenant, size])?;
     }
     Ok(())
 }
@@ -73,4 +79,19 @@ pub fn kept_attachments(
 pub fn is_kept(db: &Connection, sha256: &Sha256Hex) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT EXISTS (SELECT 1 FROM attachments WHERE sha256 = ?1 AND kept)")?
         .query_row([sha256.as_str()], |row| row.get(0))
+}
+
+/// Whether any release of the tenant keeps it.
+pub fn is_kept_of(db: &Connection, tenant: &str, sha256: &Sha256Hex) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM attachments WHERE tenant = ?1 AND sha256 = ?2 AND kept)")?
+        .query_row([tenant, sha256.as_str()], |row| row.get(0))
+}
+
+/// How many bytes the releases of a tenant keep; content that several have counts once.
+pub fn attached_bytes_of(db: &Connection, tenant: &str) -> rusqlite::Result<u64> {
+    db.prepare_cached(
+        "SELECT coalesce(sum(size), 0) FROM
+             (SELECT DISTINCT sha256, size FROM attachments WHERE tenant = ?1 AND kept)",
+    )?
+    .query_row([tenant], |row| unsigned(row, 0))
 }

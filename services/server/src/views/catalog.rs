@@ -7,6 +7,7 @@ use rusqlite::{Connection, Transaction, params};
 use uuid::Uuid;
 
 use super::exceptions;
+use super::file::unsigned;
 use super::releases::{Scope, at, in_mask, mask, micros};
 
 pub(super) const SCHEMA: &str = "
@@ -121,6 +122,12 @@ pub fn products(db: &Connection, scope: &Scope, after: &str, limit: usize) -> ru
     query.and("product > ?", after.to_owned());
     query.end(" ORDER BY product LIMIT ?", limit);
     query.rows(db, |row| row.get(0))
+}
+
+/// How many products a tenant has.
+pub fn products_of(db: &Connection, tenant: &str) -> rusqlite::Result<u64> {
+    db.prepare_cached("SELECT count(*) FROM products WHERE tenant = ?1")?
+        .query_row([tenant], |row| unsigned(row, 0))
 }
 
 /// Products and names of environments in order, after one of them.

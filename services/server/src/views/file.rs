@@ -6,10 +6,12 @@ use eventlog::Position;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
-use super::{View, accesses, attachments, catalog, event_ids, exceptions, facts, observations, releases};
+use super::{
+    View, accesses, attachments, catalog, days, event_ids, exceptions, facts, observations, releases,
+};
 
 /// Changed with every change to a table, or to what is written into one.
-pub(super) const VERSION: i64 = 10;
+pub(super) const VERSION: i64 = 11;
 
 const META: &str = "
     CREATE TABLE meta(one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL,
@@ -66,6 +68,7 @@ pub(super) fn create(path: &Path) -> rusqlite::Result<Connection> {
         exceptions::SCHEMA,
         attachments::SCHEMA,
         catalog::SCHEMA,
+        days::SCHEMA,
         event_ids::SCHEMA,
         observations::SCHEMA,
         accesses::SCHEMA,

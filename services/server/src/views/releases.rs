@@ -313,7 +313,7 @@ pub(super) fn write(tx: &Transaction<'_>, new: &NewRow, opened: Option<Position>
         json(&new.waiting)?
     ])?;
     exceptions::write(tx, &new.exceptions)?;
-    attachments::write(tx, &new.attachments)?;
+    attachments::write(tx, &new.tenant, &new.attachments)?;
     let mut mark = tx.prepare_cached("INSERT OR IGNORE INTO built VALUES (?1, ?2, ?3, ?4)")?;
     for known_by in &new.marks {
         mark.execute(params![new.tenant, row.product, known_by, opened])?;
@@ -507,6 +507,14 @@ pub struct StepCount {
     #[schema(max_length = 200)]
     pub name: Option<String>,
     pub releases: u64,
+}
+
+/// How many releases of a tenant are neither closed nor aborted; the states are those that the index names.
+pub fn open_releases_of(db: &Connection, tenant: &str) -> rusqlite::Result<u64> {
+    db.prepare_cached(
+        "SELECT count(*) FROM releases WHERE tenant = ?1 AND state IN ('open', 'held', 'completed')",
+    )?
+    .query_row([tenant], |row| unsigned(row, 0))
 }
 
 pub fn live_steps(

@@ -21,11 +21,11 @@ use super::catalog::Entry;
 use super::exceptions::ExceptionRow;
 use super::file::{self, Cursor};
 use super::releases::{self, NewRow};
-use super::{Progress, Stopped, View, accesses, catalog, event_ids, facts, observations, unreadable};
+use super::{Progress, Stopped, View, accesses, catalog, days, event_ids, facts, observations, unreadable};
 use crate::app::App;
 use crate::streams::{Committed, LoadError, Streams, Until};
 use crate::surroundings::SurroundingsError;
-use crate::{names, procedures};
+use crate::{names, procedures, quotas};
 
 /// Events read at once. However many of them touch a release, its row is written once.
 const PAGE: usize = 4096;
@@ -85,6 +85,7 @@ struct Batch {
     last: Option<Cursor>,
     /// There was a full page: the log goes on.
     more: bool,
+    days: days::Days,
 }
 
 /// What single events are found by.
@@ -93,6 +94,7 @@ struct Found {
     observations: Vec<observations::Made>,
     accesses: Vec<accesses::Made>,
     facts: Vec<facts::Made>,
+    days: days::Days,
 }
 
 struct Touched {
@@ -255,8 +257,13 @@ impl Tail {
         if !self.has_stopped(View::Facts) {
             self.facts(&mut batch).await?;
         }
-        let mut found =
-            Found { ids: batch.ids, observations: Vec::new(), accesses: Vec::new(), facts: batch.facts };
+        let mut found = Found {
+            ids: batch.ids,
+            observations: Vec::new(),
+            accesses: Vec::new(),
+            facts: batch.facts,
+            days: batch.days,
+        };
         let formats = self.app.format.formats();
         for recorded in &batch.observations {
             match observations::made(formats, recorded) {
@@ -302,6 +309,15 @@ impl Tail {
         let noticed = self.app.format.notice(recorded);
         noticed.map_err(|outdated| Failure::Poison { position, error: outdated.to_string() })?;
         batch.ids.push((recorded.id, position));
+        // A header that cannot be read stops the view that reads the rest of it.
+        let signed = serde_json::from_slice::<Signed>(&recorded.header).ok();
+        // What one view has taken in, while another was built again, is not counted twice.
+        if self.cursor(View::EventIds) < Some(position)
+            && let Some(tenant) = names::tenant(&recorded.stream)
+            && let Some(signed) = &signed
+        {
+            batch.days.count(tenant, quotas::day(signed.recorded_at));
+        }
         match header::event_type(&recorded.header) {
             Some(observations::EVENT_TYPE) => batch.observations.push(recorded.clone()),
             Some(accesses::EVENT_TYPE) => batch.accesses.push(recorded.clone()),
@@ -316,7 +332,7 @@ impl Tail {
                 batch.unreadable.get_or_insert((position, error));
             }
         }
-        if let Some((of, roles, at)) = person(recorded) {
+        if let Some((of, roles, at)) = signed.and_then(|signed| person(&recorded.stream, signed)) {
             for role in &roles {
                 batch.first_uses.entry((of.clone(), *role)).or_insert((position, at));
             }
@@ -541,6 +557,10 @@ impl Tail {
         found.observations.retain(|made| self.cursor(View::EventIds) < Some(made.position()));
         found.accesses.retain(|made| self.cursor(View::EventIds) < Some(made.position()));
         found.facts.retain(|made| self.cursor(View::Facts) < Some(Position(made.position())));
+        // A view that stopped reads these again after the next start, and counting is not done twice.
+        if self.has_stopped(View::EventIds) {
+            found.days = days::Days::default();
+        }
         let written = blocking(move || {
             let tx = db.transaction()?;
             for (row, opened) in &rows {
@@ -548,6 +568,7 @@ impl Tail {
             }
             catalog::write(&tx, &entries)?;
             event_ids::write(&tx, &mut found.ids)?;
+            days::write(&tx, &found.days)?;
             observations::write(&tx, &found.observations)?;
             accesses::write(&tx, &found.accesses)?;
             facts::write(&tx, &found.facts)?;
@@ -636,20 +657,20 @@ fn cursors(db: &Connection) -> rusqlite::Result<[Option<Cursor>; 4]> {
     Ok([file::cursor(db, one)?, file::cursor(db, two)?, file::cursor(db, three)?, file::cursor(db, four)?])
 }
 
+/// Who recorded an event, and when.
+#[derive(Deserialize)]
+struct Signed {
+    recorded_at: Timestamp,
+    actor: Actor,
+}
+
 /// The person behind an event, and their roles for the product that its stream is of.
-fn person(recorded: &Recorded) -> Option<(Seen, Vec<Role>, Timestamp)> {
-    #[derive(Deserialize)]
-    struct Who {
-        recorded_at: Timestamp,
-        actor: Actor,
-    }
-    // A header that cannot be read stops the view that reads the rest of it.
-    let Who { recorded_at, actor } = serde_json::from_slice(&recorded.header).ok()?;
+fn person(stream: &StreamId, Signed { recorded_at, actor }: Signed) -> Option<(Seen, Vec<Role>, Timestamp)> {
     if actor.kind != ActorKind::Person.as_str() {
         return None;
     }
-    let (kind, rest) = recorded.stream.as_str().split_once('-')?;
-    let (tenant, product) = match (names::as_release(&recorded.stream), kind) {
+    let (kind, rest) = stream.as_str().split_once('-')?;
+    let (tenant, product) = match (names::as_release(stream), kind) {
         (Some((tenant, release)), _) => (tenant, Some(release.product().to_owned())),
         (None, "product" | "environment") => {
             let mut parts = rest.split('.');

@@ -167,6 +167,8 @@ impl World {
             "accesses",
             "facts",
             "emergencies",
+            "attachments",
+            "days",
             "cursors",
             "temp.listed",
         ];

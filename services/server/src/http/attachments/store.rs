@@ -12,11 +12,12 @@ use utoipa::IntoParams;
 use super::view;
 use crate::app::App;
 use crate::http::answer::Answer;
-use crate::http::call::FromQuery;
+use crate::http::call::{Caller, FromQuery};
 use crate::http::problem::{Code, Problem};
 use crate::http::releases;
 use crate::http::upload::Upload;
-use crate::vault::Stored;
+use crate::quotas::{self, Quota, Turn};
+use crate::vault::{Stored, Unfinished};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -70,14 +71,19 @@ async fn store(app: &App, upload: &mut Upload<ReleaseId, StoreAttachment>) -> An
         let envelope = caller.envelope(OPERATION, Some(id.product()))?;
         let release = app.releases.load(&releases::stream(caller, &id)?).await?.committed();
         release.state.takes_attachments(&envelope.actor)?;
+        if releases::is_emergency(&release.state) {
+            upload.caller.over_quota = quotas::in_emergency(upload.caller.over_quota.take());
+        }
         upload.pieces()
     };
     let limit = app.config.vault.limit();
     if upload.length.is_some_and(|length| length > limit) {
         return Err(Problem::new(Code::BodyTooLarge, format!("at most {limit} bytes")));
     }
-    let unfinished = app.vault.receive(pieces, limit).await?;
-    if upload.caller.dry_run {
+    let mut unfinished = app.vault.receive(pieces, limit).await?;
+    let _turn = room(app, &mut upload.caller, unfinished.as_mut()).await?;
+    // What nothing new may be recorded of is not kept either.
+    if upload.caller.dry_run || upload.caller.over_quota.is_some() {
         let stored = unfinished.measure().await.map_err(|error| Problem::internal(&error))?;
         return record(app, upload, &id, stored).await;
     }
@@ -86,6 +92,21 @@ async fn store(app: &App, upload: &mut Upload<ReleaseId, StoreAttachment>) -> An
     let _elsewhere = app.vault.keeping().await.map_err(|error| Problem::internal(&error))?;
     let stored = unfinished.keep().await?;
     record(app, upload, &id, stored).await
+}
+
+/// A turn in which the content is recorded, where the bytes of the tenant are counted.
+async fn room<'a>(
+    app: &'a App,
+    caller: &mut Caller,
+    unfinished: &mut dyn Unfinished,
+) -> Result<Option<Turn<'a>>, Problem> {
+    if app.config.quotas.allowed(caller.tenant(), Quota::AttachmentBytes).is_none() {
+        return Ok(None);
+    }
+    let Stored { sha256, size } = unfinished.weigh().await.map_err(|error| Problem::internal(&error))?;
+    let (turn, over) = quotas::content(app, caller.tenant(), sha256, size).await?;
+    caller.over_quota = caller.over_quota.take().or(over);
+    Ok(Some(turn))
 }
 
 const OPERATION: &str = "storeAttachment";

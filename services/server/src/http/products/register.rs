@@ -7,6 +7,7 @@ use super::record;
 use crate::app::App;
 use crate::http::answer::Answer;
 use crate::http::call::{Call, DryRun, Json};
+use crate::quotas::Quota;
 
 /// Register a product
 ///
@@ -20,8 +21,10 @@ use crate::http::call::{Call, DryRun, Json};
     request_body(content = RegisterProduct, example = json!({"name": "checkout"})),
     responses((status = 201, description = "The settings", body = SettingsVersion)),
 )]
-pub async fn handler(app: Data<App>, call: Call<(), Json<RegisterProduct>, DryRun>) -> Answer {
+pub async fn handler(app: Data<App>, mut call: Call<(), Json<RegisterProduct>, DryRun>) -> Answer {
     call.caller.require_idempotency_key().map_err(|problem| problem.on(&call.caller))?;
+    let turn = call.caller.one_more(&app, Quota::Products).await;
+    let _turn = turn.map_err(|problem| problem.on(&call.caller))?;
     let name = call.body.0.name.clone();
     let command = ProductCommand::Register(Box::new(call.body.0));
     record(&app, &call.caller, "registerProduct", &name, command).await

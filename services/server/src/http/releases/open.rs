@@ -8,7 +8,7 @@ use release::checklist::Summary;
 use release::command::OpenRelease;
 use release::decide::{Around, Opening, Snapshots};
 use release::directory::People;
-use release::event::EnvironmentPurpose;
+use release::event::{ChangeClass, EnvironmentPurpose};
 use release::product::readiness::Roles;
 use release::value::{Name, ReleaseId};
 use release::{Command, Refusal, RefusalCode};
@@ -20,6 +20,7 @@ use crate::http::answer::{Answer, recorded};
 use crate::http::call::{Call, Caller, DryRun, Json};
 use crate::http::problem::Problem;
 use crate::http::products;
+use crate::quotas::{self, Quota};
 use crate::surroundings::input;
 use crate::views::View;
 use crate::{names, procedures};
@@ -40,16 +41,22 @@ use crate::{names, procedures};
     })),
     responses((status = 201, description = "The release", body = Summary)),
 )]
-pub async fn handler(app: Data<App>, call: Call<(), Json<OpenRelease>, DryRun>) -> Answer {
-    let caller = &call.caller;
+pub async fn handler(app: Data<App>, mut call: Call<(), Json<OpenRelease>, DryRun>) -> Answer {
+    let caller = &mut call.caller;
     open(&app, caller, call.body.0).await.map_err(|problem: Problem| problem.on(caller))
 }
 
-async fn open(app: &App, caller: &Caller, body: OpenRelease) -> Answer {
+async fn open(app: &App, caller: &mut Caller, body: OpenRelease) -> Answer {
     caller.require_idempotency_key()?;
     let id = ReleaseId::of(&body.product, &body.version);
     let stream = stream(caller, &id)?;
     let around = surroundings(app, caller, &body).await?;
+    let _turn = if body.class == Some(ChangeClass::Emergency) {
+        caller.over_quota = quotas::in_emergency(caller.over_quota.take());
+        None
+    } else {
+        Some(caller.one_more(app, Quota::OpenReleases).await?)
+    };
     let envelope = caller.envelope("openRelease", Some(id.product()))?;
     let procedure = Arc::clone(&around.procedure);
     let command = Command::Open(body);

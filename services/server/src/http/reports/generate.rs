@@ -83,6 +83,7 @@ async fn generate(app: &Data<App>, caller: &Caller, body: GenerateReport, reques
     let made = if is_recorded(&slot, &envelope) {
         None
     } else {
+        envelope.has_room(app)?;
         let when = AsOf { at_position: *at_position, ..AsOf::default() };
         let controls = controls(app, caller, control_mapping.as_ref(), *control_mapping_version).await?;
         let fresh = of(app, caller, release, &when, wait_s(request.headers())?, controls).await?;

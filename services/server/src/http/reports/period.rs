@@ -93,6 +93,9 @@ pub async fn generate(
     if let Some(failure) = app.making.take_failure(report) {
         return Err(failure.problem);
     }
+    if !making.is_recorded().await? {
+        making.envelope.has_room(app)?;
+    }
     match tokio::time::timeout_at(until, tokio::spawn(making.run())).await {
         Ok(done) => {
             let done = done.map_err(|error| Problem::internal(&error))?;
@@ -148,11 +151,16 @@ impl Making {
         known.is_ok_and(|known| known.committed().state.generated.is_some())
     }
 
+    /// By this very command.
+    async fn is_recorded(&self) -> Result<bool, Problem> {
+        let stream = names::report(&self.tenant, self.report).map_err(|error| Problem::internal(&error))?;
+        Ok(is_recorded(&*self.app.reports.load(&stream).await?, &self.envelope))
+    }
+
     async fn make(&self) -> Result<Handled<Result<View, Problem>>, Problem> {
         let Self { app, tenant, envelope, report, query, at_position, body } = self;
         let stream = names::report(tenant, *report).map_err(|error| Problem::internal(&error))?;
-        let slot = app.reports.load(&stream).await?;
-        let done = if is_recorded(&slot, envelope) {
+        let done = if self.is_recorded().await? {
             None
         } else {
             let made = fresh(app, tenant, query.clone(), *at_position, !envelope.dry_run).await?;

@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::store::bounded::Bounded;
-pub(super) use crate::store::bounded::Refused;
+use super::bounded::Bounded;
+pub(super) use super::bounded::Refused;
 
 /// Pushing never waits; taking waits without a thread.
 pub(super) struct Queue<T> {
