@@ -4,6 +4,7 @@ mod control_mappings;
 mod conventions;
 mod environments;
 mod exceptions;
+mod format;
 mod freezes;
 mod metrics;
 mod observations;

@@ -10,4 +10,5 @@ mod signer;
 mod start;
 mod stopped;
 mod tampered;
+mod upgrade;
 mod witnesses;

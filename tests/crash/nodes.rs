@@ -28,15 +28,15 @@ const TAMPERED: i32 = 3;
 
 /// What nodes have in common, and a directory of each.
 pub(super) struct Place {
-    files: TempDir,
+    pub(super) files: TempDir,
     signer: Program,
     simulated: bool,
-    addrs: Vec<SocketAddr>,
-    tokens: HashMap<&'static str, String>,
+    pub(super) addrs: Vec<SocketAddr>,
+    pub(super) tokens: HashMap<&'static str, String>,
 }
 
 impl Place {
-    async fn new(database: &Database, simulated: bool) -> Self {
+    pub async fn new(database: &Database, simulated: bool) -> Self {
         let mut migrate = Command::new(executable());
         let made = migrate.arg("migrate").env("SHIPLOG_STORE", database.address()).output().await.unwrap();
         assert!(made.status.success(), "{made:?}");
@@ -72,11 +72,16 @@ impl Place {
         place
     }
 
-    fn data(&self, n: usize) -> PathBuf {
+    pub fn data(&self, n: usize) -> PathBuf {
         self.files.path().join(format!("node-{n}"))
     }
 
     async fn try_start(&self, n: usize, store: &str) -> Result<Program, Ended> {
+        self.try_start_of(executable(), n, store).await
+    }
+
+    /// A node with another program.
+    pub async fn try_start_of(&self, program: &Path, n: usize, store: &str) -> Result<Program, Ended> {
         let file = |name: &str| self.files.path().join(name).into_os_string().into_string().unwrap();
         let (config, secret, vault) = (file("shiplog.toml"), file("secret"), file("vault"));
         let signer = format!("http://{}", self.signer.addr);
@@ -88,7 +93,7 @@ impl Place {
             ("SHIPLOG_SIGNER_SECRET_FILE", &secret),
             ("SHIPLOG_SIMULATED_CLOCK", if self.simulated { "true" } else { "false" }),
         ];
-        Program::try_start_at(&self.data(n), self.addrs[n], &environment).await
+        Program::try_start_of(program, &self.data(n), self.addrs[n], &environment).await
     }
 
     async fn start(&self, n: usize, store: &str) -> Program {
@@ -145,7 +150,7 @@ pub(super) async fn stop(nodes: Vec<Program>) {
 }
 
 /// The roots of the whole log and how long it is, read from the database without the program.
-async fn read_log(database: &Database) -> (u64, Hash) {
+pub(super) async fn read_log(database: &Database) -> (u64, Hash) {
     let store = Postgres::open(&database.url(), PostgresOptions::default()).await.unwrap();
     let log = check_log(&store).await;
     store.close().await;

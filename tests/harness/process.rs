@@ -47,13 +47,14 @@ impl Program {
         Self::start_with(data, &[], environment).await
     }
 
-    /// The same on a port that is known before.
-    pub async fn try_start_at(
+    /// Another program, on a port that is known before.
+    pub async fn try_start_of(
+        program: &Path,
         data: &Path,
         listen: SocketAddr,
         environment: &[(&str, &str)],
     ) -> Result<Self, Ended> {
-        let mut command = Command::new(executable());
+        let mut command = Command::new(program);
         command.args(["serve", "--dev", "--listen", &listen.to_string(), "--data"]).arg(data);
         command.envs(environment.iter().copied());
         Self::spawn(&mut command).await

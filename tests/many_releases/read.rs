@@ -15,6 +15,7 @@ use release::report::population::{PeriodQuery, ReadRow};
 use release::report::sample::{Draw, SampleMethod, Stub};
 use release::spec::judged;
 use release::spec::release::{line, procedure};
+use release::wire::{FORMATS, Formats};
 use rusqlite::Connection;
 use server::report::period::{self, Log, PeriodAsked, PeriodError};
 use server::report::{rows, sha256};
@@ -63,11 +64,11 @@ async fn take_facts(store: &Embedded, db: &Connection) -> Result<(u64, Hash), Bo
         let mut made = Vec::new();
         for recorded in &page {
             leaves.push(Hash::of_leaf(&leaf(&recorded.header)));
-            made.extend(facts::of_event(recorded)?);
+            made.extend(facts::of_event(&FORMATS, recorded)?);
             if server::names::as_environment(&recorded.stream).is_some() {
                 let revision = recorded.revision.0;
                 let mut environment = environments.take(&recorded.stream, revision).ok_or("it is known")?;
-                made.extend(facts::of_environment(&mut environment, recorded)?);
+                made.extend(facts::of_environment(&FORMATS, &mut environment, recorded)?);
                 environments.put(&recorded.stream, revision + 1, environment);
             }
         }
@@ -89,6 +90,10 @@ impl Log for Stored<'_> {
         let read = self.runtime.block_on(self.store.read_stream(stream, Revision(0), PAGE));
         let read = read.map_err(|error| PeriodError::Log(error.to_string()))?;
         Ok(read.into_iter().filter(|recorded| recorded.position.0 <= self.last).collect())
+    }
+
+    fn formats(&self) -> &Formats {
+        &FORMATS
     }
 
     fn procedure(&self, pinned: &ProcedureRef) -> Result<Arc<Procedure>, PeriodError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use eventlog::{Header, Recorded};
 use release::event::{EventData, ProcedureEvent};
 use release::procedure::ProcedureRef;
+use release::wire::FORMATS;
 use release::{Aggregate, Procedure, Procedures};
 use server::procedures::Catalogue;
 use server::{names, streams};
@@ -50,7 +51,7 @@ pub fn folded<'a, E: EventData, A: Aggregate<Event = E>>(
 ) -> Result<A, Failure> {
     let mut state = A::default();
     for event in events {
-        state.evolve(&streams::fact::<E>(event)?.0);
+        state.evolve(&streams::fact::<E>(&FORMATS, event)?.0);
     }
     Ok(state)
 }

@@ -16,6 +16,7 @@ use eventlog::{Embedded, EmbeddedOptions, EventStore, OpenError, Position, ReadE
 use release::Aggregate;
 use release::installation::{Installation, KeyCompromise, SigningKey};
 use release::value::{ReleaseId, VerifierKey};
+use release::wire::FORMATS;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -283,7 +284,7 @@ async fn declared_in(store: &Embedded) -> Result<Vec<Compromised>, Failure> {
         let page = store.read_stream(&stream, Revision(next), PAGE).await?;
         next += page.len() as u64;
         for event in &page {
-            installation.evolve(&streams::fact(event)?.0);
+            installation.evolve(&streams::fact(&FORMATS, event)?.0);
         }
         if page.is_empty() {
             break;

@@ -90,6 +90,9 @@ impl Command {
 /// The exit code for a log that was cut, restored or changed, at a start or while it is served.
 const TAMPERED: u8 = 3;
 
+/// The exit code of a program that is older than the log it was to serve.
+const OUTDATED: u8 = 7;
+
 /// As a shell says it of a program that ended by SIGPIPE.
 const READER_GONE: u8 = 141;
 
@@ -141,8 +144,13 @@ fn main() -> ExitCode {
             if let Some(verdict) = error.downcast_ref::<audit::Verdict>() {
                 return ExitCode::from(verdict.code);
             }
-            let start = error.downcast_ref::<StartError>().is_some_and(StartError::is_tampered);
-            if start || matches!(error.downcast_ref(), Some(Failed::Tampered(_))) {
+            let start = error.downcast_ref::<StartError>();
+            if matches!(start, Some(StartError::Outdated(_))) {
+                return ExitCode::from(OUTDATED);
+            }
+            if start.is_some_and(StartError::is_tampered)
+                || matches!(error.downcast_ref(), Some(Failed::Tampered(_)))
+            {
                 ExitCode::from(TAMPERED)
             } else {
                 ExitCode::FAILURE

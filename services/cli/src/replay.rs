@@ -13,6 +13,7 @@ use release::checklist::{Checklist, checklist};
 use release::event::Assurance;
 use release::release::ItemStatus;
 use release::value::ReleaseId;
+use release::wire::FORMATS;
 use release::{Aggregate, Fact, Release, ReleaseEvent};
 use serde_json::Value;
 use server::views::listed;
@@ -150,7 +151,7 @@ impl Replay {
         let mut inside_command = false;
         let mut facts = Vec::new();
         for event in events {
-            let (fact, header) = streams::fact(event)?;
+            let (fact, header) = streams::fact(&FORMATS, event)?;
             let later = self.as_of.is_some_and(|as_of| header.recorded_at > as_of);
             if later && !inside_command {
                 break;

@@ -18,6 +18,7 @@ use release::report::controls::PinnedMapping;
 use release::report::release::ReleaseReport;
 use release::retention::{DEFAULT_MONTHS, Retention};
 use release::value::{Name, ReleaseId, Sha256Hex};
+use release::wire::FORMATS;
 use release::{ControlMappings, Procedure, Release, ReleaseEvent};
 use rendering::{Format, Names, render};
 use server::names;
@@ -254,9 +255,9 @@ struct Bundled {
 impl Bundled {
     fn push(&mut self, event: &Event<'_>, leaves: &Peaks) -> Result<(), Failure> {
         let event = recorded(event);
-        let (fact, _) = server::streams::fact::<ReleaseEvent>(&event)?;
+        let (fact, _) = server::streams::fact::<ReleaseEvent>(&FORMATS, &event)?;
         release::Aggregate::evolve(&mut self.state, &fact);
-        self.events.push(&event)?;
+        self.events.push(&FORMATS, &event)?;
         self.end = Some((event.position.0, leaves.root()));
         Ok(())
     }

@@ -54,7 +54,7 @@ macro_rules! events {
             fn from_json(event_type: &str, schema: u32, data: &[u8]) -> Result<Self, crate::wire::WireError> {
                 match (event_type, schema) {
                     $(($type, $schema) => Ok(Self::$variant(serde_json::from_slice(data)?)),)*
-                    _ => Err(crate::wire::WireError::Unknown { event_type: event_type.to_owned(), schema }),
+                    _ => Err(crate::wire::unknown(event_type, schema)),
                 }
             }
 
@@ -94,6 +94,9 @@ macro_rules! words {
         }
     )*};
 }
+
+#[cfg(test)]
+mod tests;
 
 mod access;
 mod approval;
@@ -334,6 +337,7 @@ events! {
         SigningKeyRotated = "signing_key.rotated" / 1;
         SigningKeyCompromised = "signing_key.compromised" / 1;
         LogRestored = "log.restored" / 1;
+        FormatEnabled = "format.enabled" / 1;
     }
 }
 

@@ -10,11 +10,13 @@ use crate::actor::Role;
 use crate::aggregate::{Aggregate, Context, Decided};
 use crate::command::commands;
 use crate::event::{
-    ClockSimulated, Fact, InstallationEvent, LogRestored, SigningKeyCompromised, SigningKeyRotated,
+    ClockSimulated, Fact, FormatEnabled, InstallationEvent, LogRestored, SigningKeyCompromised,
+    SigningKeyRotated,
 };
 use crate::guard::{is_system, one, refuse, role, room};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::value::{ActorId, KeyId, Origin, Prose, VerifierKey};
+use crate::wire::FIRST_FORMAT;
 
 /// More keys than a log has in a century of monthly rotations.
 const MAX_SIGNING_KEYS: usize = 2_000;
@@ -27,6 +29,8 @@ pub struct Installation {
     pub signing_keys: Vec<SigningKey>,
     /// The name it goes on under since a backup that ends before what was signed took its place.
     pub restored_as: Option<Origin>,
+    /// The newest that was enabled.
+    pub format: Option<u32>,
 }
 
 /// A key that signs, or signed, the log's checkpoints.
@@ -83,6 +87,8 @@ pub enum InstallationCommand {
     },
     /// Sent when a backup is put in the log's place, before anything else is recorded.
     RecordRestore(LogRestored),
+    /// Asked only of a node that knows the format.
+    EnableFormat(EnableFormat),
 }
 
 commands! {
@@ -93,9 +99,20 @@ commands! {
         from_size: u64,
         reason: Prose,
     };
+
+    EnableFormat {
+        /// The format, higher than the one the log has. Every node has to run a program that knows it.
+        #[cfg_attr(feature = "openapi", schema(minimum = 1))]
+        format: u32,
+    };
 }
 
 impl Installation {
+    /// The format that the log has.
+    pub fn format(&self) -> u32 {
+        self.format.unwrap_or(FIRST_FORMAT)
+    }
+
     pub fn signing_key(&self, id: &KeyId) -> Option<&SigningKey> {
         self.signing_keys.iter().find(|known| known.id.as_ref() == Some(id))
     }
@@ -138,6 +155,7 @@ impl Aggregate for Installation {
                 self.signing_keys.clear();
                 self.restored_as = Some(restored.origin.clone());
             }
+            InstallationEvent::FormatEnabled(enabled) => self.format = Some(enabled.format),
         }
     }
 
@@ -161,6 +179,14 @@ impl Aggregate for Installation {
             InstallationCommand::RecordRestore(restored) => {
                 server_alone(ctx)?;
                 one(restored.clone())
+            }
+            InstallationCommand::EnableFormat(EnableFormat { format }) => {
+                role(ctx, &[Role::Admin])?;
+                let enabled = self.format();
+                if *format <= enabled {
+                    return refuse(RefusalCode::NothingChanged, format!("the log has format {enabled}"));
+                }
+                one(FormatEnabled { format: *format })
             }
         }
     }

@@ -286,6 +286,10 @@ refusals! {
         "Its time is not up, or the release confirmed it.";
     PreemptionNotAllowed = "preemption_not_allowed", State, "Preemption is for emergencies",
         "Only a release of class emergency may take an environment from its holder.";
+    FormatUnknown = "format_unknown", Content, "No such format",
+        "A log is given a format only by a node whose program knows it, because an older program does not serve it any more. Run a newer program on every node, then enable the format.";
+    FormatNotEnabled = "format_not_enabled", State, "Format is not enabled",
+        "What is asked for would be recorded in a way that an older program cannot read. An admin enables the format with POST /v1/format/enable once every node runs a program that knows it.";
     SigningKeyUnknown = "signing_key_unknown", Unknown, "No such signing key",
         "No key with this id signed checkpoints of this log. The list of signing keys has them all.";
     FreezeUnknown = "freeze_unknown", Unknown, "No such freeze",

@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
-use release::EventData;
 use release::event::ReleaseEvent;
-use release::wire::{decode, encode};
+use release::wire::{EncodeError, FORMAT, FORMATS, Formats, Shape, decode, encode};
+use release::{EventData, RefusalCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -79,4 +79,32 @@ fn given_a_type_or_schema_that_is_not_known_it_is_refused_and_not_skipped() {
     assert!(unknown.unwrap_err().to_string().contains("release.forgotten"));
     assert!(decode::<ReleaseEvent>("release.held", 99, b"{}").is_err());
     assert!(decode::<ReleaseEvent>("release.held", 1, b"{}").is_err());
+}
+
+#[test]
+fn given_every_event_ever_written_then_this_program_knows_its_type_and_schema() {
+    let files = std::fs::read_dir(file("any", 1).parent().unwrap()).unwrap();
+    let mut known = 0;
+    for path in files.map(|file| file.unwrap().path()) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let golden: Golden<'_> = serde_json::from_str(&text).unwrap();
+        assert!(FORMATS.knows(golden.event_type, golden.schema), "{}", path.display());
+        known += 1;
+    }
+    assert!(known > 130, "{known} files");
+    assert!(!FORMATS.knows("release.forgotten", 1) && !FORMATS.knows("release.held", 99));
+}
+
+#[test]
+fn given_a_format_that_is_not_enabled_or_not_known_then_the_refusal_names_it() {
+    let unknown = FORMATS.check(FORMAT + 1).unwrap_err();
+    assert_eq!(unknown.code, RefusalCode::FormatUnknown);
+    static NEWER: Formats =
+        Formats::new(2, &[Shape { event_type: "release.held", schema: 1, since: 2, other: None }]);
+    let text = std::fs::read_to_string(file("release.held", 1)).unwrap();
+    let golden: Golden<'_> = serde_json::from_str(&text).unwrap();
+    let held: ReleaseEvent = decode("release.held", 1, golden.data.get().as_bytes()).unwrap();
+    let Err(EncodeError::Refused(refusal)) = NEWER.encode(held.clone(), 1, [0; 16]) else { unreachable!() };
+    assert_eq!(refusal.code, RefusalCode::FormatNotEnabled);
+    assert_eq!(NEWER.encode(held, 2, [0; 16]).unwrap().schema, 1);
 }

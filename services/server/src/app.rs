@@ -18,6 +18,7 @@ use release::procedures::Procedures;
 use release::product::Product;
 use release::report::generated::GeneratedReport;
 use release::retention::Retention;
+use release::wire::Formats;
 use tokio::sync::{RwLock, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,7 @@ use crate::auth::Verifier;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::following::Following;
+use crate::format::Format;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::procedures::Catalogue;
@@ -42,6 +44,7 @@ use crate::views::Views;
 pub struct App {
     pub config: Config,
     pub store: Arc<dyn EventStore>,
+    pub format: Arc<Format>,
     pub vault: Arc<dyn Vault>,
     /// Read while content is kept and recorded, written while content is given up.
     pub attaching: RwLock<()>,
@@ -85,6 +88,7 @@ pub struct App {
 const SMALL_CACHE: u64 = 4 * 1024 * 1024;
 
 impl App {
+    #[expect(clippy::too_many_arguments, reason = "what a process is made of, each once")]
     pub fn new(
         config: Config,
         store: Arc<dyn EventStore>,
@@ -93,21 +97,23 @@ impl App {
         verifier: Verifier,
         catalogue: Catalogue,
         metrics: Arc<Metrics>,
+        formats: &'static Formats,
     ) -> Self {
+        let format = Arc::new(Format::new(formats));
         let releases = config.cache_mib * 1024 * 1024;
         Self {
-            releases: Streams::new(Arc::clone(&store), releases),
-            products: Streams::new(Arc::clone(&store), SMALL_CACHE),
-            environments: Streams::new(Arc::clone(&store), SMALL_CACHE),
-            calendars: Streams::new(Arc::clone(&store), SMALL_CACHE),
-            procedures: Streams::new(Arc::clone(&store), SMALL_CACHE),
-            directories: Streams::new(Arc::clone(&store), SMALL_CACHE),
-            control_mappings: Streams::new(Arc::clone(&store), SMALL_CACHE),
-            reports: Streams::new(Arc::clone(&store), SMALL_CACHE),
-            retentions: Streams::new(Arc::clone(&store), SMALL_CACHE),
-            installation: Streams::new(Arc::clone(&store), SMALL_CACHE),
-            access: Streams::new(Arc::clone(&store), SMALL_CACHE),
-            looks: Streams::new(Arc::clone(&store), SMALL_CACHE),
+            releases: Streams::new(Arc::clone(&store), Arc::clone(&format), releases),
+            products: Streams::new(Arc::clone(&store), Arc::clone(&format), SMALL_CACHE),
+            environments: Streams::new(Arc::clone(&store), Arc::clone(&format), SMALL_CACHE),
+            calendars: Streams::new(Arc::clone(&store), Arc::clone(&format), SMALL_CACHE),
+            procedures: Streams::new(Arc::clone(&store), Arc::clone(&format), SMALL_CACHE),
+            directories: Streams::new(Arc::clone(&store), Arc::clone(&format), SMALL_CACHE),
+            control_mappings: Streams::new(Arc::clone(&store), Arc::clone(&format), SMALL_CACHE),
+            reports: Streams::new(Arc::clone(&store), Arc::clone(&format), SMALL_CACHE),
+            retentions: Streams::new(Arc::clone(&store), Arc::clone(&format), SMALL_CACHE),
+            installation: Streams::new(Arc::clone(&store), Arc::clone(&format), SMALL_CACHE),
+            access: Streams::new(Arc::clone(&store), Arc::clone(&format), SMALL_CACHE),
+            looks: Streams::new(Arc::clone(&store), Arc::clone(&format), SMALL_CACHE),
             following: Following::from(store.head()),
             denials: Denials::default(),
             reads: Reads::default(),
@@ -128,6 +134,7 @@ impl App {
             }),
             config,
             store,
+            format,
             vault,
             attaching: RwLock::default(),
             clock,

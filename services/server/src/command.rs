@@ -17,12 +17,14 @@ use eventlog::{
 use jiff::Timestamp;
 use release::event::Signatory;
 use release::value::{ActorId, InvalidValue};
-use release::{Actor, ActorKind, Aggregate, Context, Decided, EventData, Fact, Refusal, wire};
+use release::wire::{self, EncodeError, Encoded, FORMATS};
+use release::{Actor, ActorKind, Aggregate, Context, Decided, EventData, Fact, Refusal};
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
 use crate::app::App;
-use crate::ids::{self, CommandIds};
+use crate::format::{Format, Outdated};
+use crate::ids::CommandIds;
 use crate::quotas::OverQuota;
 use crate::seal::{self, Leaves};
 use crate::streams::{CommandRecord, Head, LoadError, Slot, Streams, Until};
@@ -153,6 +155,9 @@ pub enum CommandError {
     OutcomeUnknown(String),
     #[error("the store is closed")]
     Closed,
+    /// The log has what this program does not know, so it decides nothing on it.
+    #[error(transparent)]
+    Outdated(#[from] Outdated),
     #[error(transparent)]
     Load(#[from] LoadError),
     /// What was asked does not fit one event or one append; nothing was recorded.
@@ -177,6 +182,7 @@ impl CommandError {
             | Self::Unavailable(_)
             | Self::OutcomeUnknown(_)
             | Self::Closed
+            | Self::Outdated(_)
             | Self::Load(_)
             | Self::Unwritable(_) => false,
         }
@@ -190,6 +196,7 @@ impl CommandError {
             | Self::OutcomeUnknown(_)
             | Self::Contended
             | Self::DuplicateInFlight
+            | Self::Outdated(_)
             | Self::Closed => true,
             Self::Load(error) => error.may_pass(),
             Self::Refused(_)
@@ -198,6 +205,15 @@ impl CommandError {
             | Self::OverQuota(_)
             | Self::TooLarge(_)
             | Self::Unwritable(_) => false,
+        }
+    }
+}
+
+impl From<EncodeError> for CommandError {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::Refused(refusal) => Self::Refused(refusal),
+            EncodeError::Wire(error) => Self::Unwritable(error.to_string()),
         }
     }
 }
@@ -244,6 +260,7 @@ async fn carry_out<A: Aggregate, T>(
     let mut leaves = Peaks::default();
     let mut decisions = 0;
     while decisions < DECISIONS {
+        app.format.check()?;
         let slot = streams.load(stream).await?;
         let _pinned = slot.append();
         let step = attempt(app, &slot, envelope, command, around, &ids, &fingerprint, now, &leaves, &answer)?;
@@ -332,13 +349,15 @@ pub async fn record_alone<A: Aggregate<Around = ()>>(
     command: &A::Command,
     now: Timestamp,
 ) -> Result<Position, CommandError> {
-    let folded = Streams::<A>::new(Arc::clone(store), 0).fold(stream, Until::End).await?;
+    let format = Arc::new(Format::new(&FORMATS));
+    let folded =
+        Streams::<A>::new(Arc::clone(store), Arc::clone(&format), 0).fold(stream, Until::End).await?;
     let ids = CommandIds::fresh(now);
     let ctx = Context { now, actor: &envelope.actor, event_id: &|index| ids.event(index), around: &() };
     let decided = folded.head.state.decide(command, &ctx)?;
     let fingerprint = fingerprint(envelope, command)?;
     let count = decided.len();
-    let mut writing = Writing::new(stream, &folded.head, envelope, &ids, &fingerprint, now, count);
+    let mut writing = Writing::new(&format, stream, &folded.head, envelope, &ids, &fingerprint, now, count);
     for one in decided {
         writing.add(one)?;
     }
@@ -448,7 +467,7 @@ fn attempt<A: Aggregate, T>(
         return Err(CommandError::OverQuota(over.clone()));
     }
     if envelope.dry_run {
-        return Ok(Step::Preview(preview(&decided)?));
+        return Ok(Step::Preview(preview(app, decided)?));
     }
     let sealing = inner.head.state.sealed_by(&decided, &ctx);
     if decided.is_empty()
@@ -458,7 +477,8 @@ fn attempt<A: Aggregate, T>(
         return Ok(Step::Nothing { answer: answer(&inner.head.state, &[]), revision });
     }
     let count = decided.len() + usize::from(sealing.is_some());
-    let mut writing = Writing::new(&slot.stream, &inner.head, envelope, ids, fingerprint, now, count);
+    let mut writing =
+        Writing::new(&app.format, &slot.stream, &inner.head, envelope, ids, fingerprint, now, count);
     for one in decided {
         writing.add(one)?;
     }
@@ -533,6 +553,7 @@ async fn replay<A: Aggregate, T>(
 /// Decided events with their headers, one after the other: facts for the fold, and the exact bytes that are stored
 /// and hashed.
 struct Writing<'a, E> {
+    format: &'a Format,
     stream: &'a StreamId,
     envelope: &'a Envelope,
     ids: &'a CommandIds,
@@ -547,7 +568,9 @@ struct Writing<'a, E> {
 }
 
 impl<'a, E: EventData> Writing<'a, E> {
+    #[expect(clippy::too_many_arguments, reason = "what every event of one append has in common")]
     fn new<A: Aggregate<Event = E>>(
+        format: &'a Format,
         stream: &'a StreamId,
         head: &Head<A>,
         envelope: &'a Envelope,
@@ -558,6 +581,7 @@ impl<'a, E: EventData> Writing<'a, E> {
     ) -> Self {
         let actor = &envelope.actor;
         Self {
+            format,
             stream,
             envelope,
             ids,
@@ -584,14 +608,14 @@ impl<'a, E: EventData> Writing<'a, E> {
         let id = self.ids.event(index);
         let revision = self.first + index as u64;
         let occurred_at = occurred_at.unwrap_or(recorded_at);
-        let data = wire::encode(&event, ids::random());
-        let data = Bytes::from(data.map_err(|error| CommandError::Unwritable(error.to_string()))?);
+        let Encoded { schema, data, event } = self.format.encode(event)?;
+        let data = Bytes::from(data);
         let header = Header {
             id,
             stream: self.stream.clone(),
             revision: Revision(revision),
             event_type: event.event_type().to_owned(),
-            schema: event.schema(),
+            schema,
             recorded_at,
             occurred_at,
             actor: self.actor.clone(),
@@ -616,13 +640,14 @@ impl<'a, E: EventData> Writing<'a, E> {
     }
 }
 
-fn preview<E: EventData>(decided: &[Decided<E>]) -> Result<Preview, CommandError> {
+fn preview<E: EventData>(app: &App, decided: Vec<Decided<E>>) -> Result<Preview, CommandError> {
     let events = decided
-        .iter()
+        .into_iter()
         .map(|Decided { event, .. }| {
+            let Encoded { schema, event, .. } = app.format.encode(event)?;
             let mut data = Vec::new();
             event.write_json(&mut data).map_err(|error| CommandError::Unwritable(error.to_string()))?;
-            Ok((event.event_type(), event.schema(), data))
+            Ok((event.event_type(), schema, data))
         })
         .collect::<Result<_, CommandError>>()?;
     Ok(Preview { events })

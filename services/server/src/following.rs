@@ -156,6 +156,8 @@ async fn follow(app: &App, stop: &CancellationToken) -> Result<(), ReadError> {
         let (position, ends) = (event.position, is_last(&event));
         append.push(event);
         if ends {
+            // Known before anybody is told that this node is as far.
+            append.iter().for_each(|event| drop(app.format.notice(event)));
             app.caches().into_iter().for_each(|cache| cache.follow(&append));
             append.clear();
             let staleness = app.store.shared().map_or(Duration::ZERO, SharedLog::staleness);

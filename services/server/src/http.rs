@@ -19,6 +19,7 @@ pub mod environments;
 pub mod events;
 pub mod evidence;
 pub mod exceptions;
+pub mod format;
 pub mod freezes;
 pub mod gates;
 pub mod headers;
@@ -220,6 +221,8 @@ pub fn routes(app: &App, config: &mut ServiceConfig) {
     add(at("/v1/signing-keys").get(signing_keys::list::handler));
     add(at("/v1/signing-keys/{key}").get(signing_keys::get::handler));
     add(at("/v1/signing-keys/{key}/compromise").post(signing_keys::compromise::handler));
+    add(at("/v1/format").get(format::get::handler));
+    add(at("/v1/format/enable").post(format::enable::handler));
     add(at("/tlog/checkpoint").get(tlog::checkpoint::handler));
     add(at("/tlog/keys").get(tlog::keys::handler));
     add(at("/tlog/tile/{tile:.*}").get(tlog::tile::handler));

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod following;
+pub mod format;
 pub mod http;
 pub mod ids;
 pub mod join;
@@ -38,4 +39,4 @@ pub mod yaml;
 
 pub use app::App;
 pub use config::Config;
-pub use service::{Failed, Service, StartError, start};
+pub use service::{Failed, Service, StartError, start, start_knowing};

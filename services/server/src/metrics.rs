@@ -133,6 +133,9 @@ pub struct Metrics {
 struct Seen {
     events: Gauge,
     staleness: Gauge<f64, AtomicU64>,
+    format: Gauge,
+    known_format: Gauge,
+    outdated: Gauge,
     queued: Gauge,
     views_lag: Gauge,
     reactor_lag: Gauge,
@@ -317,6 +320,9 @@ impl Seen {
     fn register(&self, shiplog: &mut Registry) {
         let gauges = [
             ("log_events", "Events in the log", &self.events),
+            ("log_format", "The newest format that was enabled", &self.format),
+            ("known_format", "The newest format that the program knows", &self.known_format),
+            ("outdated", "1 while the log has what the program does not know", &self.outdated),
             ("append_queue_length", "Appends that wait for the writer", &self.queued),
             ("views_lag_events", "Events that the views have not taken in", &self.views_lag),
             ("reactor_lag_events", "Events that the reactor has not seen", &self.reactor_lag),
@@ -351,6 +357,9 @@ impl Seen {
         set(&self.events, events);
         self.staleness.set(app.staleness().unwrap_or_default().as_secs_f64());
         set(&self.queued, app.store.queued() as u64);
+        set(&self.format, u64::from(app.format.enabled()));
+        set(&self.known_format, u64::from(app.format.formats().newest()));
+        set(&self.outdated, u64::from(app.format.outdated().is_some()));
         set(&self.views_lag, events.saturating_sub(length(app.views.progress().position)));
         let reactor = *app.reactor.borrow();
         set(&self.reactor_lag, events.saturating_sub(length(reactor.position)));

@@ -256,6 +256,10 @@ impl Reactor {
             };
             match event {
                 Some(Ok(recorded)) => {
+                    if app.format.notice(&recorded).is_err() {
+                        // A newer program does what follows from it, and all that comes later.
+                        return ControlFlow::Break(());
+                    }
                     self.react(&recorded).await?;
                     self.cursor = Some(Cursor { position: recorded.position, event: recorded.id });
                 }

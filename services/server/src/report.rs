@@ -16,7 +16,7 @@ use release::report::canonical;
 use release::report::controls::PinnedMapping;
 use release::report::release::{Authentication, Entry, Material, Provenance, ReleaseReport, SCHEMA, report};
 use release::value::{ReleaseId, Sha256Hex};
-use release::wire::{hex, sha256_hex};
+use release::wire::{Formats, hex, sha256_hex};
 
 use crate::streams::{self, LoadError};
 
@@ -28,8 +28,8 @@ pub struct Events {
 }
 
 impl Events {
-    pub fn push(&mut self, recorded: &Recorded) -> Result<(), LoadError> {
-        let (fact, header) = streams::fact(recorded)?;
+    pub fn push(&mut self, formats: &Formats, recorded: &Recorded) -> Result<(), LoadError> {
+        let (fact, header) = streams::fact(formats, recorded)?;
         let leaf = Hash::of_leaf(&leaf(&recorded.header));
         self.leaves.push(leaf);
         self.entries.push(Entry { fact, provenance: provenance(header, &leaf, recorded)? });

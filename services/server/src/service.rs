@@ -10,6 +10,7 @@ use actix_web::{App as ActixApp, HttpServer};
 use eventlog::store::Observer;
 use eventlog::{Embedded, EmbeddedOptions, EventStore, Kurrent, KurrentOptions, Postgres, PostgresOptions};
 use release::installation::InstallationCommand;
+use release::wire::{FORMATS, Formats};
 use tokio::sync::watch;
 
 use crate::access;
@@ -19,6 +20,7 @@ use crate::clock::Clock;
 use crate::command::{self, Envelope};
 use crate::config::{Config, ConfigError, SharedStore};
 use crate::following;
+use crate::format::Outdated;
 use crate::http;
 use crate::metrics::{Appends, Metrics};
 use crate::names;
@@ -57,6 +59,8 @@ pub enum StartError {
     Tlog(#[from] TlogError),
     #[error("the vault could not be opened: {0}")]
     Vault(std::io::Error),
+    #[error("{0}")]
+    Outdated(#[from] Outdated),
     #[error("{0}")]
     Simulation(&'static str),
     #[error(
@@ -114,6 +118,11 @@ pub struct Service {
 
 /// Opens the log, binds the address and serves; returns once requests are taken.
 pub async fn start(config: Config) -> Result<Service, StartError> {
+    start_knowing(config, &FORMATS).await
+}
+
+/// The same for a program that knows other formats of the log.
+pub async fn start_knowing(config: Config, formats: &'static Formats) -> Result<Service, StartError> {
     config.check()?;
     let restoring = config.data.join(RESTORING);
     if restoring.exists() {
@@ -130,7 +139,9 @@ pub async fn start(config: Config) -> Result<Service, StartError> {
     let (dir, quota) = (config.vault.directory(&config.data), config.vault.quota());
     let vault = tokio::task::spawn_blocking(move || Directory::open(&dir, quota)).await?;
     let vault = Arc::new(vault.map_err(StartError::Vault)?);
-    let app = Arc::new(App::new(config, store, vault, clock, verifier, Catalogue::new()?, metrics));
+    let catalogue = Catalogue::new()?;
+    let app = Arc::new(App::new(config, store, vault, clock, verifier, catalogue, metrics, formats));
+    keep_formats_apart(&app).await?;
     keep_simulations_apart(&app).await?;
     keep_names_apart(&app, tlog.sequencer.tree().keys().borrow().origin()).await?;
     serve(app, tlog).await
@@ -155,6 +166,17 @@ async fn open(config: &Config, observer: Arc<dyn Observer>) -> Result<Arc<dyn Ev
             Arc::new(tokio::task::spawn_blocking(move || Embedded::open(&data, options)).await??)
         }
     })
+}
+
+/// A log in which a newer format was enabled is not served by a program that does not know it.
+async fn keep_formats_apart(app: &App) -> Result<(), StartError> {
+    let read = |error: &dyn std::fmt::Display| StartError::Read(error.to_string());
+    let stream = names::installation().map_err(|error| read(&error))?;
+    let loaded = app.installation.load(&stream).await;
+    // An event there that is not known says so before anything else is wrong with it.
+    app.format.check()?;
+    app.format.enable(loaded.map_err(|error| read(&error))?.committed().state.format());
+    Ok(app.format.check()?)
 }
 
 /// A log of a simulation says so in its first event, and is never served with the machine's clock; a

@@ -7,15 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use eventlog::{EventStore, ExpectedRevision, Header, Position, ReadError, Recorded, Revision, StreamId};
+use eventlog::{
+    EventStore, ExpectedRevision, Header, Position, ReadError, Recorded, Revision, StreamId, header,
+};
 use jiff::Timestamp;
 use release::event::Signatory;
 use release::value::ActorId;
-use release::wire::{self, WireError};
+use release::wire::{Formats, WireError};
 use release::{ActorKind, Aggregate, EventData, Fact, Role};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::format::Format;
 use crate::metrics::CacheStats;
 
 /// How many events one read of a stream asks for.
@@ -40,13 +43,21 @@ pub enum LoadError {
 impl LoadError {
     /// Whether the same may succeed later.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Read(ReadError::Engine(_) | ReadError::Unavailable(_) | ReadError::Closed))
+        match self {
+            Self::Read(error) => {
+                matches!(error, ReadError::Engine(_) | ReadError::Unavailable(_) | ReadError::Closed)
+            }
+            // A newer program reads it.
+            Self::Event { error, .. } => matches!(error, WireError::Unknown { .. }),
+            Self::Header { .. } => false,
+        }
     }
 }
 
 /// All streams of one kind of aggregate.
 pub struct Streams<A: Aggregate> {
     store: Arc<dyn EventStore>,
+    format: Arc<Format>,
     slots: quick_cache::sync::Cache<StreamId, Kept<A>, ByBytes, quick_cache::DefaultHashBuilder, InFlight>,
     loading: Loading,
 }
@@ -116,7 +127,7 @@ impl<A: Aggregate> Follows for Streams<A> {
         // Told before looking, as a load looks after it put the stream into the cache: one of the two sees the other.
         self.loading.passes(&last.stream, last.revision);
         let Some(kept) = self.slots.peek(&last.stream) else { return };
-        match kept.slot.follow(events) {
+        match kept.slot.follow(events, &self.format) {
             Followed::Known => {}
             Followed::Moved => {
                 let bytes: usize = events.iter().map(|event| event.header.len() + event.data.len()).sum();
@@ -323,7 +334,7 @@ impl<A: Aggregate> Head<A> {
 
 impl<A: Aggregate> Streams<A> {
     /// Keeps aggregates of together about `memory` bytes.
-    pub fn new(store: Arc<dyn EventStore>, memory: u64) -> Self {
+    pub fn new(store: Arc<dyn EventStore>, format: Arc<Format>, memory: u64) -> Self {
         // An average small aggregate takes about 16 KiB.
         let estimated = usize::try_from(memory / 16_384).unwrap_or(1024).max(16);
         // A slot must fit its shard, and a full release takes tens of megabytes.
@@ -349,7 +360,7 @@ impl<A: Aggregate> Streams<A> {
                 InFlight,
             ),
         };
-        Self { store, slots, loading: Loading::default() }
+        Self { store, format, slots, loading: Loading::default() }
     }
 
     pub fn stats(&self) -> CacheStats {
@@ -405,7 +416,7 @@ impl<A: Aggregate> Streams<A> {
         loop {
             let page = self.store.read_stream(stream, folded.head.expected().next(), PAGE).await?;
             for recorded in &page {
-                let (fact, header) = fact::<A::Event>(recorded)?;
+                let (fact, header) = self.format.fact::<A::Event>(recorded)?;
                 if !inside_command && !until.includes(recorded, header.recorded_at) {
                     return Ok(folded);
                 }
@@ -580,7 +591,7 @@ impl<A: Aggregate> Slot<A> {
     }
 
     /// The events of one append, as the log has them: its own on its way, or another node's.
-    fn follow(&self, events: &[Recorded]) -> Followed {
+    fn follow(&self, events: &[Recorded], format: &Format) -> Followed {
         let (Some(first), Some(last)) = (events.first(), events.last()) else { return Followed::Known };
         {
             let mut inner = self.lock();
@@ -598,7 +609,7 @@ impl<A: Aggregate> Slot<A> {
                 if inner.head.expected().next() != first.revision {
                     return Followed::Other;
                 }
-                let facts = events.iter().map(|event| Ok((event, fact::<A::Event>(event)?)));
+                let facts = events.iter().map(|event| Ok((event, format.fact::<A::Event>(event)?)));
                 let Ok(facts) = facts.collect::<Result<Vec<_>, LoadError>>() else { return Followed::Other };
                 let committed = Arc::make_mut(&mut inner.committed);
                 for (recorded, (fact, header)) in &facts {
@@ -683,15 +694,29 @@ impl<A: Aggregate> Clone for Committed<A> {
     }
 }
 
+/// Whether an event is one that can be read: for whoever reads of some types and passes over others.
+pub fn known(formats: &Formats, recorded: &Recorded) -> Result<(), LoadError> {
+    let event_type = header::event_type(&recorded.header);
+    match event_type.zip(header::event_schema(&recorded.header)) {
+        Some((event_type, schema)) if !formats.knows(event_type, schema) => Err(LoadError::Event {
+            stream: recorded.stream.clone(),
+            revision: recorded.revision,
+            error: WireError::Unknown { event_type: event_type.to_owned(), schema },
+        }),
+        // A header that cannot be read stops whoever reads the rest of it.
+        _ => Ok(()),
+    }
+}
+
 /// A stored event as the fold takes it.
-pub fn fact<E: EventData>(recorded: &Recorded) -> Result<(Fact<E>, Header), LoadError> {
-    let header = |error: String| LoadError::Header {
+pub fn fact<E: EventData>(formats: &Formats, recorded: &Recorded) -> Result<(Fact<E>, Header), LoadError> {
+    let damaged = |error: String| LoadError::Header {
         stream: recorded.stream.clone(),
         revision: recorded.revision,
         error,
     };
-    let parsed = Header::parse(&recorded.header).map_err(|error| header(error.to_string()))?;
-    let event = wire::decode(&parsed.event_type, parsed.schema, &recorded.data).map_err(|error| {
+    let parsed = Header::parse(&recorded.header).map_err(|error| damaged(error.to_string()))?;
+    let event = formats.decode(&parsed.event_type, parsed.schema, &recorded.data).map_err(|error| {
         LoadError::Event { stream: recorded.stream.clone(), revision: recorded.revision, error }
     })?;
     let fact = Fact {
@@ -699,7 +724,7 @@ pub fn fact<E: EventData>(recorded: &Recorded) -> Result<(Fact<E>, Header), Load
         revision: recorded.revision.0,
         recorded_at: parsed.recorded_at,
         occurred_at: parsed.occurred_at,
-        by: signatory(&parsed.actor).map_err(header)?,
+        by: signatory(&parsed.actor).map_err(damaged)?,
         event,
     };
     Ok((fact, parsed))

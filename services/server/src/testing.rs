@@ -12,6 +12,7 @@ use eventlog::{
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use release::value::ActorId;
+use release::wire::{FORMATS, Formats};
 use release::{Actor, ActorKind, Role};
 use serde_json::json;
 
@@ -38,6 +39,16 @@ pub fn app_in(data: &Path, store: Arc<dyn EventStore>, cache_mib: u64) -> Arc<Ap
 
 /// The same, after an operator has changed something.
 pub fn app_with(data: &Path, store: Arc<dyn EventStore>, change: impl FnOnce(&mut Config)) -> Arc<App> {
+    app_knowing(data, store, &FORMATS, change)
+}
+
+/// The same of a program that knows other formats.
+pub fn app_knowing(
+    data: &Path,
+    store: Arc<dyn EventStore>,
+    formats: &'static Formats,
+    change: impl FnOnce(&mut Config),
+) -> Arc<App> {
     let issuer = "https://issuer.test";
     LocalIssuer::load_or_generate(data, issuer).unwrap();
     let mut config = Config { data: data.to_owned(), ..Config::default() };
@@ -49,7 +60,8 @@ pub fn app_with(data: &Path, store: Arc<dyn EventStore>, change: impl FnOnce(&mu
     let verifier = Verifier::new(&config.auth, clock.real()).unwrap();
     let metrics = Arc::new(Metrics::new(clock.real()));
     let vault = vault(&config);
-    Arc::new(App::new(config, store, vault, clock, verifier, Catalogue::new().unwrap(), metrics))
+    let catalogue = Catalogue::new().unwrap();
+    Arc::new(App::new(config, store, vault, clock, verifier, catalogue, metrics, formats))
 }
 
 /// The vault in its data directory.

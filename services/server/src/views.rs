@@ -25,6 +25,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use eventlog::Position;
+use release::wire::WireError;
 use rusqlite::Connection;
 use tokio::sync::{Notify, watch};
 
@@ -34,7 +35,10 @@ pub use catalog::{environments, people, procedures, products, products_of, repor
 pub use days::events_of;
 pub use event_ids::position_of;
 pub use exceptions::{ExceptionFilter, ExceptionRow, ExceptionState, exceptions};
-pub use observations::{EVENT_TYPE as OBSERVATION, ObservationFilter, observations, observed_with_key};
+pub use observations::{
+    EVENT_SCHEMA as OBSERVATION_SCHEMA, EVENT_TYPE as OBSERVATION, ObservationFilter, observations,
+    observed_with_key,
+};
 pub use releases::{
     Filter, Listed, PlannedWindow, Row, Scope, StepCount, built_of, cards, inbox, list, listed, live_steps,
     open_releases_of, windows,
@@ -90,6 +94,14 @@ pub struct Stopped {
     pub error: String,
 }
 
+/// Why an event cannot be taken in. Whoever may ask for the process's health sees no more than the kind of damage.
+fn unreadable(error: &WireError) -> String {
+    match error {
+        WireError::Unknown { .. } => error.to_string(),
+        WireError::Json(_) => "the event's data cannot be read".to_owned(),
+    }
+}
+
 /// Why a list cannot be answered now.
 #[derive(Debug, thiserror::Error)]
 pub enum NotReady {
@@ -117,7 +129,7 @@ pub struct Views {
     path: PathBuf,
     /// Held to take or put back one connection.
     readers: Mutex<Vec<Connection>>,
-    progress: watch::Sender<Progress>,
+    pub(crate) progress: watch::Sender<Progress>,
     /// Somebody waits for a position: the tail does not pause.
     hurry: Notify,
 }

@@ -27,4 +27,8 @@ data! {
         /// The newest checkpoint that is known of the log as it was, without its last newline.
         checkpoint: NoteText,
     };
+
+    /// Every node runs a program that knows this format: types and schemas that came with it may be written from here
+    /// on, and no older program serves the log any more.
+    FormatEnabled { format: u32, };
 }

@@ -1,5 +1,7 @@
-use release::event::{ClockSimulated, LogRestored, NoteText, SigningKeyCompromised, SigningKeyRotated};
-use release::installation::{DeclareCompromise, Installation, InstallationCommand};
+use release::event::{
+    ClockSimulated, FormatEnabled, LogRestored, NoteText, SigningKeyCompromised, SigningKeyRotated,
+};
+use release::installation::{DeclareCompromise, EnableFormat, Installation, InstallationCommand};
 use release::refusal::RefusalCode as No;
 use release::spec::{Spec, monday, nothing, peggy, system};
 use release::value::{Origin, VerifierKey};
@@ -104,4 +106,20 @@ fn given_a_backup_in_the_logs_place_when_it_is_recorded_then_the_log_has_another
     // The new name's keys are counted from 0 again.
     let story = story.when(system(), rotation(3, 4, 2_000), &()).accepted();
     assert_eq!(ranges(&story), [(0, Some(1_999)), (2_000, None)]);
+}
+
+#[test]
+fn given_a_log_when_a_format_is_enabled_then_it_only_goes_up() {
+    let enable = |format| InstallationCommand::EnableFormat(EnableFormat { format });
+    assert_eq!(Installation::default().format(), 1);
+    nothing::<Installation>().when(system(), enable(2), &()).then_refused(No::RoleMissing);
+    nothing::<Installation>().when(peggy(), enable(1), &()).then_refused(No::NothingChanged);
+    let story = nothing::<Installation>().when(peggy(), enable(3), &());
+    let story = story.then([FormatEnabled { format: 3 }.into()]);
+    assert_eq!(story.state.format(), 3);
+    replays(&story);
+    for format in [0, 2, 3] {
+        story.clone().when(peggy(), enable(format), &()).then_refused(No::NothingChanged);
+    }
+    assert_eq!(story.when(peggy(), enable(4), &()).accepted().state.format(), 4);
 }

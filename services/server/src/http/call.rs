@@ -485,13 +485,15 @@ impl<P: FromPath, B: FromBody, Q: FromQuery> FromRequest for Call<P, B, Q> {
 pub(super) async fn up_to_date(request: &HttpRequest, min_position: Option<u64>) -> Result<(), Problem> {
     let Some(app) = request.app_data::<Data<App>>() else { return Ok(()) };
     if !request.method().is_safe() {
-        return Ok(app.holds_all().await?);
+        app.holds_all().await?;
+    } else {
+        app.is_current()?;
+        if let Some(position) = min_position {
+            app.reaches(position).await?;
+        }
     }
-    app.is_current()?;
-    match min_position {
-        Some(position) => Ok(app.reaches(position).await?),
-        None => Ok(()),
-    }
+    // Looked at last, because what was waited for may be what this program does not know.
+    Ok(app.format.check()?)
 }
 
 /// For endpoints that read no body and check no path: just who calls.

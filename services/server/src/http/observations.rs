@@ -11,8 +11,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
+use crate::app::App;
 use crate::names;
-use crate::views::OBSERVATION;
+use crate::views::{OBSERVATION, OBSERVATION_SCHEMA};
 
 /// An observation, and where it was recorded.
 #[derive(Serialize, ToSchema)]
@@ -35,12 +36,14 @@ pub struct Observation {
 }
 
 /// `None` for every other event.
-pub(super) fn observation(recorded: &Recorded) -> Result<Option<Observation>, Problem> {
+pub(super) fn observation(app: &App, recorded: &Recorded) -> Result<Option<Observation>, Problem> {
     if header::event_type(&recorded.header) != Some(OBSERVATION) {
         return Ok(None);
     }
     let header = Header::parse(&recorded.header).map_err(|error| Problem::internal(&error))?;
-    let seen = serde_json::from_slice(&recorded.data).map_err(|error| Problem::internal(&error))?;
+    let schema = (header.schema, OBSERVATION_SCHEMA);
+    let seen = app.format.formats().data(OBSERVATION, schema, &recorded.data);
+    let seen = seen.map_err(|error| Problem::internal(&error))?;
     let release = names::as_release(&recorded.stream).map(|(_, release)| release);
     let other = || recorded.stream.as_str().split_once('-')?.1.split('.').nth(1);
     let product = release.as_ref().map_or_else(|| other().unwrap_or_default(), |release| release.product());

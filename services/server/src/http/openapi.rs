@@ -13,8 +13,8 @@ use utoipa::OpenApi;
 use super::route::is_unlimited;
 use super::{
     approvals, attachments, authorizations, baselines, board, calendar, candidates, comments,
-    control_mappings, deployments, environments, events, evidence, exceptions, freezes, gates, inbox, items,
-    leases, legal_holds, low_traffic, metrics, observations, operations, people, procedures, products,
+    control_mappings, deployments, environments, events, evidence, exceptions, format, freezes, gates, inbox,
+    items, leases, legal_holds, low_traffic, metrics, observations, operations, people, procedures, products,
     releases, reports, retention, roll_call, rollback_proposals, rollback_triggers, rollbacks, signing_keys,
     timers, tlog, waivers, window,
 };
@@ -181,6 +181,8 @@ use super::{
         signing_keys::list::handler,
         signing_keys::get::handler,
         signing_keys::compromise::handler,
+        format::get::handler,
+        format::enable::handler,
         tlog::checkpoint::handler,
         tlog::keys::handler,
         tlog::tile::handler,
@@ -482,6 +484,7 @@ const WITHOUT_REVISION: &[&str] = &[
     "/v1/procedures/schema",
     "/v1/releases/{release}/attachments/{sha256}/content",
     "/v1/releases/{release}/events",
+    "/v1/format",
     "/v1/whoami",
 ];
 

@@ -12,6 +12,7 @@ use eventlog::signer::Refused;
 use eventlog::{ReadError, Revision};
 use release::value::Name;
 use release::verdict::{Cause, Row};
+use release::wire::WireError;
 use release::{Refusal, RefusalClass, RefusalCode};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -20,6 +21,7 @@ use super::call::Caller;
 use super::headers::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::command::CommandError;
 use crate::following::Behind;
+use crate::format::Outdated;
 use crate::join::JoinError;
 use crate::limits::{Exhausted, Limits};
 use crate::printed_names::NamesError;
@@ -145,6 +147,7 @@ pub enum Code {
     LogUnavailable,
     OutcomeUnknown,
     ShuttingDown,
+    NodeOutdated,
     LogUnreadable,
     PositionNotReached,
     ViewsCatchingUp,
@@ -192,6 +195,7 @@ impl Code {
         Self::LogUnavailable,
         Self::OutcomeUnknown,
         Self::ShuttingDown,
+        Self::NodeOutdated,
         Self::LogUnreadable,
         Self::PositionNotReached,
         Self::ViewsCatchingUp,
@@ -361,6 +365,12 @@ impl Code {
                 503,
                 "Shutting down",
                 "This node is stopping. Nothing was recorded; repeat the request on another node or in a moment.",
+            ),
+            Self::NodeOutdated => (
+                "node_outdated",
+                503,
+                "This node is older than the log",
+                "The log has a format, or an event, that this node's program does not know, so it decides and answers nothing on it. Nothing was recorded; repeat the request on another node. An operator replaces this node's program with a newer one.",
             ),
             Self::LogUnreadable => (
                 "log_unreadable",
@@ -629,9 +639,18 @@ impl From<Behind> for Problem {
     }
 }
 
+impl From<Outdated> for Problem {
+    fn from(outdated: Outdated) -> Self {
+        Self::new(Code::NodeOutdated, outdated.to_string())
+    }
+}
+
 impl From<LoadError> for Problem {
     fn from(error: LoadError) -> Self {
         match error {
+            LoadError::Event { error: unknown @ WireError::Unknown { .. }, .. } => {
+                Self::new(Code::NodeOutdated, unknown.to_string())
+            }
             LoadError::Read(error @ (ReadError::Unavailable(_) | ReadError::Closed)) => error.into(),
             error => Self::internal(&error),
         }
@@ -733,6 +752,7 @@ impl From<CommandError> for Problem {
                 Self::new(Code::OutcomeUnknown, "the log did not confirm the request").because(&reason)
             }
             CommandError::Closed => Self::new(Code::ShuttingDown, "the log is closed"),
+            CommandError::Outdated(outdated) => outdated.into(),
             CommandError::Load(error) => error.into(),
             CommandError::TooLarge(detail) => Self::new(Code::BodyTooLarge, detail),
             CommandError::Unwritable(error) => Self::internal(&error),
@@ -756,6 +776,8 @@ pub fn code_of(error: &CommandError) -> &'static str {
         CommandError::OutcomeUnknown(_) => Code::OutcomeUnknown,
         CommandError::Closed => Code::ShuttingDown,
         CommandError::TooLarge(_) => Code::BodyTooLarge,
+        CommandError::Outdated(_)
+        | CommandError::Load(LoadError::Event { error: WireError::Unknown { .. }, .. }) => Code::NodeOutdated,
         CommandError::Load(_) | CommandError::Unwritable(_) => Code::Internal,
     };
     code.entry().0

@@ -96,7 +96,7 @@ async fn events(app: &App, stream: &StreamId, until: Revision) -> Result<(Events
         let from = last.as_ref().map_or(0, |last| last.revision.0 + 1);
         let page = app.store.read_stream(stream, Revision(from), PAGE).await?;
         for recorded in page.into_iter().take_while(|recorded| recorded.revision <= until) {
-            events.push(&recorded)?;
+            events.push(app.format.formats(), &recorded)?;
             last = Some(recorded);
         }
         match &last {

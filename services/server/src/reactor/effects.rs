@@ -1,6 +1,7 @@
 //! What an event of a release means for its product and the environments of it.
 
 use eventlog::{Header, Recorded};
+use release::ReleaseEvent;
 use release::command::{Command, LoseEnvironment};
 use release::environment::{
     ConfirmReservation, EnvironmentAround, EnvironmentCommand, RecordRunning, ReleaseReservation,
@@ -13,7 +14,6 @@ use release::product::settings::EnvironmentSettings;
 use release::product::{ProductCommand, RejectDigest};
 use release::release::{CandidateStatus, Life, Release as State};
 use release::value::{Line, List, Name, ReleaseId};
-use release::{ReleaseEvent, wire};
 
 use super::{ReactorError, envelope, header, settle};
 use crate::app::App;
@@ -108,7 +108,10 @@ async fn preempts(app: &App, recorded: &Recorded) -> Result<(), ReactorError> {
     let Some((tenant, _, environment)) = names::as_environment(&recorded.stream) else { return Ok(()) };
     let Ok(environment) = Name::new(environment) else { return Ok(()) };
     let header = header(recorded)?;
-    let event: EnvironmentEvent = wire::decode(&header.event_type, header.schema, &recorded.data)
+    let event: EnvironmentEvent = app
+        .format
+        .formats()
+        .decode(&header.event_type, header.schema, &recorded.data)
         .map_err(|error| ReactorError::Unreadable(error.to_string()))?;
     let EnvironmentEvent::EnvironmentPreempted(preempted) = event else { return Ok(()) };
     let stream = names::release(tenant, &preempted.release).map_err(SurroundingsError::from)?;
@@ -134,7 +137,10 @@ async fn preempts(app: &App, recorded: &Recorded) -> Result<(), ReactorError> {
 /// Whoever asked for it may have gone before the names were destroyed.
 async fn erases(app: &App, recorded: &Recorded) -> Result<(), ReactorError> {
     let header = header(recorded)?;
-    let event: DirectoryEvent = wire::decode(&header.event_type, header.schema, &recorded.data)
+    let event: DirectoryEvent = app
+        .format
+        .formats()
+        .decode(&header.event_type, header.schema, &recorded.data)
         .map_err(|error| ReactorError::Unreadable(error.to_string()))?;
     let DirectoryEvent::PersonErased(erased) = event else { return Ok(()) };
     let _alone = app.attaching.write().await;
@@ -156,7 +162,10 @@ struct Cause<'a> {
 
 impl Cause<'_> {
     fn event(&self) -> Result<ReleaseEvent, ReactorError> {
-        wire::decode(&self.header.event_type, self.header.schema, &self.recorded.data)
+        self.app
+            .format
+            .formats()
+            .decode(&self.header.event_type, self.header.schema, &self.recorded.data)
             .map_err(|error| ReactorError::Unreadable(error.to_string()))
     }
 

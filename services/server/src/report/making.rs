@@ -10,6 +10,7 @@ use futures_util::stream;
 use release::Procedure;
 use release::procedure::ProcedureRef;
 use release::value::Name;
+use release::wire::Formats;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, mpsc};
 use uuid::Uuid;
@@ -237,6 +238,10 @@ struct ServedLog {
 impl Log for ServedLog {
     fn events(&self, stream: &StreamId) -> Result<Vec<Recorded>, PeriodError> {
         up_to(&*self.app.store, &self.handle, stream, self.position)
+    }
+
+    fn formats(&self) -> &Formats {
+        self.app.format.formats()
     }
 
     fn procedure(&self, pinned: &ProcedureRef) -> Result<Arc<Procedure>, PeriodError> {

@@ -18,6 +18,7 @@ use release::report::population::{
     exclusion, place, record,
 };
 use release::value::{InvalidValue, Name, ReleaseId, Sha256Hex};
+use release::wire::Formats;
 use rusqlite::Connection;
 
 use crate::names;
@@ -52,6 +53,8 @@ pub enum PeriodError {
 pub trait Log {
     /// The events of a stream up to the report's position, from its first on.
     fn events(&self, stream: &StreamId) -> Result<Vec<Recorded>, PeriodError>;
+    /// What the program that reads them knows.
+    fn formats(&self) -> &Formats;
     /// The version that a release pinned.
     fn procedure(&self, pinned: &ProcedureRef) -> Result<Arc<Procedure>, PeriodError>;
 }
@@ -259,7 +262,7 @@ impl Writer<'_> {
         let events = self.log.events(stream)?;
         let mut entries = Vec::with_capacity(events.len());
         for recorded in &events {
-            let (fact, _) = streams::fact::<ReleaseEvent>(recorded)?;
+            let (fact, _) = streams::fact::<ReleaseEvent>(self.log.formats(), recorded)?;
             entries.push(Placed { position: recorded.position.0, fact });
         }
         let nothing = || PeriodError::Missing {

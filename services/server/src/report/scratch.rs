@@ -7,13 +7,14 @@ use std::sync::Arc;
 use eventlog::{Position, Recorded, Revision, StreamId};
 use release::Procedure;
 use release::procedure::ProcedureRef;
+use release::wire::{FORMATS, Formats};
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::period::{self, Log, PeriodAsked, PeriodError};
-use crate::names;
 use crate::views::facts::{self, Environments, Made};
+use crate::{names, streams};
 
 const EVENTS: &str = "
     CREATE TABLE events(position INTEGER PRIMARY KEY, stream TEXT NOT NULL, revision INTEGER NOT NULL,
@@ -52,6 +53,7 @@ impl Scratch {
 
     /// Takes in the next event of the log.
     pub fn take(&mut self, recorded: &Recorded) -> Result<(), PeriodError> {
+        streams::known(&FORMATS, recorded)?;
         let stream = &recorded.stream;
         let made = if let Some((tenant, _)) = names::as_release(stream) {
             if tenant != self.tenant {
@@ -67,20 +69,20 @@ impl Scratch {
                     recorded.data.as_ref(),
                 ],
             )?;
-            facts::of_event(recorded)
+            facts::of_event(&FORMATS, recorded)
         } else if names::as_environment(stream).is_some_and(|(tenant, ..)| tenant == self.tenant) {
             let revision = recorded.revision.0;
             let known = self.environments.take(stream, revision);
             let Some(mut environment) = known else {
                 return Err(missing(recorded, "the events before it are not there"));
             };
-            let made = facts::of_environment(&mut environment, recorded);
+            let made = facts::of_environment(&FORMATS, &mut environment, recorded);
             self.environments.put(stream, revision + 1, environment);
             made
         } else if names::as_product(stream).is_some_and(|(tenant, _)| tenant == self.tenant)
             || names::as_looks(stream).is_some_and(|(tenant, ..)| tenant == self.tenant)
         {
-            facts::of_event(recorded)
+            facts::of_event(&FORMATS, recorded)
         } else {
             return Ok(());
         };
@@ -132,6 +134,10 @@ impl<F: Fn(&ProcedureRef) -> Result<Arc<Procedure>, PeriodError>> Log for Kept<'
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn formats(&self) -> &Formats {
+        &FORMATS
     }
 
     fn procedure(&self, pinned: &ProcedureRef) -> Result<Arc<Procedure>, PeriodError> {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use eventlog::{Recorded, StreamId, header};
 use release::event::{ReleaseEvent, ReportEvent};
 use release::value::Sha256Hex;
+use release::wire::FORMATS;
 
-use crate::streams::{LoadError, fact};
+use crate::streams::{LoadError, fact, known};
 
 /// Content by its hash, and where it is attached.
 #[derive(Debug, Default)]
@@ -17,11 +18,12 @@ pub struct Named {
 }
 
 impl Named {
-    /// Takes in the next event of the log.
+    /// Takes in the next event of the log. One that is not known may name content as well.
     pub fn event(&mut self, event: &Recorded) -> Result<(), LoadError> {
+        known(&FORMATS, event)?;
         let subject = header::event_type(&event.header).and_then(|event_type| event_type.split_once('.'));
         match subject.map(|(subject, _)| subject) {
-            Some("attachment") => match fact::<ReleaseEvent>(event)?.0.event {
+            Some("attachment") => match fact::<ReleaseEvent>(&FORMATS, event)?.0.event {
                 ReleaseEvent::AttachmentStored(stored) => {
                     self.attached.insert((stored.sha256, event.stream.clone()));
                 }
@@ -32,7 +34,7 @@ impl Named {
                 }
                 _ => {}
             },
-            Some("report") => match fact::<ReportEvent>(event)?.0.event {
+            Some("report") => match fact::<ReportEvent>(&FORMATS, event)?.0.event {
                 ReportEvent::ReportGenerated(generated) => {
                     self.reports.insert(generated.sha256);
                 }

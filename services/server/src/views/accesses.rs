@@ -5,12 +5,14 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use release::event::{AccessedRecord, RecordAccessed};
 use release::value::ReleaseId;
+use release::wire::Formats;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Transaction, params};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::file::{position, signed};
+use super::unreadable;
 use crate::names;
 
 pub(super) const SCHEMA: &str = "
@@ -21,6 +23,8 @@ pub(super) const SCHEMA: &str = "
 
 /// The event that records one.
 pub(super) const EVENT_TYPE: &str = "record.accessed";
+/// The schema that is read here.
+const EVENT_SCHEMA: u32 = 1;
 
 /// Who read a release, for the first time on a day.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,11 +54,11 @@ pub(super) struct Made {
 }
 
 /// `None` of what is no read of a release.
-pub(super) fn made(recorded: &Recorded) -> Result<Option<Made>, String> {
+pub(super) fn made(formats: &Formats, recorded: &Recorded) -> Result<Option<Made>, String> {
     let header =
         Header::parse(&recorded.header).map_err(|_| "the event's header cannot be read".to_owned())?;
-    let accessed: RecordAccessed =
-        serde_json::from_slice(&recorded.data).map_err(|_| "the event's data cannot be read".to_owned())?;
+    let accessed = formats.data(EVENT_TYPE, (header.schema, EVENT_SCHEMA), &recorded.data);
+    let accessed: RecordAccessed = accessed.map_err(|error| unreadable(&error))?;
     let AccessedRecord::Release(release) = accessed.record else { return Ok(None) };
     let Some(tenant) = names::as_access(&recorded.stream) else { return Ok(None) };
     let access = Access {

@@ -12,6 +12,7 @@ use release::report::fact::{self, Noted, ReportFact};
 use release::report::population::Around;
 use release::report::population::probing::{self, Asked, Look, Looks, Since};
 use release::value::Name;
+use release::wire::Formats;
 use release::{Aggregate, Fact};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
@@ -73,21 +74,21 @@ impl Made {
 }
 
 /// What one event of a release, a product or of looks tells; that of an environment rests on those before it.
-pub fn of_event(recorded: &Recorded) -> Result<Vec<Made>, String> {
+pub fn of_event(formats: &Formats, recorded: &Recorded) -> Result<Vec<Made>, String> {
     let event_type = eventlog::header::event_type(&recorded.header);
     if let Some((tenant, release)) = names::as_release(&recorded.stream) {
         let tells = event_type.is_some_and(|it| fact::tells(it) || (it == EVIDENCE && may_be_look(recorded)));
-        return if tells { of_release(tenant, release.product(), recorded) } else { Ok(Vec::new()) };
+        return if tells { of_release(formats, tenant, release.product(), recorded) } else { Ok(Vec::new()) };
     }
     if let Some((tenant, product)) = names::as_product(&recorded.stream) {
         return if event_type.is_some_and(|it| PUBLISHED.contains(&it)) {
-            of_product(tenant, product, recorded)
+            of_product(formats, tenant, product, recorded)
         } else {
             Ok(Vec::new())
         };
     }
     if let Some((tenant, product, environment)) = names::as_looks(&recorded.stream) {
-        return of_looks(tenant, product, environment, recorded);
+        return of_looks(formats, tenant, product, environment, recorded);
     }
     Ok(Vec::new())
 }
@@ -101,8 +102,14 @@ fn may_be_look(recorded: &Recorded) -> bool {
     recorded.data.windows(KIND.len()).any(|bytes| bytes == KIND)
 }
 
-fn of_release(tenant: &str, product: &str, recorded: &Recorded) -> Result<Vec<Made>, String> {
-    let (read, header) = streams::fact::<ReleaseEvent>(recorded).map_err(|error| error.to_string())?;
+fn of_release(
+    formats: &Formats,
+    tenant: &str,
+    product: &str,
+    recorded: &Recorded,
+) -> Result<Vec<Made>, String> {
+    let (read, header) =
+        streams::fact::<ReleaseEvent>(formats, recorded).map_err(|error| error.to_string())?;
     let fact = fact::of_release(&read)
         .map(|told| Told::Fact(Box::new(noted_of(recorded, &read, header.causation, told))));
     let look = probing::look_of_release(&read)
@@ -110,19 +117,25 @@ fn of_release(tenant: &str, product: &str, recorded: &Recorded) -> Result<Vec<Ma
     Ok(made(tenant, product, recorded, [fact, look]))
 }
 
-fn of_product(tenant: &str, product: &str, recorded: &Recorded) -> Result<Vec<Made>, String> {
-    let (read, _) = streams::fact::<ProductEvent>(recorded).map_err(|error| error.to_string())?;
+fn of_product(
+    formats: &Formats,
+    tenant: &str,
+    product: &str,
+    recorded: &Recorded,
+) -> Result<Vec<Made>, String> {
+    let (read, _) = streams::fact::<ProductEvent>(formats, recorded).map_err(|error| error.to_string())?;
     let asked = probing::asked(&read.event).map(|asked| Told::Asked { at: read.recorded_at, asked });
     Ok(made(tenant, product, recorded, [asked]))
 }
 
 fn of_looks(
+    formats: &Formats,
     tenant: &str,
     product: &str,
     environment: &str,
     recorded: &Recorded,
 ) -> Result<Vec<Made>, String> {
-    let (read, _) = streams::fact::<LooksEvent>(recorded).map_err(|error| error.to_string())?;
+    let (read, _) = streams::fact::<LooksEvent>(formats, recorded).map_err(|error| error.to_string())?;
     let LooksEvent::EnvironmentLookedAt(_) = &read.event;
     let environment = Name::new(environment).map_err(|error| error.to_string())?;
     let look = Look { at: read.recorded_at, recorded_at: read.recorded_at };
@@ -130,11 +143,16 @@ fn of_looks(
 }
 
 /// What one event of an environment tells; `environment` is what it was before, and afterwards what it is then.
-pub fn of_environment(environment: &mut Environment, recorded: &Recorded) -> Result<Vec<Made>, String> {
+pub fn of_environment(
+    formats: &Formats,
+    environment: &mut Environment,
+    recorded: &Recorded,
+) -> Result<Vec<Made>, String> {
     let Some((tenant, product, name)) = names::as_environment(&recorded.stream) else {
         return Ok(Vec::new());
     };
-    let (read, header) = streams::fact::<EnvironmentEvent>(recorded).map_err(|error| error.to_string())?;
+    let (read, header) =
+        streams::fact::<EnvironmentEvent>(formats, recorded).map_err(|error| error.to_string())?;
     let fact = fact::of_environment(environment, &read).map(|told| {
         let mut noted = noted_of(recorded, &read, header.causation, told);
         if let EnvironmentEvent::EnvironmentRunningRecorded(running) = &read.event {

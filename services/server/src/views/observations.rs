@@ -3,11 +3,13 @@
 use eventlog::{Header, Position, Recorded, StreamId};
 use release::observation::Seen;
 use release::value::{Name, ReleaseId};
+use release::wire::Formats;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Deserialize;
 
 use super::file::{position, signed};
 use super::releases::Scope;
+use super::unreadable;
 use crate::names;
 
 pub(super) const SCHEMA: &str = "
@@ -18,6 +20,8 @@ pub(super) const SCHEMA: &str = "
 
 /// The event that records one, in whatever stream.
 pub const EVENT_TYPE: &str = "observation.recorded";
+/// The schema that is read here.
+pub const EVENT_SCHEMA: u32 = 1;
 
 #[derive(Debug)]
 pub(super) struct Made {
@@ -33,15 +37,15 @@ pub(super) struct Made {
 }
 
 /// `None` for a stream in which nobody would look for one.
-pub(super) fn made(recorded: &Recorded) -> Result<Option<Made>, String> {
+pub(super) fn made(formats: &Formats, recorded: &Recorded) -> Result<Option<Made>, String> {
     #[derive(Deserialize)]
     struct Observed {
         seen: Seen,
     }
     let header =
         Header::parse(&recorded.header).map_err(|_| "the event's header cannot be read".to_owned())?;
-    let Observed { seen } =
-        serde_json::from_slice(&recorded.data).map_err(|_| "the event's data cannot be read".to_owned())?;
+    let observed = formats.data(EVENT_TYPE, (header.schema, EVENT_SCHEMA), &recorded.data);
+    let Observed { seen } = observed.map_err(|error| unreadable(&error))?;
     let Some(place) = place(&recorded.stream) else { return Ok(None) };
     let environment = match &seen {
         Seen::Deployment(seen) => Some(seen.environment.to_string()),

@@ -10,7 +10,6 @@ use eventlog::{Position, ReadError, Recorded, Revision, StreamId};
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use release::environment::Environment;
-use release::wire::WireError;
 use release::{ActorKind, Aggregate, Role};
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -22,7 +21,7 @@ use super::catalog::Entry;
 use super::exceptions::ExceptionRow;
 use super::file::{self, Cursor};
 use super::releases::{self, NewRow};
-use super::{Progress, Stopped, View, accesses, catalog, days, event_ids, facts, observations};
+use super::{Progress, Stopped, View, accesses, catalog, days, event_ids, facts, observations, unreadable};
 use crate::app::App;
 use crate::streams::{Committed, LoadError, Streams, Until};
 use crate::surroundings::SurroundingsError;
@@ -265,14 +264,15 @@ impl Tail {
             facts: batch.facts,
             days: batch.days,
         };
+        let formats = self.app.format.formats();
         for recorded in &batch.observations {
-            match observations::made(recorded) {
+            match observations::made(formats, recorded) {
                 Ok(made) => found.observations.extend(made),
                 Err(error) => self.stop(View::EventIds, Some(recorded.position), &error),
             }
         }
         for recorded in &batch.accesses {
-            match accesses::made(recorded) {
+            match accesses::made(formats, recorded) {
                 Ok(made) => found.accesses.extend(made),
                 Err(error) => self.stop(View::EventIds, Some(recorded.position), &error),
             }
@@ -290,7 +290,7 @@ impl Tail {
             let page = self.app.store.read_all(position, PAGE).await?;
             self.read += page.len() as u64;
             for recorded in &page {
-                self.note(&mut batch, recorded);
+                self.note(&mut batch, recorded)?;
             }
             if let Some(last) = page.last() {
                 position = Some(last.position);
@@ -304,8 +304,10 @@ impl Tail {
         }
     }
 
-    fn note(&self, batch: &mut Batch, recorded: &Recorded) {
+    fn note(&self, batch: &mut Batch, recorded: &Recorded) -> Result<(), Failure> {
         let position = recorded.position;
+        let noticed = self.app.format.notice(recorded);
+        noticed.map_err(|outdated| Failure::Poison { position, error: outdated.to_string() })?;
         batch.ids.push((recorded.id, position));
         // A header that cannot be read stops the view that reads the rest of it.
         let signed = serde_json::from_slice::<Signed>(&recorded.header).ok();
@@ -324,7 +326,7 @@ impl Tail {
         if names::as_environment(&recorded.stream).is_some() {
             batch.of_environments.push(recorded.clone());
         }
-        match facts::of_event(recorded) {
+        match facts::of_event(self.app.format.formats(), recorded) {
             Ok(made) => batch.facts.extend(made),
             Err(error) => {
                 batch.unreadable.get_or_insert((position, error));
@@ -348,6 +350,7 @@ impl Tail {
         if recorded.revision == Revision(0) {
             touched.opened = Some(position);
         }
+        Ok(())
     }
 
     async fn release_rows(&self, batch: &Batch) -> Result<Vec<(NewRow, Option<Position>)>, Failure> {
@@ -439,6 +442,7 @@ impl Tail {
     /// Adds what environments tell to what releases did.
     async fn facts(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         let known = self.cursor(View::Facts);
+        let formats = self.app.format.formats();
         for recorded in batch.of_environments.iter().filter(|recorded| known < Some(recorded.position)) {
             let (stream, revision) = (&recorded.stream, recorded.revision.0);
             let made = match self.environments.take(stream, revision) {
@@ -446,7 +450,7 @@ impl Tail {
                 None => self.environment_before(stream, recorded.revision).await?,
             };
             let made = made.and_then(|mut environment| {
-                let made = facts::of_environment(&mut environment, recorded)?;
+                let made = facts::of_environment(formats, &mut environment, recorded)?;
                 self.environments.put(stream, revision + 1, environment);
                 Ok(made)
             });
@@ -475,6 +479,7 @@ impl Tail {
         stream: &StreamId,
         revision: Revision,
     ) -> Result<Result<Environment, String>, Failure> {
+        let formats = self.app.format.formats();
         let mut environment = Environment::default();
         let mut next = Revision(0);
         while next < revision {
@@ -483,7 +488,8 @@ impl Tail {
                 break;
             }
             for recorded in page.iter().filter(|recorded| recorded.revision < revision) {
-                if let Err(error) = facts::of_environment(&mut environment, recorded) {
+                let made = facts::of_environment(formats, &mut environment, recorded);
+                if let Err(error) = made {
                     return Ok(Err(error));
                 }
             }
@@ -519,10 +525,7 @@ impl Tail {
     async fn failure(&self, error: LoadError, touched: &Touched) -> Failure {
         // Whoever may ask for the process's health sees no more than the kind of damage.
         let (text, full) = match &error {
-            LoadError::Event { error: known @ WireError::Unknown { .. }, .. } => {
-                (known.to_string(), error.to_string())
-            }
-            LoadError::Event { .. } => ("the event's data cannot be read".to_owned(), error.to_string()),
+            LoadError::Event { error: wire, .. } => (unreadable(wire), error.to_string()),
             LoadError::Header { .. } | LoadError::Read(_) => {
                 ("the event's header cannot be read".to_owned(), error.to_string())
             }

@@ -11,6 +11,7 @@ use eventlog::header::{Actor, DataRef, Request};
 use eventlog::store::memory::Memory;
 use eventlog::{EventStore, ExpectedRevision, Header, NewEvent, Revision, StreamId};
 use futures_util::future::LocalBoxFuture;
+use release::wire::FORMATS;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use serde_json::{Value, json};
@@ -218,7 +219,16 @@ fn app(data: &Path, store: Arc<dyn EventStore>) -> Arc<App> {
     let config = Config { data: data.to_owned(), ..Config::default() };
     let metrics = Arc::new(Metrics::new(Clock::System.real()));
     let vault = testing::vault(&config);
-    Arc::new(App::new(config, store, vault, Clock::System, verifier, Catalogue::new().unwrap(), metrics))
+    Arc::new(App::new(
+        config,
+        store,
+        vault,
+        Clock::System,
+        verifier,
+        Catalogue::new().unwrap(),
+        metrics,
+        &FORMATS,
+    ))
 }
 
 fn shown(value: ValueRef<'_>) -> String {
@@ -630,13 +640,17 @@ async fn given_a_write_when_its_position_is_sent_back_then_every_list_shows_it()
 }
 
 #[actix_web::test]
-async fn given_an_event_no_version_knows_when_it_is_met_then_that_view_alone_stops_and_says_so() {
+async fn given_an_event_that_cannot_be_read_when_it_is_met_then_that_view_alone_stops_and_says_so() {
     let mut world = World::running().await;
     some_work(&world).await;
     world.settled().await;
     let stream = StreamId::new("release-default.checkout-9.9.9").unwrap();
     let head = world.store.head().unwrap().0;
-    world.store.append(&stream, ExpectedRevision::NoStream, vec![unknown(&stream)]).await.unwrap();
+    world
+        .store
+        .append(&stream, ExpectedRevision::NoStream, vec![stored_as(&stream, "release.held")])
+        .await
+        .unwrap();
     let mut progress = world.app.views.progress.subscribe();
     progress.wait_for(|progress| !progress.stopped.is_empty()).await.unwrap();
     world.register("default", "payments").await;
@@ -651,7 +665,7 @@ async fn given_an_event_no_version_knows_when_it_is_met_then_that_view_alone_sto
             health["views"]["stopped"],
             json!([{
                 "view": "releases", "position": head + 1, "events_behind": 2,
-                "error": "event type release.sunk schema 1 is not known to this version",
+                "error": "the event's data cannot be read",
             }])
         );
         world.restart().await;
@@ -660,15 +674,50 @@ async fn given_an_event_no_version_knows_when_it_is_met_then_that_view_alone_sto
     }
 }
 
-/// As a newer version would have written it.
-fn unknown(stream: &StreamId) -> NewEvent {
+#[actix_web::test]
+async fn given_an_event_of_a_newer_program_when_it_is_met_then_nothing_is_answered_that_rests_on_the_log() {
+    let mut world = World::running().await;
+    some_work(&world).await;
+    world.settled().await;
+    let stream = StreamId::new("release-default.checkout-9.9.9").unwrap();
+    let head = world.store.head().unwrap().0;
+    let sunk = stored_as(&stream, "release.sunk");
+    world.store.append(&stream, ExpectedRevision::NoStream, vec![sunk]).await.unwrap();
+    for _ in 0..2 {
+        let mut progress = world.app.views.progress.subscribe();
+        progress.wait_for(|progress| progress.stopped.len() == View::ALL.len()).await.unwrap();
+        assert!(world.app.views.progress().stopped.iter().all(|one| one.position.unwrap().0 == head + 1));
+        for path in ["/v1/releases", "/v1/releases/checkout-2.4.0", "/v1/products", "/health/ready"] {
+            let answered = world.get(path, &["viewer"]).await;
+            answered.refused(503, "node_outdated");
+            let detail = answered.body["detail"].as_str().unwrap();
+            assert!(
+                detail.contains(&format!("position {}, release.sunk with schema 1", head + 1)),
+                "{detail}"
+            );
+        }
+        world.get("/health/live", &["viewer"]).await.ok();
+        let metrics = world.app.metrics.text(&world.app).unwrap();
+        assert!(metrics.contains("shiplog_outdated 1"));
+        // Its file ends before the event, so the next process meets it too.
+        world.end().await;
+        world.app = app(world.data.path(), Arc::new(world.store.clone()));
+        world.serve = serve(&world.app).await;
+        let stop = CancellationToken::new();
+        let tail = tokio::spawn(super::run(Arc::clone(&world.app), stop.clone()));
+        world.tail = Some((stop, tail));
+    }
+}
+
+/// As a newer version would have written it, or a damaged one.
+fn stored_as(stream: &StreamId, event_type: &str) -> NewEvent {
     let (id, now) = (Uuid::from_u128(1), Clock::System.now());
     let data = b"{}".to_vec();
     let header = Header {
         id,
         stream: stream.clone(),
         revision: Revision(0),
-        event_type: "release.sunk".to_owned(),
+        event_type: event_type.to_owned(),
         schema: 1,
         recorded_at: now,
         occurred_at: now,

@@ -18,7 +18,6 @@ use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
 use crate::http::problem::{Code, Problem};
 use crate::http::releases;
 use crate::http::releases::{AsOf, read};
-use crate::streams::fact;
 
 /// Points of one series at most; a longer time has wider steps.
 const MAX_POINTS: i64 = 1_000;
@@ -141,7 +140,7 @@ async fn samples(
         let Some(last) = page.last() else { break };
         from = Revision(last.revision.0 + 1);
         for recorded in page.iter().filter(|recorded| recorded.revision <= until && tells(&recorded.header)) {
-            let (fact, _) = fact::<ReleaseEvent>(recorded)?;
+            let (fact, _) = app.format.fact::<ReleaseEvent>(recorded)?;
             if let ReleaseEvent::MetricsSampled(MetricsSampled { deployment: of, samples, .. }) = fact.event
                 && of == deployment
             {

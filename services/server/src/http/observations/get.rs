@@ -40,5 +40,5 @@ async fn find(app: &App, caller: &Caller, id: Uuid) -> Result<(Observation, Stre
         Err(problem) if problem.status == 404 => return Err(unknown()),
         event => event?,
     };
-    Ok((observation(&event)?.ok_or_else(unknown)?, event.stream))
+    Ok((observation(app, &event)?.ok_or_else(unknown)?, event.stream))
 }

@@ -111,7 +111,7 @@ async fn list(app: &App, call: &Call<(), NoBody, ListObservations>) -> Answer {
         let before = position.0.checked_sub(1).map(Position);
         let event = app.store.read_all(before, 1).await?;
         if let Some(event) = event.first() {
-            observations.extend(observation(event)?);
+            observations.extend(observation(app, event)?);
         }
     }
     let page = ObservationList { observations, next_cursor };

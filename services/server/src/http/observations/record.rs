@@ -170,7 +170,7 @@ impl<A: Aggregate> To<'_, A> {
         let Outcome { answer: (first, exceptions), revision, position, replayed, unchanged } = outcome;
         let event = self.event(app, first).await?;
         reactor::carry_out_now(app, &event).await;
-        let observation = observation(&event)?.ok_or_else(|| Problem::internal(&"no observation"))?;
+        let observation = observation(app, &event)?.ok_or_else(|| Problem::internal(&"no observation"))?;
         let location = format!("/v1/observations/{}", event.id);
         let body = json(&ObservationAnswer { observation, exceptions: exceptions? })?;
         let answer = Ok(Seeing { body, location });

@@ -17,5 +17,11 @@ use crate::http::answer::Answer;
     responses((status = 200, description = "Alive", body = Health)),
 )]
 pub async fn handler() -> Answer {
-    Ok(HttpResponse::Ok().json(Health { status: "pass", position: None, views: None, checkpoint: None }))
+    Ok(HttpResponse::Ok().json(Health {
+        status: "pass",
+        position: None,
+        format: None,
+        views: None,
+        checkpoint: None,
+    }))
 }

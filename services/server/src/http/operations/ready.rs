@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::http::answer::Answer;
+use crate::http::format::FormatView;
 use crate::http::problem::Problem;
 use crate::tlog::Failure;
 
@@ -20,6 +21,9 @@ pub struct Health {
     /// The position of the last durable event; absent while the log is empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
+    /// What the log may hold, and what this node's program knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<FormatView>,
     /// How far the views behind lists and search have come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub views: Option<ViewsHealth>,
@@ -89,13 +93,13 @@ pub struct ViewsHealth {
     /// `false` while the log is read after a start: lists then answer 503.
     pub caught_up: bool,
     /// Views that met an event they could not take in; their lists answer 503.
-    #[schema(max_items = 3)]
+    #[schema(max_items = 4)]
     pub stopped: Vec<StoppedView>,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct StoppedView {
-    /// `releases`, `catalog` or `event_ids`.
+    /// `releases`, `catalog`, `event_ids` or `facts`.
     #[schema(max_length = 20)]
     pub view: &'static str,
     /// The event it stopped at; absent when the file of the views failed.
@@ -131,7 +135,8 @@ impl ViewsHealth {
 /// Can the process serve
 ///
 /// The log can be read; where a database holds it, it can be written too, and 503 `log_unavailable` says what is wrong
-/// while the database is away, or this node knows nothing newer of it than 5 seconds. `views` tells whether lists are served; single releases are, whatever it says.
+/// while the database is away, or this node knows nothing newer of it than 5 seconds. 503 `node_outdated` says that the log
+/// has what this node's program does not know. `views` tells whether lists are served; single releases are, whatever it says.
 /// `checkpoint` tells whether the log is signed and what witnesses do; commands and reads are served whatever it says.
 #[utoipa::path(
     get,
@@ -146,12 +151,14 @@ pub async fn handler(app: Data<App>, request: HttpRequest) -> Answer {
         return Err(Problem::log_unavailable(reason).at(&request));
     }
     app.is_current().map_err(|behind| Problem::from(behind).at(&request))?;
+    app.format.check().map_err(|outdated| Problem::from(outdated).at(&request))?;
     let head = app.store.head();
     let before = head.and_then(|head| head.0.checked_sub(1)).map(Position);
     app.store.read_all(before, 1).await.map_err(|error| Problem::from(error).at(&request))?;
     Ok(HttpResponse::Ok().json(Health {
         status: "pass",
         position: head.map(|head| head.0),
+        format: Some(FormatView::of(&app)),
         views: Some(ViewsHealth::of(&app)),
         checkpoint: CheckpointHealth::of(&app),
     }))

@@ -16,7 +16,6 @@ use crate::http::answer::Answer;
 use crate::http::call::{Call, FromQuery, NoBody, exact_integer};
 use crate::http::lists;
 use crate::http::problem::Problem;
-use crate::streams::fact;
 
 #[derive(Debug, Deserialize, Serialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -119,7 +118,8 @@ async fn page(app: &App, call: &Call<ReleaseId, NoBody, History>) -> Result<Even
     let next = (recorded.len() > limit).then_some(from + limit as u64);
     recorded.truncate(limit);
     if let Some(instant) = call.query.as_at {
-        let facts = recorded.iter().map(fact::<ReleaseEvent>).collect::<Result<Vec<_>, _>>()?;
+        let facts = recorded.iter().map(|event| app.format.fact::<ReleaseEvent>(event));
+        let facts = facts.collect::<Result<Vec<_>, _>>()?;
         let mut happened = facts.iter().map(|(fact, _)| by_then(fact, instant).is_some());
         recorded.retain(|_| happened.next().unwrap_or_default());
     }
