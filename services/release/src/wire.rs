@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::event::{
     AccessEvent, CalendarEvent, ControlMappingEvent, DirectoryEvent, EnvironmentEvent, EventData,
-    InstallationEvent, ProcedureEvent, ProductEvent, ReleaseEvent, ReportEvent, RetentionEvent,
+    InstallationEvent, LooksEvent, ProcedureEvent, ProductEvent, ReleaseEvent, ReportEvent, RetentionEvent,
 };
 use crate::refusal::{Refusal, RefusalCode};
 use crate::value::Sha256Hex;
@@ -27,10 +27,11 @@ const SHAPES: &[Shape] = &[];
 /// What this program reads and writes.
 pub static FORMATS: Formats = Formats::new(FORMAT, SHAPES);
 
-const TYPES: [&[(&str, u32)]; 11] = [
+const TYPES: [&[(&str, u32)]; 12] = [
     ReleaseEvent::TYPES,
     ProductEvent::TYPES,
     EnvironmentEvent::TYPES,
+    LooksEvent::TYPES,
     CalendarEvent::TYPES,
     ProcedureEvent::TYPES,
     ControlMappingEvent::TYPES,
