@@ -14,7 +14,7 @@ use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision};
 const AT_ONCE: usize = 1024;
 /// Bytes in one append, unless a single event has more: no engine takes less.
 const APPEND_BYTES: usize = 512 * 1024;
-/// Appends on their way at once, which bounds the memory; the engine makes groups of them.
+/// Appends on their way at once, which bounds the memory; an engine that keeps their order makes groups of them.
 const ON_THEIR_WAY: usize = 256;
 
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +105,7 @@ async fn append_missing(
     to: &dyn EventStore,
     progress: &mut impl FnMut(Progress),
 ) -> Result<u64, CopyError> {
+    let on_their_way = if to.is_ordered() { ON_THEIR_WAY } else { 1 };
     let mut appended = 0;
     let mut after = to.head();
     let mut waiting: VecDeque<(Position, BoxFuture<'static, Result<Appended, AppendError>>)> =
@@ -117,7 +118,7 @@ async fn append_missing(
                 let Some(first) = batch.first() else { continue };
                 let expected = ExpectedRevision::of(first.revision.0.checked_sub(1).map(Revision));
                 let events = batch.iter().map(new_event).collect();
-                if waiting.len() >= ON_THEIR_WAY {
+                if waiting.len() >= on_their_way {
                     settle(&mut waiting).await?;
                 }
                 waiting.push_back((first.position, to.append(&first.stream, expected, events)));

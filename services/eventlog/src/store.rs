@@ -122,6 +122,11 @@ pub trait EventStore: Send + Sync + 'static {
         None
     }
 
+    /// Whether appends that are on their way at once get positions in the order in which they were called, whatever fails.
+    fn is_ordered(&self) -> bool {
+        true
+    }
+
     /// What there is to ask of a log that other processes write too; `None` where this one alone does.
     fn shared(&self) -> Option<&dyn SharedLog> {
         None

@@ -338,7 +338,7 @@ impl Shared {
         change(&mut self.appends.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What the cluster is asked for: others' events cost us nothing, and neither do our checkpoints.
+    /// What the cluster is asked for: neither others' events are sent to us nor our checkpoints.
     fn ours(&self) -> SubscriptionFilter {
         let types = format!("{}{TYPES}", self.options.namespace);
         SubscriptionFilter::on_event_type().add_prefix(types).max(SEARCHED)
@@ -618,6 +618,11 @@ impl EventStore for Kurrent {
                 Ok(None) | Err(_) => future::pending().await,
             }
         })
+    }
+
+    fn is_ordered(&self) -> bool {
+        // One that the cluster drops in the middle is sent again behind those of other streams.
+        false
     }
 
     fn shared(&self) -> Option<&dyn SharedLog> {

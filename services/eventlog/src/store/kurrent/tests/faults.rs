@@ -49,6 +49,24 @@ async fn is_stored_once(fault: Fault) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn given_a_cluster_that_drops_appends_when_a_log_is_copied_into_it_then_every_position_is_the_same() {
+    let source = Memory::new();
+    for round in 0..20u64 {
+        for name in ["a", "b", "c"] {
+            let expected = ExpectedRevision::of(round.checked_sub(1).map(Revision));
+            source.append(&stream(name), expected, batch(1)).await.unwrap();
+        }
+    }
+    let opened = Opened::new(3, impatient(LONG)).await;
+    for answer in [Answer::Busy, Answer::TimedOut, Answer::Silence, Answer::Busy] {
+        opened.cluster.fail(Fault { written: false, answer });
+    }
+    let copied = copy(&source, &*opened.store, |_| ()).await.unwrap();
+    assert_eq!((copied.size, opened.cluster.faults_left()), (60, 0));
+    assert_eq!(opened.stored().await, all(&source).await);
+}
+
 macro_rules! faults {
     ($($name:ident: $written:literal, $answer:ident;)+) => {
         $(
