@@ -74,8 +74,8 @@ pub struct EnvironmentSettings {
     pub version_url: Option<Link>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_url: Option<Link>,
-    /// Somebody looks from outside at what runs there at least this often; the report of a period states every gap
-    /// that is longer.
+    /// Somebody looks from outside at what runs there at least this often; the report of a period states the gaps
+    /// that are longer, the 100 longest and how many more. A little longer than the pace of whoever looks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(minimum = 10, maximum = 86_400))]
     pub probe_interval_s: Option<u32>,

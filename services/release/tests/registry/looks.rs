@@ -19,15 +19,15 @@ fn looked_at() -> LooksEvent {
 }
 
 #[test]
-fn given_looks_when_nothing_new_is_seen_then_two_an_interval_are_recorded() {
+fn given_looks_when_nothing_new_is_seen_then_five_in_two_intervals_are_recorded() {
     let mut story: Spec<Looks> = nothing();
     for (minute, recorded) in
-        [(1, true), (2, false), (5, false), (6, true), (10, false), (12, true), (21, true)]
+        [(1, true), (2, false), (4, false), (5, true), (8, false), (9, true), (14, true), (24, true)]
     {
         let expected = recorded.then(looked_at);
         story = story.at(monday() + minutes(minute)).when(robot(), look(), &around()).then(expected);
     }
-    assert_eq!(story.state.looked_at, Some(monday() + minutes(21)));
+    assert_eq!(story.state.looked_at, Some(monday() + minutes(24)));
     tells_all(&[&story]);
     replays(&story);
 }

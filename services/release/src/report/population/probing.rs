@@ -25,7 +25,7 @@ shapes! {
         /// In force in the period, by when they came; none where the settings asked for none.
         #[cfg_attr(feature = "openapi", schema(max_items = 500))]
         intervals: Vec<ProbeInterval>,
-        /// Recorded while an interval was in force; where a look told nothing new, one in half an interval at most.
+        /// Recorded while an interval was in force; where a look told nothing new, one in two fifths of an interval at most.
         looks: u64,
         /// Looks that were told more than an interval after they were made. They close no gap.
         told_late: u64,

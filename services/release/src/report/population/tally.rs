@@ -201,7 +201,7 @@ const NOT_TESTED: &str = "completeness not independently tested: no list of depl
 const NOT_PROBED: &str = "no interval of probing is recorded for this environment, so it is not known for how long a \
     change could have gone unseen";
 const PROBED: &str = "a change that was undone before the next look was seen by nobody; that could last no longer than \
-    the interval that the settings asked for, except in the gaps that are listed; looks are those recorded up to the \
+    the interval that the settings asked for, except in the gaps that are listed or counted; looks are those recorded up to the \
     position";
 
 /// Takes in row after row; what it keeps is counts.
