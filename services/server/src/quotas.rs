@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
 
 use eventlog::Position;
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use release::value::{Name, Sha256Hex};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -19,6 +21,8 @@ use crate::views::{self, NotReady, View};
 
 /// Tenants that meet in one of these wait for each other, which costs less than one for each.
 const TURNS: usize = 64;
+/// Who waits longer counts beside the others, and one more than has room may come in: a tenant never stops another.
+const TURN_WAIT: Duration = Duration::from_secs(2);
 const MIB: u64 = 1024 * 1024;
 /// A number that every reader of JSON keeps exactly, also in bytes.
 const MOST: u64 = 1 << 30;
@@ -185,7 +189,7 @@ impl Turns {
     async fn of(&self, tenant: &str) -> Option<MutexGuard<'_, ()>> {
         let hash = self.hasher.hash_one(tenant) % (TURNS as u64);
         let turn = usize::try_from(hash).ok().and_then(|turn| self.turns.get(turn))?;
-        Some(turn.lock().await)
+        timeout(TURN_WAIT, turn.lock()).await.ok()
     }
 }
 

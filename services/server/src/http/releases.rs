@@ -108,7 +108,7 @@ fn needs_no_room(release: &Release, command: &Command) -> bool {
     match command {
         // Whether its content is kept was settled before.
         Command::Attach(_) => false,
-        Command::Amend(AmendRelease { class: Some(ChangeClass::Emergency), .. }) => true,
+        Command::Amend(AmendRelease { class: Some(class), .. }) => *class == ChangeClass::Emergency,
         _ => is_emergency(release),
     }
 }

@@ -63,6 +63,7 @@ pub fn is_within_any_quota(pattern: &str) -> bool {
         return matches!(
             pattern,
             "/v1/environments/{product}/{environment}/running"
+                | "/v1/format/enable"
                 | "/v1/freezes"
                 | "/v1/legal-holds"
                 | "/v1/people/erase"
